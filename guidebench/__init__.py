@@ -1,0 +1,54 @@
+"""guidebench: which variational guide fits a NumPyro model, and how far can it be trusted?
+
+The names below are the public face; they are imported on first use, so that ``import guidebench``
+(and a plugin's ``from guidebench import Guide, hookimpl``) loads neither JAX nor ArviZ.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from guidebench.contracts import Guide, Metric, MetricValue, Problem, Section
+from guidebench.errors import GuidebenchError
+from guidebench.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from guidebench.api import compare
+    from guidebench.results import Comparison, Fit
+    from guidebench.store import load
+
+__version__ = version("guidebench")
+
+_LAZY = {
+    "compare": "guidebench.api",
+    "Comparison": "guidebench.results",
+    "Fit": "guidebench.results",
+    "load": "guidebench.store",
+}
+
+__all__ = [
+    "Comparison",
+    "Fit",
+    "Guide",
+    "GuidebenchError",
+    "Metric",
+    "MetricValue",
+    "Problem",
+    "Section",
+    "__version__",
+    "compare",
+    "hookimpl",
+    "load",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'guidebench' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,5 @@
+"""``python -m guidebench``."""
+
+from guidebench.cli import main
+
+main()

@@ -1,0 +1,93 @@
+"""The Python face: compare guides on a model from a script or a notebook."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from guidebench.config import make_config
+from guidebench.contracts import Problem
+from guidebench.registry import load_registry
+from guidebench.results import Comparison
+from guidebench.selection import choose_guides
+
+
+def compare(
+    model: Callable[..., Any],
+    *args: Any,
+    guides: Sequence[str] | str = ("default",),
+    predict: Mapping[str, Any] | None = None,
+    heldout: Mapping[str, Any] | None = None,
+    truth: Mapping[str, Any] | None = None,
+    name: str | None = None,
+    recipe: str | None = None,
+    optimizer: str | None = None,
+    learning_rate: float | None = None,
+    steps: int | None = None,
+    restarts: int | None = None,
+    particles: int | None = None,
+    loss: str | None = None,
+    init: str | None = None,
+    draws: int | None = None,
+    seed: int | None = None,
+    **kwargs: Any,
+) -> Comparison:
+    """Train guides on one model and compare them.
+
+    Parameters
+    ----------
+    model : callable
+        A NumPyro model.
+    *args, **kwargs
+        Its training arguments, observations included.
+    guides : sequence of str
+        Guide names with options, as for ``guidebench run -g``.
+    predict : mapping, optional
+        Arguments, by name, that replace the training ones when predicting.
+    heldout : mapping, optional
+        Arguments, by name, of data that take no part in training.
+    truth : mapping, optional
+        True values of latent sites, where the data were simulated.
+    name : str, optional
+        What the problem is called; the model's name by default.
+    recipe, optimizer, learning_rate, steps, restarts, particles, loss, init, draws, seed
+        As the options of ``guidebench run``; ``None`` takes the default.
+
+    Returns
+    -------
+    Comparison
+        Every fit, with its draws and scores.
+
+    Raises
+    ------
+    RequestError
+        Where the request is wrong; what goes wrong inside a fit is recorded in it instead.
+
+    Examples
+    --------
+    >>> import guidebench as gb
+    >>> comparison = gb.compare(model, x, y=y, guides=["auto_normal"])  # doctest: +SKIP
+    >>> comparison.summary()  # doctest: +SKIP
+    """
+    from guidebench import engine
+
+    label = name or getattr(model, "__name__", "model").strip("_<>").lower().replace("_", "-") or "model"
+    problem = Problem(name=label, model=model, args=args, kwargs=kwargs, predict=predict, heldout=heldout, truth=truth)
+    config = make_config(
+        {
+            "problems": (label,),
+            "guides": (guides,) if isinstance(guides, str) else tuple(guides),
+            "recipe": recipe,
+            "optimizer": optimizer,
+            "learning_rate": learning_rate,
+            "steps": steps,
+            "restarts": restarts,
+            "particles": particles,
+            "loss": loss,
+            "init": init,
+            "draws": draws,
+            "seed": seed,
+        }
+    )
+    registry = load_registry()
+    return engine.compare(label, [problem], choose_guides(registry, config.guides), config, registry)

@@ -1,0 +1,225 @@
+"""The commands.  Everything heavy is imported inside the command that needs it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from guidebench.errors import GuidebenchError, RequestError
+
+#: Typer carries its own copy of click; this is the class of all its complaints about usage.
+_UsageError = typer.BadParameter.__mro__[1]
+
+app = typer.Typer(
+    name="guidebench",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Which variational guide fits a NumPyro model, and how far can it be trusted?",
+)
+
+
+def main() -> None:
+    """Run the command line and exit: 0 all well, 1 a fit failed, 2 a wrong request, 130 interrupted."""
+    try:
+        status = app(standalone_mode=False)
+    except GuidebenchError as error:
+        status = _complain(str(error))
+    except _UsageError as error:
+        status = _complain(error.format_message())  # type: ignore[attr-defined]
+    except (KeyboardInterrupt, typer.Abort):
+        print("guidebench: interrupted", file=sys.stderr)
+        status = 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        status = 0
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _complain(message: str) -> int:
+    print(f"guidebench: {' '.join(message.split())}", file=sys.stderr)
+    return 2
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from guidebench import __version__
+
+        print(f"guidebench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+TRAINING = "Training"
+OUTPUT = "Output"
+
+
+@app.command()
+def run(
+    targets: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[TARGET]...", help="Problems by name or glob; see 'guidebench list'."),
+    ] = None,
+    guide: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-g",
+            "--guide",
+            metavar="NAME[:OPT=VAL,...]",
+            help="A guide, with options; repeatable. 'default' is the default set, 'all' every one.",
+        ),
+    ] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            metavar="default|plain",
+            help="default: built to converge. plain: Adam at a constant rate, one particle, one start.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = None,
+    optimizer: Annotated[
+        str | None, typer.Option(metavar="NAME", help="An optax optimiser.", rich_help_panel=TRAINING)
+    ] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(metavar="X", help="Peak learning rate.", rich_help_panel=TRAINING)
+    ] = None,
+    steps: Annotated[int | None, typer.Option(metavar="N", help="Optimiser steps.", rich_help_panel=TRAINING)] = None,
+    restarts: Annotated[
+        int | None, typer.Option(metavar="N", help="Starting points, trained side by side.", rich_help_panel=TRAINING)
+    ] = None,
+    particles: Annotated[
+        int | None, typer.Option(metavar="N", help="Draws per gradient.", rich_help_panel=TRAINING)
+    ] = None,
+    loss: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Trace_ELBO, TraceMeanField_ELBO, TraceGraph_ELBO or RenyiELBO.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = None,
+    init: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOW",
+            help="uniform, median, feasible, mean, sample, or value:SITE=X,SITE=X (values of the model's sites).",
+            rich_help_panel=TRAINING,
+        ),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(metavar="N", help="Seed of the run.", rich_help_panel=TRAINING)] = None,
+    draws: Annotated[
+        int | None, typer.Option(metavar="N", help="Draws from every trained guide.", rich_help_panel=OUTPUT)
+    ] = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Results go to DIR/NAME.", rich_help_panel=OUTPUT)] = Path(
+        "reports"
+    ),
+    config: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.toml", help="Options from a file; those given here win.", rich_help_panel=OUTPUT),
+    ] = None,
+    log_loss: Annotated[
+        bool | None,
+        typer.Option("--log-loss/--linear-loss", help="Axis of the loss curves.", rich_help_panel=OUTPUT),
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with 1 unless every fit converged.", rich_help_panel=OUTPUT)
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("-q", "--quiet", help="Print nothing but errors.", rich_help_panel=OUTPUT)
+    ] = False,
+) -> int:
+    """Train guides on problems, score them all alike, and write a report."""
+    from guidebench.config import make_config
+    from guidebench.registry import load_registry
+    from guidebench.selection import choose_guides, choose_problems
+
+    options: dict[str, Any] = {
+        "problems": tuple(targets or ()),
+        "guides": tuple(guide or ()),
+        "recipe": recipe,
+        "optimizer": optimizer,
+        "learning_rate": learning_rate,
+        "steps": steps,
+        "restarts": restarts,
+        "particles": particles,
+        "loss": loss,
+        "init": init,
+        "seed": seed,
+        "draws": draws,
+        "log_loss": log_loss,
+    }
+    settings = make_config(options, config)
+    registry = load_registry()
+    problems = choose_problems(registry, settings.problems)
+    guides = choose_guides(registry, settings.guides)
+    if out.exists() and not out.is_dir():
+        raise RequestError(f"--out {out}: there is a file of that name; name a folder")
+
+    from guidebench import cache, engine
+    from guidebench.cli import tables
+    from guidebench.cli.progress import watch
+    from guidebench.report import write
+    from guidebench.store import save
+
+    cache.enable()
+    name = problems[0].name if len(problems) == 1 else f"{len(problems)}-problems"
+    with watch(quiet=quiet) as watcher:
+        comparison = engine.compare(name, problems, guides, settings, registry, watcher)
+        watcher.note("writing the report")
+        folder = save(comparison, out / name)
+        page = write(comparison, folder, log_loss=settings.log_loss)
+    if not quiet:
+        tables.print_comparison(comparison, page)
+    if comparison.interrupted:
+        return 130
+    bad = {"failed", "diverged"} | ({"max_steps"} if strict else set())
+    return int(any(fit.status in bad for fit in comparison))
+
+
+@app.command(name="list")
+def list_() -> int:
+    """Show guides, problems, metrics and sections with their plugins; and what is broken, with its reason."""
+    from guidebench.cli import tables
+    from guidebench.registry import load_registry
+
+    tables.print_registry(load_registry())
+    return 0
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that 'guidebench run' wrote.")],
+    log_loss: Annotated[bool | None, typer.Option("--log-loss/--linear-loss", help="Axis of the loss curves.")] = None,
+) -> int:
+    """Write the report again from saved results, training nothing."""
+    from guidebench.report import write
+    from guidebench.store import load
+
+    comparison = load(folder)
+    chosen = bool(comparison.config.get("log_loss")) if log_loss is None else log_loss
+    print(write(comparison, folder, log_loss=chosen))
+    return 0
+
+
+@app.command()
+def info() -> int:
+    """Show versions, devices and caches."""
+    from guidebench import cache, environment
+    from guidebench.cli import tables
+
+    kept = cache.folder()
+    found = {**environment.describe(), "cache": f"{kept} ({cache.size(kept) / 1e6:.0f} MB)"}
+    tables.print_pairs(found)
+    return 0

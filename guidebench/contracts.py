@@ -1,0 +1,260 @@
+"""What plugins declare: guides, problems, metrics and report sections.
+
+These are plain, frozen records.  Declaring one does no work and imports nothing heavy, so a plugin
+module that builds its guide inside ``build`` costs nothing until somebody asks for that guide.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from guidebench.errors import PluginError
+
+if TYPE_CHECKING:
+    from guidebench.metrics.evidence import Evidence
+    from guidebench.report.page import Page
+
+Bound = Literal["elbo", "augmented", "none"]
+Family = Literal["none", "diagonal", "affine"]
+Direction = Literal["higher", "lower", "nominal", "none"]
+
+#: Filled in by the engine when a guide's ``build`` names it; never an option of the user's.
+RESERVED_OPTIONS = frozenset({"init_loc_fn"})
+
+_NAME = re.compile(r"[a-z][a-z0-9_.-]*(/[A-Za-z0-9_.-]+)?")
+
+
+def _check_name(kind: str, name: object) -> None:
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise PluginError(
+            f"{kind} name {name!r} is not allowed: use a lower-case letter, then lower-case "
+            "letters, digits, '_', '-' or '.'"
+        )
+
+
+def _check_callable(kind: str, name: str, part: str, value: object) -> None:
+    if not callable(value):
+        raise PluginError(f"{kind} {name!r}: {part} must be callable, not {type(value).__name__}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guide:
+    """A variational family that guidebench can train on a model.
+
+    Parameters
+    ----------
+    name : str
+        Public name, unique among all plugins.
+    build : callable
+        ``build(model, *, option=default, ...)`` returns a NumPyro guide for `model`.  Its
+        keyword-only parameters *are* the guide's options (``-g name:option=value``); each needs a
+        default.  A parameter called ``init_loc_fn`` is filled in by the engine with the common
+        starting point (a NumPyro initialisation strategy); an
+        :class:`~numpyro.infer.autoguide.AutoGuide` receives the start without asking.
+        ``build`` runs inside JAX transformations, once per trace, so it must not keep state.
+    summary : str
+        One line for ``guidebench list``.
+    family : {"none", "diagonal", "affine"}
+        The largest group of maps of the unconstrained space that leaves the family unchanged:
+        coordinate-wise scaling and shifting, any invertible affine map, or none of them.
+    bound : {"elbo", "augmented", "none"}
+        Whether the guide's ELBO is a lower bound on log p(y) over the model's own latents, over an
+        augmented space, or no bound at all (a point estimate).
+    objective : callable, optional
+        ``objective(num_particles)`` returns the :class:`numpyro.infer.elbo.ELBO` to train with
+        unless the user names another; the score is guidebench's own ELBO in either case.
+    draw : callable, optional
+        ``draw(guide, params)`` returns the guide to draw from and to score, where that is not the
+        trained one (AutoLaplaceApproximation trains a point and draws from a Gaussian).
+    supports : callable, optional
+        ``supports(structure)`` returns a reason why the guide cannot be used on a model with that
+        :class:`~guidebench.inference.structure.ModelStructure`, or ``None``.
+    aliases : tuple of str
+        Further names that are accepted, the NumPyro class name for one.
+    default : bool
+        Part of the default set; honoured for guidebench's own guides only.
+    cite : str
+        Where the method was published, with a DOI where there is one.
+    """
+
+    name: str
+    build: Callable[..., Callable[..., Any]]
+    summary: str = ""
+    family: Family = "none"
+    bound: Bound = "elbo"
+    objective: Callable[[int], Any] | None = None
+    draw: Callable[[Any, Mapping[str, Any]], Callable[..., Any]] | None = None
+    supports: Callable[[Any], str | None] | None = None
+    aliases: tuple[str, ...] = ()
+    default: bool = False
+    cite: str = ""
+
+    def __post_init__(self) -> None:
+        _check_name("guide", self.name)
+        _check_callable("guide", self.name, "build", self.build)
+        if self.family not in ("none", "diagonal", "affine"):
+            raise PluginError(f"guide {self.name!r}: family {self.family!r} is not one of none, diagonal, affine")
+        if self.bound not in ("elbo", "augmented", "none"):
+            raise PluginError(f"guide {self.name!r}: bound {self.bound!r} is not one of elbo, augmented, none")
+        for part in ("objective", "draw", "supports"):
+            if getattr(self, part) is not None:
+                _check_callable("guide", self.name, part, getattr(self, part))
+        self.options()
+
+    def options(self) -> dict[str, Any]:
+        """Return the user's options and their defaults, read from the signature of ``build``."""
+        options = {}
+        for parameter in self._keyword_only():
+            if parameter.name in RESERVED_OPTIONS:
+                continue
+            if parameter.default is inspect.Parameter.empty:
+                raise PluginError(f"guide {self.name!r}: option {parameter.name!r} of build needs a default")
+            options[parameter.name] = parameter.default
+        return options
+
+    def wants_start(self) -> bool:
+        """Return whether ``build`` asks for the common starting point."""
+        return any(parameter.name == "init_loc_fn" for parameter in self._keyword_only())
+
+    def _keyword_only(self) -> list[inspect.Parameter]:
+        parameters = list(inspect.signature(self.build).parameters.values())
+        if not parameters or parameters[0].kind is inspect.Parameter.KEYWORD_ONLY:
+            raise PluginError(f"guide {self.name!r}: build must take the model as its first argument")
+        extra = [p.name for p in parameters[1:] if p.kind is not inspect.Parameter.KEYWORD_ONLY]
+        if extra:
+            raise PluginError(
+                f"guide {self.name!r}: build takes options as keyword-only arguments; "
+                f"put a '*' before {', '.join(extra)}"
+            )
+        return parameters[1:]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """A model with its data and, where there are any, held-out data and known answers.
+
+    Parameters
+    ----------
+    name : str
+        Public name, unique among all plugins.
+    model : callable
+        A NumPyro model.
+    args, kwargs
+        The model's arguments for training, observations included.
+    predict : mapping, optional
+        Arguments, by name, that replace the training ones when predicting (a grid, say).
+        Observed arguments are unset by the engine.
+    heldout : mapping, optional
+        Arguments, by name, of data that take no part in training: the observed ones, and whatever
+        else differs from `predict` (where given) or from the training arguments.
+    truth : mapping, optional
+        True values of latent sites, where the data were simulated.
+    log_evidence : float, optional
+        The exact log p(y) in nats, where known.
+    summary, cite : str
+        One line, and the source.
+    """
+
+    name: str
+    model: Callable[..., Any]
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    predict: Mapping[str, Any] | None = None
+    heldout: Mapping[str, Any] | None = None
+    truth: Mapping[str, Any] | None = None
+    log_evidence: float | None = None
+    summary: str = ""
+    cite: str = ""
+
+    def __post_init__(self) -> None:
+        _check_name("problem", self.name)
+        _check_callable("problem", self.name, "model", self.model)
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the training arguments by name, with ``*args`` and ``**kwargs`` resolved."""
+        try:
+            bound = inspect.signature(self.model).bind(*self.args, **self.kwargs)
+        except TypeError as error:
+            raise PluginError(f"problem {self.name!r}: its arguments do not fit its model: {error}") from None
+        bound.apply_defaults()
+        return dict(bound.arguments)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricValue:
+    """One number: of which variable, and with which Monte Carlo standard error."""
+
+    value: float
+    mcse: float | None = None
+    variable: str = ""
+    metric: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """A number, or several, computed from the draws of one fit.
+
+    Parameters
+    ----------
+    name : str
+        Public name; what ``metrics.csv`` calls it.
+    compute : callable
+        ``compute(evidence)`` takes an :class:`~guidebench.metrics.evidence.Evidence` and yields
+        :class:`MetricValue` records; it must be pure.  A record's ``metric`` defaults to `name`.
+    needs : tuple of str
+        Parts of the evidence it cannot do without (``"weights"``, ``"heldout"``, ``"truth"``); where
+        one is missing the metric is left out, which the tables show as an empty cell.
+    better : {"higher", "lower", "nominal", "none"}
+        Which direction is better; "nominal" for a coverage, best at its nominal value.
+    unit : str
+        Unit of the value ("nat", "sd of the site", "probability").
+    summary, cite : str
+        One line, and the source.
+    """
+
+    name: str
+    compute: Callable[[Evidence], Iterable[MetricValue]]
+    needs: tuple[str, ...] = ()
+    better: Direction = "none"
+    unit: str = ""
+    summary: str = ""
+    cite: str = ""
+
+    def __post_init__(self) -> None:
+        _check_name("metric", self.name)
+        _check_callable("metric", self.name, "compute", self.compute)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """A part of the report.
+
+    Parameters
+    ----------
+    name : str
+        Public name; the anchor in the page.
+    title : str
+        The heading.
+    build : callable
+        ``build(page)`` takes a :class:`~guidebench.report.page.Page` (results and a place for
+        figures) and returns a :class:`~guidebench.report.page.Block` or ``None`` where there is
+        nothing to show.
+    order : int
+        Position in the report: sections appear in increasing order.
+    summary : str
+        One line for ``guidebench list``.
+    """
+
+    name: str
+    title: str
+    build: Callable[[Page], Any]
+    order: int = 500
+    summary: str = ""
+
+    def __post_init__(self) -> None:
+        _check_name("section", self.name)
+        _check_callable("section", self.name, "build", self.build)

@@ -1,0 +1,32 @@
+"""The versions and the machine that made a result."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+PACKAGES = ("guidebench", "jax", "jaxlib", "numpyro", "optax", "arviz", "xarray", "numpy", "scipy", "pluggy")
+
+
+def versions() -> dict[str, str]:
+    """Return the version of Python and of every package that shapes the numbers."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def describe() -> dict[str, Any]:
+    """Return versions, platform, devices and precision; loads JAX."""
+    import jax
+
+    return {
+        **versions(),
+        "platform": platform.platform(),
+        "devices": ", ".join(str(device) for device in jax.devices()),
+        "x64": bool(jax.config.jax_enable_x64),
+    }

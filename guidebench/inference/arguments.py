@@ -1,0 +1,64 @@
+"""A problem's arguments, split into what JAX traces and what stays as it is.
+
+Arrays become arguments of the compiled programs, so that the data are not built into them; anything
+else (strings, flags, sizes) stays a Python value.  A model that needs concrete data (one that asks
+``int(group.max())``, say) gets all of them as constants.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpyro.handlers import seed
+
+
+def is_array(value: Any) -> bool:
+    """Return whether JAX can trace `value` as an array of numbers."""
+    return isinstance(value, (np.ndarray, jax.Array, np.generic)) and np.dtype(value.dtype).kind in "biufc"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments:
+    """The arguments of a model by name: `arrays` are traced, `static` ones are not."""
+
+    arrays: Mapping[str, Any] = field(default_factory=dict)
+    static: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def split(cls, model: Callable[..., Any], values: Mapping[str, Any]) -> Arguments:
+        """Split `values`, tracing the arrays unless the model needs to see their contents."""
+        arrays = {name: jnp.asarray(value) for name, value in values.items() if is_array(value)}
+        static = {name: value for name, value in values.items() if name not in arrays}
+        split = cls(arrays=arrays, static=static)
+
+        def run(traced: Mapping[str, Any]) -> None:
+            args, kwargs = split.call(model, traced)
+            seed(model, jax.random.key(0))(*args, **kwargs)
+
+        try:
+            jax.eval_shape(run, arrays)
+        except (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError):
+            return cls(static={**static, **arrays})
+        return split
+
+    def size(self) -> int:
+        """Return how many numbers the arguments hold."""
+        return sum(np.size(value) for value in (*self.arrays.values(), *self.static.values()) if is_array(value))
+
+    def call(self, model: Callable[..., Any], traced: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return ``args, kwargs`` for `model` with `traced` in the place of the arrays."""
+        bound = inspect.signature(model).bind_partial()
+        bound.arguments.update(
+            {
+                name: {**self.static, **traced}[name]
+                for name in inspect.signature(model).parameters
+                if name in self.static or name in traced
+            }
+        )
+        return bound.args, bound.kwargs

@@ -1,0 +1,36 @@
+"""Compilation, tuned to how often a program will run.
+
+The programs here are small and run for milliseconds, while XLA takes seconds to optimise them.  On
+the CPU a program that runs once is therefore compiled without optimisation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+#: Numbers held at a time while mapping over draws.
+BATCH_VALUES = 20_000_000
+
+
+def over_draws(function: Callable[..., Any], draws: Any, values_per_draw: int) -> Any:
+    """Map `function` over the leading axis of `draws`, as many at a time as fit in bounded memory."""
+    count = len(jax.tree.leaves(draws)[0])
+    batch = max(1, BATCH_VALUES // max(values_per_draw, 1))
+    return jax.vmap(function)(draws) if batch >= count else jax.lax.map(function, draws, batch_size=batch)
+
+
+def _options(level: int) -> dict[str, Any] | None:
+    return {"xla_backend_optimization_level": level} if jax.default_backend() == "cpu" else None
+
+
+def compile_for(function: Callable[..., Any], *args: Any, level: int) -> Callable[..., Any]:
+    """Return `function` compiled for arguments like `args` at LLVM optimisation `level` (CPU only)."""
+    return jax.jit(function).lower(*args).compile(compiler_options=_options(level))
+
+
+def once(function: Callable[..., Any], *args: Any) -> Any:
+    """Compile `function` cheaply, run it on `args` and wait for the result."""
+    return jax.block_until_ready(compile_for(function, *args, level=0)(*args))

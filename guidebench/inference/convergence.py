@@ -1,0 +1,86 @@
+"""Whether training has converged, read from the loss alone.
+
+The mean loss of a block of steps is compared with that of the block before it.  Training has
+converged where the later block is not lower by more than 0.02 nat and three standard errors, over
+two block lengths and, for the shorter one, twice running, and where the learning rate has decayed.
+Otherwise the steps simply ran out.  Longer blocks would see the noise of a larger learning rate
+being annealed away and mistake it for progress.
+
+One standard error, which suits a rule that stops training as soon as it holds, would call a
+settled run unsettled in a third of cases when it is asked once, at the end.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from guidebench.results import Status
+
+#: Improvements below this many nats do not count.
+TOLERANCE = 0.02
+
+#: Standard errors that an improvement must exceed to count.
+SIGNIFICANT = 3.0
+
+#: What is compared: the block length, and how far before the end it ends, as shares of all steps.
+COMPARISONS = ((0.05, 0.0), (0.05, 0.05), (0.10, 0.0))
+
+
+def improvement(losses: np.ndarray, block: int, back: int = 0) -> tuple[float, float]:
+    """Return by how much the last block's mean loss is below that of the block before, and its error.
+
+    Parameters
+    ----------
+    losses : ndarray
+        Loss per step, shape ``(T,)``; non-finite values (skipped steps) are left out.
+    block : int
+        Steps per block.
+    back : int
+        Steps to leave off the end.
+
+    Returns
+    -------
+    gain, error : float
+        Nats; the standard error treats the noise of different steps as independent, which it is:
+        each step draws its own particles.
+    """
+    end = len(losses) - back
+    late = _finite(losses[end - block : end])
+    early = _finite(losses[end - 2 * block : end - block])
+    if min(len(late), len(early)) < 2:
+        return float("inf"), 0.0
+    error = float(np.hypot(np.std(late, ddof=1) / np.sqrt(len(late)), np.std(early, ddof=1) / np.sqrt(len(early))))
+    return float(np.mean(early) - np.mean(late)), error
+
+
+def _finite(values: np.ndarray) -> np.ndarray:
+    return values[np.isfinite(values)]
+
+
+def plateaued(losses: np.ndarray) -> bool:
+    """Return whether the loss has stopped improving, over every horizon and twice running."""
+    for share, before_end in COMPARISONS:
+        block = max(int(share * len(losses)), 2)
+        gain, error = improvement(losses, block, int(before_end * len(losses)))
+        if gain > max(SIGNIFICANT * error, TOLERANCE):
+            return False
+    return True
+
+
+def judge(losses: np.ndarray, *, skipped: int, finite: bool, decayed: bool) -> Status:
+    """Return how the training of one restart ended.
+
+    Parameters
+    ----------
+    losses : ndarray
+        Loss per step, shape ``(T,)``.
+    skipped : int
+        Steps that were not taken.
+    finite : bool
+        Whether the final parameters are finite.
+    decayed : bool
+        Whether the learning rate ended at zero; at a constant rate the parameters never settle.
+    """
+    if not finite or skipped > len(losses) // 2 or not np.isfinite(losses[-max(len(losses) // 20, 1) :]).any():
+        return Status.DIVERGED
+    return Status.CONVERGED if decayed and plateaued(losses) else Status.MAX_STEPS

@@ -1,0 +1,70 @@
+r"""The log weight of a draw: one estimator for training and for scoring every guide.
+
+For a draw :math:`\theta \sim q` the log weight is :math:`\log p(y, \theta) - \log q(\theta)`; its
+mean over draws is the ELBO.  Both densities are sums over *all* sample sites of a trace: the
+auxiliary sites of NumPyro's continuous autoguides and their Delta sites, whose log density is the
+Jacobian of the constraining transform, are counted, so no further correction is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from numpyro.handlers import replay, seed
+from numpyro.infer.elbo import ELBO
+from numpyro.infer.util import log_density
+
+
+class Draw(NamedTuple):
+    """One draw from a guide: log p(y, theta) and log q(theta) in nats, and the model's trace."""
+
+    log_p: jax.Array
+    log_q: jax.Array
+    trace: Mapping[str, Any]
+
+
+def draw(
+    key: jax.Array,
+    params: Mapping[str, Any],
+    model: Callable[..., Any],
+    guide: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+) -> Draw:
+    """Draw once from `guide` and replay the whole guide trace against `model`."""
+    guide_key, model_key = jax.random.split(key)
+    log_q, guide_trace = log_density(seed(guide, guide_key), args, dict(kwargs), dict(params))
+    log_p, model_trace = log_density(replay(seed(model, model_key), guide_trace), args, dict(kwargs), dict(params))
+    return Draw(log_p, log_q, model_trace)
+
+
+class TraceELBO(ELBO):  # type: ignore[misc]
+    """The ELBO of :class:`numpyro.infer.Trace_ELBO`, its terms added in the order of the traces.
+
+    NumPyro adds them in the order of a Python set of site names, which depends on the hash seed of
+    the process: the compiled program then differs between processes and is never found again in
+    JAX's persistent compilation cache.
+    """
+
+    def loss_with_mutable_state(
+        self,
+        rng_key: jax.Array,
+        param_map: Mapping[str, Any],
+        model: Callable[..., Any],
+        guide: Callable[..., Any],
+        *args: Any,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        """Return the negative mean log weight of ``num_particles`` draws, in nats."""
+
+        def log_weight(key: jax.Array) -> jax.Array:
+            one = draw(key, param_map, model, guide, args, kwargs)
+            return one.log_p - one.log_q
+
+        if self.num_particles == 1:
+            return {"loss": -log_weight(rng_key), "mutable_state": None}
+        keys = jax.random.split(rng_key, self.num_particles)
+        return {"loss": -jnp.mean(self.vectorize_particles_fn(log_weight, keys)), "mutable_state": None}

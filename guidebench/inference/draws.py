@@ -1,0 +1,123 @@
+"""Drawing from a trained guide and scoring the draws.
+
+Every guide goes through this one estimator, whatever it was trained with.  Densities are evaluated
+on the device; what becomes of them (ELBO, weights) is reduced in float64 on the host.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+
+from guidebench.inference.arguments import Arguments
+from guidebench.inference.compiled import compile_for, over_draws
+from guidebench.inference.density import draw
+from guidebench.inference.structure import ModelStructure
+from guidebench.inference.train import MakeGuide, Params
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draws:
+    """S draws from one guide.
+
+    Attributes
+    ----------
+    log_p, log_q : ndarray
+        log p(y, theta) and log q(theta) in nats, float64, shape ``(S,)``.
+    latents : dict
+        Values of the model's latent sites, each of shape ``(S, ...)``; no auxiliary sites.
+    """
+
+    log_p: np.ndarray
+    log_q: np.ndarray
+    latents: dict[str, np.ndarray]
+
+    @property
+    def log_weights(self) -> np.ndarray:
+        """log p(y, theta) - log q(theta), shape ``(S,)``."""
+        return self.log_p - self.log_q
+
+    def constant_sites(self) -> tuple[str, ...]:
+        """Return the sites with a component that is the same in every draw."""
+        return tuple(
+            name
+            for name, value in self.latents.items()
+            if len(value) > 1 and value.size and np.any(np.all(value == value[:1], axis=0))
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampler:
+    """A compiled program that draws from one guide, given parameters."""
+
+    program: Callable[..., Any]
+    traced: Mapping[str, Any]
+    start: Mapping[str, jax.Array]
+    count: int
+    compile_s: float
+
+    def __call__(self, params: Params, key: jax.Array, *, keep_latents: bool = True) -> Draws:
+        """Draw with the parameters of one restart, leaving the latents behind unless they are kept."""
+        log_p, log_q, latents = self.program(params, jax.random.split(key, self.count), self.start, self.traced)
+        kept = latents if keep_latents else {}
+        return Draws(
+            log_p=np.asarray(log_p, np.float64),
+            log_q=np.asarray(log_q, np.float64),
+            latents={name: np.asarray(value) for name, value in kept.items()},
+        )
+
+
+def make_sampler(
+    make_guide: MakeGuide,
+    model: Callable[..., Any],
+    arguments: Arguments,
+    structure: ModelStructure,
+    *,
+    params: Params,
+    start: Mapping[str, jax.Array],
+    count: int,
+    to_draw_from: Callable[[Any, Params], Any] | None = None,
+) -> Sampler:
+    """Compile the drawing of `count` samples for parameters shaped like `params`.
+
+    Parameters
+    ----------
+    make_guide, model, arguments
+        As for :func:`guidebench.inference.train.train`.
+    structure : ModelStructure
+        Names the latent sites.
+    params : dict
+        Parameters of one restart.
+    start : mapping
+        A valid point, for the shapes of a fresh guide.
+    count : int
+        Number of draws.
+    to_draw_from : callable, optional
+        ``to_draw_from(guide, params)`` returns the guide to draw from instead of the trained one.
+    """
+    names = [site.name for site in structure.latents]
+    size = arguments.size() + structure.latent_dim
+
+    def program(params: Params, keys: jax.Array, start: Mapping[str, Any], traced: Mapping[str, Any]) -> Any:
+        args, kwargs = arguments.call(model, traced)
+        guide = make_guide(start)
+        if to_draw_from is not None:
+            # A first run sets the guide up; its values do not matter.
+            draw(jax.random.key(0), params, model, guide, args, kwargs)
+            guide = to_draw_from(guide, params)
+
+        def one(key: jax.Array) -> tuple[jax.Array, jax.Array, dict[str, jax.Array]]:
+            result = draw(key, params, model, guide, args, kwargs)
+            return result.log_p, result.log_q, {name: result.trace[name]["value"] for name in names}
+
+        return over_draws(one, keys, size)
+
+    began = time.perf_counter()
+    traced = dict(arguments.arrays)
+    compiled = compile_for(program, params, jax.random.split(jax.random.key(0), count), start, traced, level=1)
+    return Sampler(program=compiled, traced=traced, start=start, count=count, compile_s=time.perf_counter() - began)

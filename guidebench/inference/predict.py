@@ -1,0 +1,169 @@
+"""Running the model forward from posterior draws, with its observations unset.
+
+These programs depend on the model and its arguments alone, so one compilation serves every guide.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpyro.handlers import seed, substitute, trace
+from numpyro.primitives import Messenger
+
+from guidebench.inference.arguments import Arguments
+from guidebench.inference.compiled import compile_for, once, over_draws
+from guidebench.inference.structure import ModelStructure, Site, is_factor, site_dims
+
+
+class Unobserved(Messenger):  # type: ignore[misc]
+    """Turn observations into draws; ``numpyro.factor`` is not an observation."""
+
+    def process_message(self, msg: dict[str, Any]) -> None:
+        """Forget the observed value of a sample site."""
+        if msg["type"] == "sample" and msg["is_observed"] and not is_factor(msg):
+            msg["is_observed"] = False
+            msg["value"] = None
+
+
+def without_observations(
+    model: Callable[..., Any], values: Mapping[str, Any], structure: ModelStructure
+) -> dict[str, Any]:
+    """Return `values` with each observed argument set to ``None`` where that is its default."""
+    parameters = inspect.signature(model).parameters
+    return {
+        name: None if name in structure.observed_arguments and parameters[name].default is None else value
+        for name, value in values.items()
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forward:
+    """A compiled program from latent draws to named sites, and how their axes are called."""
+
+    program: Callable[..., Any]
+    traced: Mapping[str, Any]
+    sites: Mapping[str, Site]
+
+    def __call__(self, key: jax.Array, latents: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return each site's values, shape ``(S, ...)``."""
+        count = len(next(iter(latents.values())))
+        found = self.program(jax.random.split(key, count), dict(latents), self.traced)
+        return {name: np.asarray(value) for name, value in jax.device_get(found).items()}
+
+
+def make_predictive(
+    model: Callable[..., Any],
+    values: Mapping[str, Any],
+    structure: ModelStructure,
+    latents: Mapping[str, np.ndarray],
+) -> Forward:
+    """Compile prediction at the arguments `values`: deterministic sites and unset observations.
+
+    Parameters
+    ----------
+    model : callable
+        The NumPyro model.
+    values : mapping
+        Arguments by name, as for training; observations are unset here.
+    structure : ModelStructure
+        Of the model with its training arguments.
+    latents : mapping of str to ndarray
+        Draws shaped like those to come, leading axis S.
+    """
+    arguments = Arguments.split(model, without_observations(model, values, structure))
+    names = [site.name for site in (*structure.deterministics, *structure.observed)]
+
+    def sites(key: jax.Array, latents: Mapping[str, Any], traced: Mapping[str, Any]) -> dict[str, Any]:
+        args, kwargs = arguments.call(model, traced)
+        run = seed(Unobserved(substitute(model, latents)), key)
+        return {name: site for name, site in trace(run).get_trace(*args, **kwargs).items() if name in names}
+
+    return _compile(sites, lambda site: (site["value"], getattr(site.get("fn"), "event_dim", 0)), arguments, latents)
+
+
+def make_log_likelihood(
+    model: Callable[..., Any],
+    values: Mapping[str, Any],
+    structure: ModelStructure,
+    latents: Mapping[str, np.ndarray],
+) -> Forward:
+    """Compile the log likelihood of every single observation at the arguments `values`, in nats."""
+    arguments = Arguments.split(model, values)
+    names = [site.name for site in structure.observed]
+
+    def sites(key: jax.Array, latents: Mapping[str, Any], traced: Mapping[str, Any]) -> dict[str, Any]:
+        args, kwargs = arguments.call(model, traced)
+        run = seed(substitute(model, latents), key)
+        return {name: site for name, site in trace(run).get_trace(*args, **kwargs).items() if name in names}
+
+    return _compile(sites, lambda site: (site["fn"].log_prob(site["value"]), 0), arguments, latents)
+
+
+def _compile(
+    sites: Callable[..., dict[str, Any]],
+    read: Callable[[Any], Any],
+    arguments: Arguments,
+    latents: Mapping[str, np.ndarray],
+) -> Forward:
+    described: dict[str, Site] = {}
+
+    def program(keys: jax.Array, latents: Mapping[str, Any], traced: Mapping[str, Any]) -> dict[str, Any]:
+        def one(draw: tuple[jax.Array, Mapping[str, Any]]) -> dict[str, Any]:
+            found = {}
+            for name, site in sites(*draw, traced).items():
+                value, event_dim = read(site)
+                found[name] = jnp.asarray(value)
+                shape = found[name].shape
+                dims = site_dims(name, shape, site["cond_indep_stack"], event_dim)
+                described[name] = Site(name=name, shape=shape, dims=dims)
+            return found
+
+        return over_draws(one, (keys, latents), 3 * arguments.size())
+
+    count = len(next(iter(latents.values())))
+    traced = dict(arguments.arrays)
+    compiled = compile_for(program, jax.random.split(jax.random.key(0), count), dict(latents), traced, level=1)
+    return Forward(program=compiled, traced=traced, sites=described)
+
+
+def observed_values(
+    model: Callable[..., Any], values: Mapping[str, Any], structure: ModelStructure
+) -> dict[str, np.ndarray]:
+    """Return the values of the observed sites at the arguments `values`."""
+    arguments = Arguments.split(model, values)
+    names = {site.name for site in structure.observed}
+
+    def read(traced: Mapping[str, Any]) -> dict[str, Any]:
+        args, kwargs = arguments.call(model, traced)
+        sites = trace(seed(model, jax.random.key(0))).get_trace(*args, **kwargs)
+        return {name: jnp.asarray(site["value"]) for name, site in sites.items() if name in names}
+
+    return {name: np.asarray(value) for name, value in once(read, dict(arguments.arrays)).items()}
+
+
+def observation_sd(
+    model: Callable[..., Any], arguments: Arguments, structure: ModelStructure, truth: Mapping[str, Any]
+) -> dict[str, np.ndarray]:
+    """Return the sd of every observation given the latent values `truth`, where it is finite."""
+    names = {site.name for site in structure.observed}
+
+    def read(traced: Mapping[str, Any], truth: Mapping[str, Any]) -> dict[str, Any]:
+        args, kwargs = arguments.call(model, traced)
+        sites = trace(seed(substitute(model, truth), jax.random.key(0))).get_trace(*args, **kwargs)
+        found = {}
+        for name in names & sites.keys():
+            try:
+                variance = sites[name]["fn"].variance
+            except NotImplementedError:
+                continue
+            found[name] = jnp.broadcast_to(jnp.sqrt(variance), jnp.shape(sites[name]["value"]))
+        return found
+
+    values = once(read, dict(arguments.arrays), {name: jnp.asarray(value) for name, value in truth.items()})
+    return {name: np.asarray(value) for name, value in values.items() if np.isfinite(value).all()}

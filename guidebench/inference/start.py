@@ -1,0 +1,86 @@
+"""Starting points: the same one for every guide, one per restart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from numpyro.infer import initialization
+from numpyro.infer.util import initialize_model
+
+from guidebench.errors import RequestError
+from guidebench.inference.arguments import Arguments
+from guidebench.inference.compiled import once
+from guidebench.inference.structure import ModelStructure
+
+STRATEGIES = ("uniform", "median", "feasible", "mean", "sample")
+
+
+def strategy(text: str, structure: ModelStructure) -> Callable[..., Any]:
+    """Return the NumPyro initialisation strategy that `text` names.
+
+    Parameters
+    ----------
+    text : str
+        ``uniform``, ``median``, ``feasible``, ``mean``, ``sample``, or ``value:SITE=X,SITE=X``.
+        Values are those of the model's own (constrained) sites; a site that is not named starts
+        uniformly.
+    structure : ModelStructure
+        Names the sites there are.
+
+    Raises
+    ------
+    RequestError
+        Where the strategy or a site is unknown or a value is not a number.
+    """
+    name, _, values = text.partition(":")
+    if name in STRATEGIES and not values:
+        return partial(getattr(initialization, f"init_to_{name}"))
+    if name != "value" or not values:
+        raise RequestError(f"--init {text!r} is not known; choose one of {', '.join(STRATEGIES)}, value:SITE=X,SITE=X")
+    shapes = {site.name: site.shape for site in structure.latents}
+    found = {}
+    for pair in values.split(","):
+        site, equals, number = pair.partition("=")
+        if site not in shapes:
+            raise RequestError(f"--init: the model has no latent site {site!r}; its sites are {', '.join(shapes)}")
+        try:
+            found[site] = jnp.broadcast_to(jnp.asarray(float(number)), shapes[site])
+        except ValueError:
+            raise RequestError(f"--init: {pair!r} is not SITE=NUMBER{'' if equals else ' (no =)'}") from None
+    return partial(initialization.init_to_value, values=found)
+
+
+def starting_points(
+    keys: jax.Array,
+    model: Callable[..., Any],
+    arguments: Arguments,
+    init: Callable[..., Any],
+) -> tuple[dict[str, jax.Array], jax.Array]:
+    """Return one valid starting point per key, in the model's own coordinates.
+
+    NumPyro tries up to 100 draws of the strategy until the log joint density and its gradient are
+    finite.
+
+    Returns
+    -------
+    values : dict of str to array
+        Per latent site, shape ``(len(keys), *site_shape)``.
+    valid : array of bool
+        Whether a valid point was found, shape ``(len(keys),)``.
+    """
+
+    def find(key: jax.Array, traced: Mapping[str, Any]) -> tuple[dict[str, jax.Array], jax.Array]:
+        args, kwargs = arguments.call(model, traced)
+        found = initialize_model(key, model, init_strategy=init, model_args=args, model_kwargs=kwargs)
+        start = found.param_info
+        values = found.postprocess_fn(start.z)
+        finite = jnp.isfinite(start.potential_energy)
+        for gradient in jax.tree.leaves(start.z_grad):
+            finite &= jnp.all(jnp.isfinite(gradient))
+        return {name: values[name] for name in start.z}, finite
+
+    return once(jax.vmap(find, in_axes=(0, None)), keys, dict(arguments.arrays))

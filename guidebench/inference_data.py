@@ -1,0 +1,105 @@
+"""ArviZ InferenceData, in either generation of ArviZ.
+
+ArviZ 0.x has an ``InferenceData`` class; ArviZ 1.x uses :class:`xarray.DataTree` with the same
+groups.  No other module knows the difference: they all hand over and receive
+:class:`xarray.Dataset` objects by group name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import xarray as xr
+
+#: ``arviz.InferenceData`` (ArviZ 0.x) or ``xarray.DataTree`` (ArviZ 1.x).
+InferenceData: TypeAlias = Any
+
+#: The NetCDF engine: HDF5 files that both generations and other languages read.
+ENGINE = "h5netcdf"
+
+
+@cache
+def arviz_generation() -> int:
+    """Return the major version of the installed ArviZ: 0 or 1 (and up)."""
+    return int(version("arviz").split(".")[0])
+
+
+def from_groups(groups: Mapping[str, xr.Dataset]) -> InferenceData:
+    """Return InferenceData with one group per entry; empty datasets are left out.
+
+    Parameters
+    ----------
+    groups : mapping of str to xarray.Dataset
+        Group names of the InferenceData scheme (``posterior``, ``log_likelihood``, ...) or others.
+    """
+    kept = {name: dataset for name, dataset in groups.items() if dataset.data_vars}
+    if arviz_generation() == 0:
+        from arviz import InferenceData as ArvizInferenceData
+
+        return ArvizInferenceData(**kept)
+    return xr.DataTree.from_dict({f"/{name}": dataset for name, dataset in kept.items()})
+
+
+def group(inference_data: InferenceData | None, name: str) -> xr.Dataset | None:
+    """Return one group as a Dataset, or ``None`` where there is no such group."""
+    if inference_data is None or name not in group_names(inference_data):
+        return None
+    found = inference_data[name]
+    return found.to_dataset() if isinstance(found, xr.DataTree) else found
+
+
+def group_names(inference_data: InferenceData) -> tuple[str, ...]:
+    """Return the names of the groups, in order."""
+    if isinstance(inference_data, xr.DataTree):
+        return tuple(inference_data.children)
+    return tuple(inference_data.groups())
+
+
+def save(inference_data: InferenceData, path: Path) -> None:
+    """Write NetCDF that :func:`arviz.from_netcdf` opens under both generations."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    mode = "w"
+    for name in group_names(inference_data):
+        dataset = group(inference_data, name)
+        assert dataset is not None
+        dataset.to_netcdf(path, mode=mode, group=name, engine=ENGINE)
+        mode = "a"
+
+
+def load(path: Path) -> InferenceData:
+    """Read a file written by :func:`save` (or by ArviZ) into memory and close it."""
+    with xr.open_datatree(path, engine=ENGINE) as tree:
+        return from_groups({name: child.to_dataset().load() for name, child in tree.children.items()})
+
+
+def pareto_k(log_weights: Any) -> float:
+    """Return the shape of the generalised Pareto tail of importance weights, by ArviZ's PSIS.
+
+    Parameters
+    ----------
+    log_weights : ndarray
+        Unnormalised log weights in float64, shape ``(S,)``.
+
+    Returns
+    -------
+    float
+        k-hat; infinite where a weight is not finite.
+    """
+    import numpy as np
+
+    values = np.asarray(log_weights, np.float64)
+    if not np.isfinite(values).all():
+        return float("inf")
+    values = values - values.max()
+    if arviz_generation() == 0:
+        from arviz import psislw
+
+        return float(psislw(values)[1])
+    from arviz_stats.base import array_stats
+
+    # ArviZ 1.x takes log likelihoods as in leave-one-out and negates them itself.
+    return float(array_stats.psislw(-values)[1])

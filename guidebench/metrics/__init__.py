@@ -1,0 +1,1 @@
+"""Metrics: pure functions of the draws of one fit, each declared through the metrics hook."""

@@ -1,0 +1,75 @@
+"""The ELBO and what the importance weights say: evidence, effective sample size, tail shape."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from scipy.special import logsumexp
+
+from guidebench.contracts import MetricValue
+from guidebench.inference_data import pareto_k
+from guidebench.metrics.evidence import Evidence
+
+
+def mean_log_weight(log_weights: np.ndarray) -> tuple[float, float]:
+    r"""Return the ELBO and its Monte Carlo standard error, in nats.
+
+    .. math:: \mathrm{ELBO} = \frac1S \sum_s \log w_s, \qquad
+              \mathrm{MCSE} = \mathrm{sd}(\log w) / \sqrt{S}
+    """
+    return float(np.mean(log_weights)), float(np.std(log_weights, ddof=1) / np.sqrt(len(log_weights)))
+
+
+def elbo(evidence: Evidence) -> Iterator[MetricValue]:
+    """The evidence lower bound of the best restart, and how far the restarts lie apart."""
+    assert evidence.log_weights is not None
+    value, mcse = mean_log_weight(evidence.log_weights)
+    yield MetricValue(value=value, mcse=mcse)
+    if len(evidence.restart_elbos) > 1:
+        yield MetricValue(value=float(np.std(evidence.restart_elbos, ddof=1)), metric="elbo_restart_sd")
+
+
+def log_evidence(evidence: Evidence) -> Iterator[MetricValue]:
+    r"""The importance estimate of log p(y), with its delta-method error.
+
+    .. math:: \log \hat p(y) = \log \frac1S \sum_s w_s, \qquad
+              \mathrm{MCSE} \approx \mathrm{sd}(w) / (\bar w \sqrt{S})
+
+    Its mean lies below log p(y); with heavy-tailed weights it is low by more than its error says.
+    """
+    assert evidence.log_weights is not None
+    count = len(evidence.log_weights)
+    value = float(logsumexp(evidence.log_weights) - np.log(count))
+    relative = np.exp(evidence.log_weights - value)
+    yield MetricValue(value=value, mcse=float(np.std(relative, ddof=1) / np.sqrt(count)))
+
+
+def effective_sample_size(evidence: Evidence) -> Iterator[MetricValue]:
+    r"""Kish's effective sample size of the weights, :math:`(\sum w)^2 / \sum w^2`, and its share of S."""
+    assert evidence.log_weights is not None
+    weights = np.exp(evidence.log_weights - evidence.log_weights.max())
+    size = float(weights.sum() ** 2 / np.sum(weights**2))
+    yield MetricValue(value=size)
+    yield MetricValue(value=size / len(weights), metric="ess_share")
+
+
+def khat(evidence: Evidence) -> Iterator[MetricValue]:
+    r"""Pareto tail shape of the weights, and the value up to which S draws can be reweighted.
+
+    The threshold is :math:`\min(1 - 1/\log_{10} S, 0.7)` (Vehtari et al. 2024).  The error is
+    jackknifed over ten blocks of draws.
+    """
+    assert evidence.log_weights is not None
+    log_weights = evidence.log_weights
+    count = len(log_weights)
+    blocks = np.array_split(log_weights, 10)
+    mcse = None
+    if count >= 1000:
+        leave_one_out = [
+            pareto_k(np.concatenate([b for i, b in enumerate(blocks) if i != left])) for left in range(len(blocks))
+        ]
+        spread = np.asarray(leave_one_out) - np.mean(leave_one_out)
+        mcse = float(np.sqrt((len(blocks) - 1) / len(blocks) * np.sum(spread**2)))
+    yield MetricValue(value=pareto_k(log_weights), mcse=mcse)
+    yield MetricValue(value=min(1 - 1 / np.log10(count), 0.7), metric="khat_threshold")

@@ -1,0 +1,72 @@
+"""What a metric may look at: the draws of one fit and what is known of its problem."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heldout:
+    """Predictions of data that took no part in training.
+
+    Attributes
+    ----------
+    observed : mapping
+        Per observed site, the held-out values, shape ``(N, ...)``.
+    predicted : mapping
+        Draws from the posterior predictive of the same, shape ``(S, N, ...)``.
+    log_likelihood : mapping
+        log p(y_n | theta_s) in nats, shape ``(S, N, ...)``.
+    """
+
+    observed: Mapping[str, np.ndarray]
+    predicted: Mapping[str, np.ndarray]
+    log_likelihood: Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """The draws of the best restart of one fit.
+
+    Attributes
+    ----------
+    latents : mapping
+        Draws of each latent site, shape ``(S, ...)``.
+    log_weights : ndarray or None
+        log p(y, theta) - log q(theta) in nats, float64, shape ``(S,)``; ``None`` for a point
+        estimate, which has no density.
+    marginal_weights : bool
+        Whether the weights are those of the model's own latents; on an augmented space they bound
+        the ELBO but do not reweight the draws.
+    restart_elbos : tuple of float
+        ELBO of every restart that trained.
+    heldout : Heldout or None
+        Where the problem has held-out data.
+    """
+
+    latents: Mapping[str, np.ndarray]
+    log_weights: np.ndarray | None = None
+    marginal_weights: bool = True
+    restart_elbos: tuple[float, ...] = ()
+    heldout: Heldout | None = field(default=None, repr=False)
+
+    def has(self, part: str) -> bool:
+        """Return whether a part that a metric may need is there."""
+        match part:
+            case "density":
+                return self.log_weights is not None
+            case "weights":
+                return self.log_weights is not None and self.marginal_weights
+            case "heldout":
+                return self.heldout is not None
+        return False
+
+    def scalars(self) -> Iterator[tuple[str, np.ndarray]]:
+        """Yield every scalar component of the latents as ``name`` or ``name[i,j]`` with its draws."""
+        for name, draws in self.latents.items():
+            for index in np.ndindex(draws.shape[1:]):
+                label = f"{name}[{','.join(map(str, index))}]" if index else name
+                yield label, draws[(slice(None), *index)]

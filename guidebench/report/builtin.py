@@ -1,0 +1,45 @@
+"""The report's own sections, registered through the same hook as anybody's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from guidebench.contracts import Section
+from guidebench.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from guidebench.report.page import Page
+
+#: Order, name (and module in :mod:`guidebench.report.sections`), heading, summary.  The default order
+#: of a section, 500, puts a plugin's after the figures and before the long tables.
+SECTIONS = (
+    (10, "summary", "Summary", "The verdict on every guide, and the numbers behind it"),
+    (20, "data", "Data", "The observations with their error bars"),
+    (30, "loss", "Training loss", "Loss of every restart of every guide"),
+    (40, "parameters", "Training of the parameters", "Locations and scales over the training steps"),
+    (50, "marginals", "Marginal posteriors", "Density, mean and sd of each latent component"),
+    (60, "joints", "Joint posteriors", "Densities of pairs of latent components"),
+    (70, "correlations", "Correlations", "Correlation matrices side by side"),
+    (80, "prediction", "Predictive bands", "Quantiles of the prediction over the grid"),
+    (90, "coverage", "Predictive coverage", "Observed against nominal coverage on held-out data"),
+    (900, "numbers", "All numbers", "Every metric, every restart, every time"),
+    (990, "provenance", "How this was made", "Recipe, configuration, environment, guides and failures"),
+)
+
+
+def _lazily(module: str) -> Callable[[Page], Any]:
+    # Declaring must cost nothing: the module, and with it the plotting library, is imported when
+    # the section is built.
+    def build(page: Page) -> Any:
+        return import_module(f"guidebench.report.sections.{module}").build(page)
+
+    return build
+
+
+@hookimpl
+def guidebench_sections() -> Iterator[Section]:
+    """Declare the built-in sections."""
+    for order, name, title, summary in SECTIONS:
+        yield Section(name=name, title=title, build=_lazily(name), order=order, summary=summary)

@@ -1,0 +1,57 @@
+"""The report as one HTML file: styles and figures inside, no script, nothing asked of the network."""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from guidebench.report.content import Block, Number, Table
+from guidebench.report.text import number
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("guidebench.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = number
+    environment.filters["breakable"] = _breakable
+    environment.filters["base64"] = lambda data: base64.b64encode(data).decode("ascii")
+    environment.globals["numeric"] = _numeric
+    # Radio buttons of different tabs must not share a name, and the same report must be the same bytes.
+    environment.globals["unique"] = lambda content: f"tabs-{zlib.crc32(str(content).encode()):08x}"
+    return environment
+
+
+def _breakable(text: str) -> Markup:
+    """Return escaped text that may be broken after an underscore: names are long, columns narrow."""
+    return Markup("_<wbr>").join(escape(part) for part in text.split("_"))
+
+
+def _numeric(table: Table, column: int) -> bool:
+    """Return whether a column holds numbers only, which are aligned on the right."""
+    cells = [row[column] for row in table.rows]
+    known = [cell for cell in cells if cell is not None and cell != ""]
+    return bool(known) and all(isinstance(cell, Number | int | float) for cell in known)
+
+
+def block(content: Block) -> Markup:
+    """Return the HTML of a block."""
+    macros: Any = _environment().get_template("items.html.j2").module
+    return Markup(macros.block(content))  # noqa: S704 - the macros escape
+
+
+def page(**context: Any) -> str:
+    """Return the whole page; `context` is what ``page.html.j2`` names."""
+    style = (files("guidebench.report") / "templates" / "style.css").read_text(encoding="utf-8")
+    return _environment().get_template("page.html.j2").render(style=Markup(style), **context)  # noqa: S704 - our own file

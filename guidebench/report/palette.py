@@ -1,0 +1,56 @@
+"""Colours: one per guide, the same in every figure and table, and one tone per verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from guidebench.report.content import Pill, Tone
+from guidebench.results import Verdict
+
+#: seaborn's "colorblind" palette, written out so that a table needs no plotting library.  Yellow,
+#: which is hardly visible on white, comes last.
+COLOURS = (
+    "#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#56b4e9", "#ca9161", "#949494", "#fbafe4", "#ece133",
+)  # fmt: skip
+
+#: A Matplotlib line style: solid, or an offset and the lengths of dashes and gaps.
+Dashes: TypeAlias = Literal["-"] | tuple[float, tuple[float, ...]]
+
+#: Beyond ten guides the colours come round again with another dash pattern.
+DASHES: tuple[Dashes, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (5, 1, 1, 1)))
+
+#: Ink for truth marks and outlines, which belong to no guide.
+INK = "#222222"
+
+TONES: dict[Verdict, tuple[Tone, str]] = {
+    Verdict.TRUST: ("good", "✓"),
+    Verdict.REWEIGHT: ("fair", "↻"),
+    Verdict.DISTRUST: ("bad", "✕"),
+    Verdict.POINT: ("neutral", "•"),
+    Verdict.FAILED: ("muted", "!"),
+}
+
+
+@dataclass(frozen=True)
+class Style:
+    """How one guide is drawn."""
+
+    colour: str
+    dashes: Dashes = "-"
+
+
+def styles(guides: Iterable[str]) -> dict[str, Style]:
+    """Return one style per guide, in order of first appearance."""
+    names = list(dict.fromkeys(guides))
+    return {
+        name: Style(COLOURS[index % len(COLOURS)], DASHES[index // len(COLOURS) % len(DASHES)])
+        for index, name in enumerate(names)
+    }
+
+
+def verdict_pill(verdict: Verdict) -> Pill:
+    """Return the verdict as a word on a coloured ground."""
+    tone, symbol = TONES[Verdict(verdict)]
+    return Pill(str(Verdict(verdict)), tone, symbol)

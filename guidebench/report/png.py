@@ -1,0 +1,52 @@
+"""Figures as small PNG files with a palette of at most 256 colours."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+
+def to_png(figure: Figure) -> tuple[bytes, int, int]:
+    """Return the figure as a PNG file, and its width and height in pixels.
+
+    A plot has few colours: a palette makes the file two to three times smaller than full colour,
+    which counts because the report carries every figure inside.
+    """
+    from PIL import Image
+
+    canvas = figure.canvas if isinstance(figure.canvas, FigureCanvasAgg) else FigureCanvasAgg(figure)
+    canvas.draw()
+    indices, palette = quantise(np.asarray(canvas.buffer_rgba())[..., :3])
+    image = Image.fromarray(indices)
+    image.putpalette(palette.ravel().tolist())
+    stream = io.BytesIO()
+    image.save(stream, format="png", compress_level=6)
+    return stream.getvalue(), image.width, image.height
+
+
+def quantise(pixels: NDArray[Any], colours: int = 256) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return palette indices of the pixels, and the palette.
+
+    The most frequent cells of a coarse colour cube become the palette, each with the mean of its
+    pixels.  That keeps the large areas of a plot exact (Pillow's quick method tints white paper, its
+    exact one takes longer than the drawing) and puts the rounding into the edges of letters.
+    """
+    shifted = pixels.astype(np.uint16) >> 3
+    cells = ((shifted[..., 0] << 10) | (shifted[..., 1] << 5) | shifted[..., 2]).ravel()
+    counts = np.bincount(cells, minlength=1 << 15)
+    used = np.flatnonzero(counts)
+    sums = [np.bincount(cells, weights=pixels[..., channel].ravel(), minlength=1 << 15)[used] for channel in range(3)]
+    means = np.stack(sums, axis=1) / counts[used, None]
+    # The mean of a cell that holds the paper is paper: letters only smear its value by a fraction.
+    means = np.where(means.min(axis=1, keepdims=True) > 251, 255.0, means)
+    kept = np.argsort(-counts[used], kind="stable")[:colours]
+    # |a - b|^2 = |a|^2 - 2 a.b + |b|^2, where |a|^2 does not matter for the nearest.
+    distance = (means[kept] ** 2).sum(axis=1) - 2 * means @ means[kept].T
+    lookup = np.zeros(1 << 15, dtype=np.uint8)
+    lookup[used] = distance.argmin(axis=1)
+    return lookup[cells].reshape(pixels.shape[:2]), means[kept].round().astype(np.uint8)

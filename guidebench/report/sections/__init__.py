@@ -1,0 +1,1 @@
+"""The built-in sections, one module each: data first, drawing last."""

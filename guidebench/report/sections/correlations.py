@@ -1,0 +1,109 @@
+"""Correlation matrices of the latents, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as MatplotlibFigure
+
+from guidebench.report.draws import Array, Component, correlation
+from guidebench.report.page import Block, Figure, Page
+from guidebench.report.palette import INK
+from guidebench.report.sections.joints import MAX_COMPONENTS, strongest_pairs
+from guidebench.results import Fit
+
+#: Larger matrices have numbers too small to read.
+MAX_SHOWN = 8
+#: seaborn's diverging map from blue to red, whose middle is near white.
+PALETTE = sns.color_palette("vlag", as_cmap=True)
+
+
+def build(page: Page) -> Block:
+    """Return one heat map per guide whose draws vary."""
+    components, total = page.components(MAX_COMPONENTS)
+    if total < 2:
+        return Block("The model has fewer than two latent components." if total else "No guide has draws.")
+    shown = chosen(page, components)
+    tables = {fit.guide: table for fit in page.spread if (table := matrix(page, fit, shown)) is not None}
+    fits = [fit for fit in page.spread if fit.guide in tables]
+    if not fits:
+        return Block("No guide has draws that vary.", page.left_out([]))
+    intro = f"The {len(shown)} of {total} components with the strongest correlations." if total > len(shown) else None
+    return Block(intro, figure(page, fits, shown, tables), page.left_out(fits, "draws that vary"))
+
+
+def chosen(page: Page, components: Sequence[Component]) -> list[Component]:
+    """Return what is shown: all components, or those of the strongest pairs, in the model's order."""
+    if len(components) <= MAX_SHOWN:
+        return list(components)
+    kept: dict[Component, None] = {}
+    for pair in strongest_pairs(page, components, count=len(components) ** 2):
+        for component in pair:
+            if len(kept) < MAX_SHOWN:
+                kept[component] = None
+    return [component for component in components if component in kept]
+
+
+def matrix(page: Page, fit: Fit, components: Sequence[Component]) -> Array | None:
+    """Return the correlation matrix of one guide's draws, or ``None`` where it has none."""
+    columns = [page.values(fit, component) for component in components]
+    if len({column.size for column in columns}) != 1 or columns[0].size < 2:
+        return None
+    found = correlation(columns)
+    return None if np.isnan(found).all() else found
+
+
+def figure(page: Page, fits: Sequence[Fit], shown: Sequence[Component], tables: dict[str, Array]) -> Figure:
+    """Draw the heat maps, with the numbers and one colour bar."""
+    names = [component.name for component in shown]
+    columns = min(len(fits), 3 if len(shown) <= 5 else 2)
+    longest = min(max(len(name) for name in names), 14)
+    left, gap, right = 0.25 + 0.075 * longest, 0.3 + 0.075 * longest, 1.0
+    side = min((9.4 - left - right - gap * (columns - 1)) / columns, 2.3 if columns == 3 else 3.6)
+    width = left + right + side * columns + gap * (columns - 1)
+    fig, axes = page.panels(
+        len(fits), columns, height=side, width=width, gap=(gap, 0.62), margin=(left, right, 0.32, 0.25 + 0.04 * longest)
+    )
+    labels = [name if len(name) <= 14 else f"{name[:13]}…" for name in names]
+    for ax, fit in zip(axes, fits, strict=True):
+        _heat(ax, tables[fit.guide], labels)
+        ax.tick_params(axis="x", rotation=0 if longest * len(names) <= 26 else 45)
+        ax.set_title(fit.guide, color=page.colour(fit))
+    _bar(fig, axes[0], width)
+    return page.figure(
+        "correlations",
+        fig,
+        alt="Correlation matrices of " + ", ".join(names) + " for each guide",
+        caption="Pearson correlation of the draws in the model's own (constrained) space.",
+        min_width=min(620, round(width * 70)),
+    )
+
+
+def _heat(ax: Axes, table: Array, labels: Sequence[str]) -> None:
+    """Draw one matrix as seaborn would, without drawing the whole figure once per matrix to place the numbers."""
+    count = len(labels)
+    ax.pcolormesh(table, vmin=-1, vmax=1, cmap=PALETTE, edgecolors="white", linewidth=1)
+    for row, column in np.ndindex(table.shape):
+        value = table[row, column]
+        if np.isfinite(value):
+            ink = "white" if abs(value) > 0.7 else INK
+            size = 9.0 if count <= 5 else 7.0
+            ax.text(column + 0.5, row + 0.5, f"{value:.2f}", ha="center", va="center", color=ink, fontsize=size)
+    ax.set(xlim=(0, count), ylim=(count, 0), xticks=np.arange(count) + 0.5, yticks=np.arange(count) + 0.5)
+    ax.set_xticklabels(labels)
+    ax.set_yticklabels(labels)
+    ax.tick_params(length=0)
+    for spine in ax.spines.values():
+        spine.set_visible(False)
+
+
+def _bar(fig: MatplotlibFigure, ax: Axes, width: float) -> None:
+    """Add the one colour bar, beside the first row."""
+    place = ax.get_position()
+    cax = fig.add_axes((1 - 0.72 / width, place.y0, 0.14 / width, place.height))
+    bar = fig.colorbar(ax.collections[0], cax=cax, ticks=[-1, -0.5, 0, 0.5, 1])
+    bar.outline.set_visible(False)
+    cax.tick_params(length=0)

@@ -1,0 +1,190 @@
+"""Training loss of every restart of every guide, on a linear and on a logarithmic axis."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+from guidebench.report.drawing import legend, legend_height
+from guidebench.report.draws import Array
+from guidebench.report.page import Block, Figure, Page, Tabs
+from guidebench.report.palette import INK
+from guidebench.results import Fit
+
+#: Points of one curve; each is the mean of a block of steps.
+BLOCKS = 200
+
+
+def build(page: Page) -> Block:
+    """Return both axes and a panel per guide, one at a time; the axis that was asked for comes first."""
+    curves = {fit.guide: found for fit in page.fits if (found := losses(page, fit)) is not None}
+    shown = [fit for fit in page.fits if fit.guide in curves]
+    if not shown:
+        return Block("No loss was recorded.", page.left_out([], "a recorded loss"))
+    linear = ("linear axis", Block(draw_linear(page, shown, curves)))
+    logarithmic = ("log axis", Block(draw_log(page, shown, curves)))
+    each = ("each guide", Block(draw_each(page, shown, curves)))
+    tabs = Tabs((logarithmic, linear, each) if page.log_loss else (linear, logarithmic, each))
+    return Block(tabs, page.left_out(shown, "a recorded loss"))
+
+
+def losses(page: Page, fit: Fit) -> pd.DataFrame | None:
+    """Return tidy block means of the loss: restart, step, loss, best."""
+    training = page.group(fit, "training")
+    if training is None or "loss" not in training:
+        return None
+    loss = training["loss"]
+    steps = loss.coords["step"].values if "step" in loss.coords else np.arange(1, loss.sizes["step"] + 1)
+    values = np.asarray(loss.transpose(..., "step").values, dtype=float).reshape(-1, loss.sizes["step"])
+    means = block_means(values, BLOCKS)
+    if not np.isfinite(means).any():
+        return None
+    centre = block_means(np.asarray(steps, dtype=float)[None, :], BLOCKS)[0]
+    restarts = np.repeat(np.arange(len(means)), means.shape[1])
+    return pd.DataFrame(
+        {
+            "restart": restarts,
+            "step": np.tile(centre, len(means)),
+            "loss": means.ravel(),
+            "best": restarts == min(fit.best, len(means) - 1),
+        }
+    )
+
+
+def block_means(rows: Array, blocks: int) -> Array:
+    """Return means over consecutive blocks of columns, skipping what is not finite.
+
+    A block without a single finite value is NaN, which leaves a gap in the curve.
+    """
+    edges = np.unique(np.linspace(0, rows.shape[1], min(blocks, rows.shape[1]) + 1).astype(int))
+    finite = np.isfinite(rows)
+    sums = np.add.reduceat(np.where(finite, rows, 0.0), edges[:-1], axis=1)
+    counts = np.add.reduceat(finite.astype(float), edges[:-1], axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(np.where(counts > 0, sums / counts, np.nan))
+
+
+def window(curves: dict[str, pd.DataFrame]) -> tuple[float, float]:
+    """Return the range of the linear axis: the last nine tenths of the best restarts.
+
+    The first steps may be 20 orders of magnitude away; they would flatten everything else.
+    """
+    lows, highs = [], []
+    for curve in curves.values():
+        best = curve.loc[curve["best"], "loss"].dropna().to_numpy()
+        tail = best[len(best) // 10 :]
+        if tail.size:
+            lows.append(tail.min())
+            highs.append(np.quantile(tail, 0.98))
+    low, high = min(lows, default=0.0), max([float(np.median(highs)), *lows]) if highs else 1.0
+    pad = 0.06 * (high - low) or 0.5
+    return float(low - pad), float(high + 3 * pad)
+
+
+def gaps(curve: pd.DataFrame) -> pd.DataFrame:
+    """Return the loss above the lowest block mean of the best restart, floored at a thousandth nat.
+
+    A logarithm needs a positive number; the floor is below what the noise of the loss resolves.
+    """
+    floor = curve.loc[curve["best"], "loss"].min()
+    return curve.assign(gap=(curve["loss"] - floor).clip(lower=1e-3))
+
+
+def draw_linear(page: Page, shown: list[Fit], curves: dict[str, pd.DataFrame]) -> Figure:
+    """Draw the losses themselves."""
+    return _draw(
+        page,
+        shown,
+        curves,
+        "loss",
+        "loss (nat)",
+        window(curves),
+        name="loss",
+        alt="Training loss against step for every guide, linear axis",
+        caption="Mean loss per block of steps. Strong: the restart whose draws are used; faint: the others. Early "
+        "losses above the axis are cut off. A guide that trains a point (a point estimate, the Laplace approximation) "
+        "has a loss without entropy, which is on another scale: compare the ELBO, not the loss.",
+    )
+
+
+def draw_log(page: Page, shown: list[Fit], curves: dict[str, pd.DataFrame]) -> Figure:
+    """Draw each guide's distance from its own lowest loss."""
+    with_gaps = {guide: gaps(curve) for guide, curve in curves.items()}
+    highest = max(float(curve["gap"].max()) for curve in with_gaps.values())
+    return _draw(
+        page,
+        shown,
+        with_gaps,
+        "gap",
+        "loss above the guide's lowest (nat)",
+        (7e-4, min(highest, 1e6) * 2),
+        name="loss-log",
+        alt="Training loss above each guide's own lowest loss against step, logarithmic axis",
+        caption="Loss of each guide above its own lowest block mean, with a floor of 0.001 nat. Strong: the restart "
+        "whose draws are used; faint: the others. A curve that levels off high is dominated by the noise of the loss.",
+        log=True,
+    )
+
+
+def draw_each(page: Page, shown: list[Fit], curves: dict[str, pd.DataFrame]) -> Figure:
+    """Draw each guide on its own axis, with the level that its loss should reach."""
+    columns = min(3, len(shown))
+    fig, axes = page.panels(len(shown), columns, height=1.8, gap=(0.6, 0.42), margin=(0.6, 0.12, 0.3, 0.48), share="x")
+    for position, (ax, fit) in enumerate(zip(axes, shown, strict=True)):
+        _runs(ax, page, fit, curves[fit.guide], "loss")
+        low, high = window({fit.guide: curves[fit.guide]})
+        elbo = fit.value("elbo") if fit.bound != "none" else None
+        if elbo is not None and low < -elbo < high:
+            ax.axhline(-elbo, color=INK, linewidth=0.9, linestyle=(0, (3, 2)), zorder=4)
+        ax.set(ylim=(low, high), title=fit.guide)
+        ax.grid(axis="y")
+        if position % columns == 0:
+            ax.set_ylabel("loss (nat)")
+        if position + columns >= len(shown):
+            ax.set_xlabel("step")
+    return page.figure(
+        "loss-each",
+        fig,
+        alt="Training loss against step, one panel per guide",
+        caption="Mean loss per block of steps, each guide on its own axis. Strong: the restart whose draws are used; "
+        "faint: the others. Dashed: minus the ELBO of the draws, where it is in view.",
+    )
+
+
+def _runs(ax: Axes, page: Page, fit: Fit, curve: pd.DataFrame, column: str) -> None:
+    style = page.style(fit)
+    for (_, best), run in curve.groupby(["restart", "best"]):
+        (line,) = ax.plot(run["step"], run[column], color=style.colour, linestyle=style.dashes)
+        line.set(linewidth=1.7 if best else 0.7, alpha=1.0 if best else 0.35, zorder=3 if best else 2)
+
+
+def _draw(
+    page: Page,
+    shown: list[Fit],
+    curves: dict[str, pd.DataFrame],
+    column: str,
+    label: str,
+    limits: tuple[float, float],
+    *,
+    name: str,
+    alt: str,
+    caption: str,
+    log: bool = False,
+) -> Figure:
+    entries = page.legend(shown)
+    head = legend_height([guide for guide, _ in entries])
+    fig, (ax,) = page.panels(1, 1, height=3.4, margin=(0.75, 0.15, 0.1 + head, 0.5))
+    for fit in shown:
+        _runs(ax, page, fit, curves[fit.guide], column)
+    ax.set(xlabel="step", ylabel=label, ylim=limits, yscale="log" if log else "linear")
+    if log:
+        # Plain numbers: the usual "10^-2" is a formula, and formulas are off (names hold dollars and underscores).
+        ax.yaxis.set_major_locator(LogLocator(base=10, numticks=8))
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        ax.yaxis.set_minor_locator(NullLocator())
+    ax.margins(x=0.01)
+    ax.grid(axis="y")
+    legend(fig, entries)
+    return page.figure(name, fig, alt=alt, caption=caption, min_width=560)

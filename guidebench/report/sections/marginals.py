@@ -1,0 +1,159 @@
+"""Marginal posterior of each latent component, all guides over each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from guidebench.report.density import density
+from guidebench.report.drawing import legend, legend_height, truth_handle
+from guidebench.report.draws import Array, Component, moments, weights
+from guidebench.report.page import Block, Cell, Figure, Page, Table
+from guidebench.report.palette import INK
+from guidebench.results import Fit, Verdict
+
+MAX_COMPONENTS = 12
+
+
+def build(page: Page) -> Block:
+    """Return densities and a table of moments."""
+    components, total = page.components(MAX_COMPONENTS)
+    if not components:
+        return Block("No guide has draws.", page.left_out([]))
+    return Block(
+        f"The first {len(components)} of {total} components." if total > len(components) else None,
+        figure(page, components),
+        page.left_out(page.drawn),
+        Table(
+            ["mean (sd)", *(component.name for component in components)],
+            rows(page, components),
+            caption="Mean and, in parentheses, sd of the draws"
+            + ("; reweighted: repaired by the saved importance weights." if _repaired(page) else "."),
+        ),
+    )
+
+
+def rows(page: Page, components: Sequence[Component]) -> list[list[Cell]]:
+    """Return a row per guide, another one reweighted where that is the verdict, and the true values."""
+    table: list[list[Cell]] = []
+    for fit in page.drawn:
+        samples = [page.values(fit, component) for component in components]
+        table.append([page.key(fit), *(_moments(sample, point=fit.bound == "none") for sample in samples)])
+        weight = repair(page, fit) if fit in _repaired(page) else None
+        if weight is not None:
+            cells = [_moments(sample, weight) if weight.size == sample.size else None for sample in samples]
+            table.append([f"{fit.guide}, reweighted", *cells])
+    if any(page.truth(component) is not None for component in components):
+        known = [page.truth(component) for component in components]
+        table.append(["true value", *(None if value is None else f"{value:.6g}" for value in known)])
+    return table
+
+
+def _repaired(page: Page) -> list[Fit]:
+    return [fit for fit in page.spread if fit.verdict is Verdict.REWEIGHT and repair(page, fit) is not None]
+
+
+def _moments(sample: Array, weight: Array | None = None, *, point: bool = False) -> Cell:
+    if not sample.size:
+        return None
+    mean, sd = moments(sample, weight)
+    if point:
+        return f"{mean:.4g}"
+    decimals = int(np.clip(2 - np.floor(np.log10(sd)), 0, 8)) if sd > 0 and 1e-7 < sd < 1e6 else None
+    return f"{mean:.4g} ({sd:.3g})" if decimals is None else f"{mean:.{decimals}f} ({sd:.{decimals}f})"
+
+
+def repair(page: Page, fit: Fit) -> Array | None:
+    """Return the normalised importance weights of a fit's draws, where they were saved."""
+    stats, posterior = page.group(fit, "sample_stats"), page.group(fit, "posterior")
+    if stats is None or posterior is None or "log_weight" not in stats:
+        return None
+    if any(stats.sizes.get(dim) != posterior.sizes.get(dim) for dim in ("chain", "draw")):
+        return None
+    found = weights(stats["log_weight"].transpose("chain", "draw").values)
+    return found if np.isfinite(found).all() else None
+
+
+def window(samples: Sequence[Array], marks: Sequence[float]) -> tuple[float, float]:
+    """Return the range to show: the central 99 % of every sample, and the marked values.
+
+    A sample that is more than five times as wide as the median one is cut: it would squeeze the
+    others into a spike.
+    """
+    lows, highs, widths = [], [], []
+    for sample in samples:
+        low, high = np.quantile(sample, [0.005, 0.995])
+        lows.append(low)
+        highs.append(high)
+        widths.append(high - low)
+    if not widths or not max(widths) > 0:
+        centre = list(marks) + lows
+        reach = max(1.0, *(abs(value) for value in centre)) * 0.1 if centre else 1.0
+        return min(centre, default=0.0) - reach, max(centre, default=0.0) + reach
+    limit = 5 * float(np.median(widths))
+    middle = float(np.median([(low + high) / 2 for low, high in zip(lows, highs, strict=True)]))
+    low, high = max(min(lows), middle - limit), min(max(highs), middle + limit)
+    # A mark far outside would squeeze the densities just as a wide sample does.
+    near = [mark for mark in marks if low - limit < mark < high + limit]
+    low, high = min([low, *near]), max([high, *near])
+    pad = 0.04 * (high - low)
+    return float(low - pad), float(high + pad)
+
+
+def curves(page: Page, component: Component) -> dict[str, tuple[Array, Array]]:
+    """Return grid and density per guide; a point estimate has the grid point alone."""
+    samples = {fit.guide: page.values(fit, component) for fit in page.drawn}
+    varying = {fit.guide for fit in page.spread if samples[fit.guide].size and np.ptp(samples[fit.guide]) > 0}
+    truth = page.truth(component)
+    points = [float(sample[0]) for guide, sample in samples.items() if sample.size and guide not in varying]
+    low, high = window(
+        [samples[guide] for guide in samples if guide in varying], points if truth is None else [*points, truth]
+    )
+    found = {}
+    for guide, sample in samples.items():
+        if guide in varying:
+            found[guide] = density(sample, low, high)
+        elif sample.size:
+            found[guide] = (sample[:1], np.array([np.inf]))
+    return found
+
+
+def figure(page: Page, components: Sequence[Component]) -> Figure:
+    """Draw one panel per component."""
+    entries = page.legend(page.drawn)
+    labels = [guide for guide, _ in entries] + ["true value"]
+    columns = min(3, len(components))
+    fig, axes = page.panels(
+        len(components), columns, height=2.1, gap=(0.3, 0.55), margin=(0.2, 0.15, 0.32 + legend_height(labels), 0.32)
+    )
+    truths = False
+    for ax, component in zip(axes, components, strict=True):
+        found = curves(page, component)
+        peaks = [curve.max() for _, curve in found.values() if np.isfinite(curve).all()]
+        # A collapsed guide is a spike; the others must remain visible beneath it.
+        top = 1.08 * min(max(peaks, default=1.0), 4 * float(np.median(peaks)) if peaks else 1.0) or 1.0
+        for fit in page.drawn:
+            if fit.guide not in found:
+                continue
+            grid, curve = found[fit.guide]
+            style = page.style(fit)
+            if np.isfinite(curve).all():
+                ax.plot(grid, curve, color=style.colour, linestyle=style.dashes, linewidth=1.5)
+            else:
+                ax.axvline(grid[0], color=style.colour, linestyle=style.dashes, linewidth=1.8)
+        truth = page.truth(component)
+        if truth is not None:
+            truths = True
+            ax.axvline(truth, color=INK, linestyle=(0, (3, 2)), linewidth=1.2)
+        ax.set(ylim=(0, top), yticks=[], title=component.name)
+        ax.spines["left"].set_visible(False)
+    legend(fig, entries, extra=[truth_handle()] if truths else [])
+    point = ", a point estimate a vertical line" if len(page.spread) < len(page.drawn) else ""
+    return page.figure(
+        "marginals",
+        fig,
+        alt=f"Marginal posterior densities of {', '.join(c.name for c in components)} for each guide",
+        caption=f"Each guide is a density{point}. The windows hold the central 99 % of the draws; kernel density "
+        "estimates with Silverman's bandwidth.",
+    )

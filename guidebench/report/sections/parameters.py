@@ -1,0 +1,130 @@
+"""How the location and scale parameters of each guide moved during training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from guidebench.report.drawing import spread_labels
+from guidebench.report.draws import Component, thin
+from guidebench.report.page import Block, Figure, Page
+from guidebench.report.text import listed
+from guidebench.results import Fit
+
+MAX_LINES = 12
+MAX_SNAPSHOTS = 200
+KINDS = ("loc", "scale")
+
+
+def build(page: Page) -> Block:
+    """Return one row per guide: locations on the left, scales on the right."""
+    tables = {
+        (fit.guide, kind): table for fit in page.fits for kind in KINDS if len(table := paths(page, fit, kind)[0])
+    }
+    shown = [fit for fit in page.fits if any((fit.guide, kind) in tables for kind in KINDS)]
+    if not shown:
+        return Block("No guide of this run has parameters that are named as a location or a scale.")
+    cut = [
+        f"{kind} of {fit.guide} ({MAX_LINES} of {total})"
+        for fit in shown
+        for kind in KINDS
+        if (total := paths(page, fit, kind)[1]) > MAX_LINES
+    ]
+    return Block(
+        figure(page, shown, tables),
+        f"Only the first {MAX_LINES} entries are drawn: {listed(cut)}." if cut else None,
+        page.left_out(shown, "a parameter named as a location or a scale"),
+    )
+
+
+def paths(page: Page, fit: Fit, kind: str) -> tuple[pd.DataFrame, int]:
+    """Return tidy paths (parameter, step, value) of one kind of parameter, and how many there are.
+
+    Entries that are zero throughout are left out: the upper triangle of a Cholesky factor.
+    """
+    empty = pd.DataFrame(columns=["parameter", "step", "value"])
+    dataset = page.group(fit, "training_parameters")
+    if dataset is None or "snapshot" not in dataset.dims:
+        return empty, 0
+    steps = dataset["snapshot"].values if "snapshot" in dataset.coords else np.arange(dataset.sizes["snapshot"])
+    keep = thin(len(steps), MAX_SNAPSHOTS)
+    frames, total = [], 0
+    for name in dataset.data_vars:
+        if kind_of(str(name)) != kind or "snapshot" not in dataset[name].dims:
+            continue
+        values = np.asarray(dataset[name].transpose("snapshot", ...).values, dtype=float)
+        for index in np.argwhere((values != 0).any(axis=0)):
+            total += 1
+            if total <= MAX_LINES:
+                entry = values[(keep, *index)]
+                label = Component(str(name), tuple(int(i) for i in index)).name
+                frames.append(pd.DataFrame({"parameter": label, "step": steps[keep], "value": entry}))
+    return (pd.concat(frames, ignore_index=True) if frames else empty), total
+
+
+def kind_of(name: str) -> str | None:
+    """Return whether a parameter is a location or a scale, by its name."""
+    # "scale" is looked for first: "local_scale" is a scale.
+    return "scale" if "scale" in name else "loc" if "loc" in name else None
+
+
+def figure(page: Page, shown: Sequence[Fit], tables: dict[tuple[str, str], pd.DataFrame]) -> Figure:
+    """Draw the paths, each labelled at its end."""
+    height = 1.45
+    fig, axes = page.panels(2 * len(shown), 2, height=height, gap=(1.55, 0.5), margin=(0.6, 1.0, 0.3, 0.48), share="x")
+    for position, ax in enumerate(axes):
+        fit, kind = shown[position // 2], KINDS[position % 2]
+        table = tables.get((fit.guide, kind))
+        ax.set_title(f"{fit.guide}: {'locations' if kind == 'loc' else 'scales'}", loc="left")
+        if table is None:
+            ax.set_axis_off()
+            ax.text(0.0, 0.8, "(none)", transform=ax.transAxes, color="#5a5f68")
+            continue
+        if position >= len(axes) - 2 or not any((later.guide, kind) in tables for later in shown[position // 2 + 1 :]):
+            ax.tick_params(labelbottom=True)
+            ax.set_xlabel("step")
+        ax.grid(axis="y")
+        _lines(ax, table, page.colour(fit), height)
+    return page.figure(
+        "parameters",
+        fig,
+        alt="Location and scale parameters of each guide against the training step",
+        caption="Parameters of the restart whose draws are used, in the coordinates in which the guide was trained "
+        "(they may be shifted and scaled against the model's own). A guide has settled when its lines are level.",
+        min_width=700,
+    )
+
+
+def _short(label: str, limit: int = 19) -> str:
+    """Shorten a parameter's name from the front of its site's name, where autoguides put their prefix."""
+    label = label.removeprefix("auto_")
+    return label if len(label) <= limit else f"…{label[1 - limit :]}"
+
+
+def _lines(ax: Axes, table: pd.DataFrame, colour: str, height: float) -> None:
+    ends = []
+    for label, path in table.groupby("parameter", sort=False):
+        ax.plot(path["step"], path["value"], color=colour, linewidth=1.1, alpha=0.9)
+        ends.append((str(label), float(path["step"].iloc[-1]), float(path["value"].iloc[-1])))
+    low, high = ax.get_ylim()
+    finite = [end for end in ends if np.isfinite(end[2])]
+    size = 7.0 if len(finite) <= 8 else 6.0
+    # Labels are moved apart by their own height, converted from points to data.
+    gap = 1.12 * size / 72 / height * (high - low)
+    places = spread_labels([end[2] for end in finite], gap, low, high)
+    for (label, _, value), place in zip(finite, places, strict=True):
+        ax.annotate(
+            _short(label),
+            xy=(1.0, (value - low) / (high - low)),
+            xytext=(1.04, (place - low) / (high - low)),
+            xycoords="axes fraction",
+            textcoords="axes fraction",
+            fontsize=size,
+            va="center",
+            annotation_clip=False,
+            arrowprops={"arrowstyle": "-", "linewidth": 0.5, "color": "#9aa1ac", "shrinkA": 1, "shrinkB": 0},
+        )
+    ax.set_ylim(low, high)

@@ -1,0 +1,152 @@
+"""Predictive bands over the prediction grid, per guide, with the data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from guidebench.report.draws import flat
+from guidebench.report.page import Block, Figure, Page
+from guidebench.report.palette import INK
+from guidebench.report.sections.data import observed, predictor
+from guidebench.report.text import listed
+from guidebench.results import Fit
+
+QUANTILES = (0.01, 0.5, 0.99)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """What is drawn: a site of a group, over the predictor where there is one."""
+
+    group: str
+    site: str
+    size: int
+    deterministic: bool
+
+
+def build(page: Page) -> Block:
+    """Return one panel per guide on shared axes."""
+    target = find_target(page)
+    if target is None:
+        return Block("The results hold no one-dimensional prediction to draw.")
+    bands = {fit.guide: band for fit in page.drawn if (band := quantiles(page, fit, target)) is not None}
+    shown = [fit for fit in page.drawn if fit.guide in bands]
+    return Block(figure(page, shown, target, bands), page.left_out(shown, "predictions"))
+
+
+def find_target(page: Page) -> Target | None:
+    """Return what to draw: a deterministic of the predictions, else an observed site, else in-sample."""
+    for group in ("predictions", "posterior_predictive"):
+        for fit in page.drawn:
+            dataset = page.group(fit, group)
+            if dataset is None:
+                continue
+            sites = [str(name) for name in dataset.data_vars]
+            ordered = [s for s in sites if s not in page.problem.observed] + [
+                s for s in sites if s in page.problem.observed
+            ]
+            for site in ordered:
+                shape = flat(dataset, site).shape
+                if len(shape) == 2 and shape[1] > 1:
+                    return Target(
+                        group=group, site=site, size=shape[1], deterministic=site not in page.problem.observed
+                    )
+    return None
+
+
+def quantiles(page: Page, fit: Fit, target: Target, site: str | None = None) -> pd.DataFrame | None:
+    """Return columns x, low, middle, high (1 %, 50 %, 99 %), sorted by x."""
+    dataset = page.group(fit, target.group)
+    site = target.site if site is None else site
+    if dataset is None or site not in dataset:
+        return None
+    draws = flat(dataset, site).astype(float)
+    if draws.ndim != 2 or draws.shape[1] != target.size or not np.isfinite(draws).any():
+        return None
+    # Along contiguous memory, and without NaN handling unless there is need: both count on a fine grid.
+    across = np.ascontiguousarray(draws.T)
+    finite = np.isfinite(across)
+    if finite.all():
+        low, middle, high = np.quantile(across, QUANTILES, axis=1)
+    else:
+        low, middle, high = np.nanquantile(np.where(finite, across, np.nan), QUANTILES, axis=1)
+    grid = "predictions_constant_data" if target.group == "predictions" else "constant_data"
+    x = predictor(page, target.size, grid)
+    frame = pd.DataFrame({"x": np.arange(target.size) if x is None else x, "low": low, "middle": middle, "high": high})
+    return frame.sort_values("x", ignore_index=True)
+
+
+def figure(page: Page, shown: Sequence[Fit], target: Target, bands: dict[str, pd.DataFrame]) -> Figure:
+    """Draw band, median and data."""
+    columns = min(3, len(shown))
+    fig, axes = page.panels(
+        len(shown), columns, height=2.15, width=9.4 if columns > 1 else 7.2, gap=(0.18, 0.4),
+        margin=(0.6, 0.12, 0.3, 0.48), share=True,
+    )  # fmt: skip
+    site = page.problem.observed[0] if len(page.problem.observed) == 1 else None
+    data = _data(page, target, site)
+    outer = False
+    for position, (ax, fit) in enumerate(zip(axes, shown, strict=True)):
+        band, colour = bands[fit.guide], page.colour(fit)
+        new = quantiles(page, fit, target, site) if target.deterministic and site is not None else None
+        if new is not None:
+            outer = True
+            for edge in ("low", "high"):
+                ax.plot(new["x"], new[edge], color=colour, linewidth=0.9, linestyle=(0, (1.5, 1.5)))
+        ax.fill_between(band["x"], band["low"], band["high"], color=colour, alpha=0.28, linewidth=0)
+        ax.plot(band["x"], band["middle"], color=colour, linewidth=1.6)
+        if data is not None:
+            ax.plot(data["x"], data["y"], "o", color=INK, markersize=3.2 if len(data) <= 100 else 1.5, zorder=4)
+        ax.set_title(fit.guide)
+        ax.grid(axis="y")
+        if position % columns == 0:
+            ax.set_ylabel(target.site)
+        if position + columns >= len(shown):
+            ax.set_xlabel(page.problem.predictor or "index")
+    axes[0].set_ylim(*window(list(bands.values()), data))
+    return page.figure(
+        "prediction",
+        fig,
+        alt=f"Predictive bands of {target.site} for each guide, with the data",
+        caption=caption(page, target, outer, data is not None),
+    )
+
+
+def _data(page: Page, target: Target, site: str | None) -> pd.DataFrame | None:
+    """Return the observations, where they can be placed on the axis of the predictions."""
+    y = observed(page, site) if site is not None else None
+    if y is None:
+        return None
+    x = predictor(page, y.size)
+    if x is None:
+        # Without a predictor only predictions at the observations themselves share their index.
+        return pd.DataFrame({"x": np.arange(y.size), "y": y}) if y.size == target.size else None
+    return pd.DataFrame({"x": x, "y": y})
+
+
+def window(bands: Sequence[pd.DataFrame], data: pd.DataFrame | None) -> tuple[float, float]:
+    """Return the common vertical range; a band five times wider than the median one is cut."""
+    lows, highs = [band["low"].min() for band in bands], [band["high"].max() for band in bands]
+    middle, width = float(np.median([*lows, *highs])), float(np.median(np.subtract(highs, lows)))
+    low, high = max(min(lows), middle - 5 * width), min(max(highs), middle + 5 * width)
+    if data is not None:
+        low, high = min(low, data["y"].min()), max(high, data["y"].max())
+    pad = 0.05 * (high - low) or 1.0
+    return float(low - pad), float(high + pad)
+
+
+def caption(page: Page, target: Target, outer: bool, data: bool) -> str:
+    """Return what the figure shows."""
+    where = "on the prediction grid" if target.group == "predictions" else "at the observations"
+    parts = [f"Band: 1 % to 99 % of {target.site} {where}; line: its median."]
+    if outer:
+        parts.append("Dotted: 1 % and 99 % of a new observation, noise included.")
+    parts.append("Dots: the data." if data else "")
+    points = [fit.guide for fit in page.drawn if fit.bound == "none"]
+    if points and target.deterministic:
+        parts.append(f"A point estimate ({listed(points)}) has no band.")
+    return " ".join(part for part in parts if part)

@@ -1,0 +1,177 @@
+"""What to conclude, and one row per guide."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from guidebench.report.page import Block, Cell, Lead, Listing, Note, Number, Page, Table
+from guidebench.report.palette import verdict_pill
+from guidebench.report.text import listed, one_line
+from guidebench.results import Fit, ProblemRecord, Status
+
+COLUMNS = (
+    "guide",
+    "verdict",
+    "ELBO (nat)",
+    "restart spread (nat)",
+    "k-hat",
+    "weight ESS",
+    "coverage at 90 %",
+    "status",
+    "training (s)",
+)
+
+#: The word for a status; anything but "converged" must not read like it.
+STATUS = {
+    Status.CONVERGED: "converged",
+    Status.MAX_STEPS: "not converged",
+    Status.DIVERGED: "diverged",
+    Status.UNSUPPORTED: "unsupported",
+    Status.FAILED: "failed",
+}
+
+
+def build(page: Page) -> Block:
+    """Return the conclusion, the table of guides and what its cells mean."""
+    return Block(
+        *conclusion(page.fits),
+        Table(COLUMNS, rows(page), remarks=[remark(fit) for fit in page.fits]) if page.fits else "There are no fits.",
+        *warnings(page.fits),
+        Listing(notes(page.fits, page.problem)),
+    )
+
+
+def conclusion(fits: Sequence[Fit]) -> list[Lead | Note]:
+    """Return the recommendation in words; the table stands without it where that fails."""
+    try:
+        from guidebench.verdict import recommend
+
+        return [Lead(recommend(fits))]
+    except Exception as error:  # noqa: BLE001 - the numbers must not go down with the words
+        reason = one_line(f"{type(error).__name__}: {error}")
+        return [Note(f"No recommendation could be made: {reason}", "warning")]
+
+
+def rows(page: Page) -> list[list[Cell]]:
+    """Return one row per fit."""
+    return [
+        [
+            page.key(fit),
+            verdict_pill(fit.verdict),
+            elbo(fit),
+            _defined(fit, "elbo_restart_sd", digits=2),
+            khat(fit),
+            _defined(fit, "ess", digits=3),
+            coverage(fit, "coverage_90", page.problem.heldout_size),
+            STATUS[Status(fit.status)],
+            Number(fit.train_s, digits=2),
+        ]
+        for fit in page.fits
+    ]
+
+
+def elbo(fit: Fit) -> Number | None:
+    """Return the ELBO, marked where it must not be compared as it stands."""
+    found = fit.metric("elbo")
+    if found is None or fit.bound == "none":
+        return None
+    marks = []
+    if fit.status is not Status.CONVERGED:
+        marks.append("not converged")
+    if fit.bound == "augmented":
+        marks.append("bound over a larger space")
+    return Number(found.value, found.mcse, mark=", ".join(marks))
+
+
+def khat(fit: Fit) -> Number | None:
+    """Return k-hat, with its threshold where it is not clearly below it."""
+    found, threshold = fit.metric("khat"), fit.value("khat_threshold")
+    if found is None:
+        return None
+    mark = ""
+    if threshold is not None:
+        # Within two standard errors the number cannot tell on which side of the threshold it is.
+        near = 2 * (found.mcse or 0.0)
+        if not found.value <= threshold + near:
+            mark = f"above {threshold:.2f}"
+        elif found.value > threshold - near:
+            mark = f"near {threshold:.2f}"
+    return Number(found.value, found.mcse, digits=2, mark=mark)
+
+
+def coverage(fit: Fit, name: str, size: int) -> Number | None:
+    """Return an observed coverage with its binomial standard error."""
+    found = fit.metric(name)
+    if found is None:
+        return None
+    return Number(found.value, binomial_error(found.value, size) if found.mcse is None else found.mcse, digits=3)
+
+
+def binomial_error(share: float, size: int) -> float | None:
+    """Return the standard error of a share of `size` points.
+
+    Half a success and half a failure are added first: a coverage of exactly one out of few points
+    would otherwise claim to have no error.
+    """
+    if size < 1:
+        return None
+    adjusted = (share * size + 0.5) / (size + 1)
+    return math.sqrt(adjusted * (1 - adjusted) / size)
+
+
+def remark(fit: Fit) -> str:
+    """Return why the verdict is what it is, and what happened in training."""
+    parts = [" ".join(part.split()) for part in (fit.reason, fit.message) if part.strip()]
+    return " ".join(part if part.endswith((".", "!", "?")) else f"{part}." for part in dict.fromkeys(parts))
+
+
+def warnings(fits: Sequence[Fit]) -> list[Note]:
+    """Return what must be seen before a number of the table is believed."""
+    names = [fit.guide for fit in fits if fit.status is Status.MAX_STEPS]
+    if not names:
+        return []
+    text = (
+        f"Not converged: {listed(names)}. The loss was still improving, or too noisy to tell, when the steps were used "
+        "up; such an ELBO says how far training came, not how good the family is."
+    )
+    return [Note(text, "warning")]
+
+
+def notes(fits: Sequence[Fit], problem: ProblemRecord) -> list[str]:
+    """Return how to read the table."""
+    dash = "An en dash (–) means that the number is not defined for this guide; it never stands for zero."
+    error = "± is one Monte Carlo standard error of the number on its left, for the draws and the data at hand."
+    found = [dash, error]
+    if any(fit.bound == "none" for fit in fits):
+        found.append(
+            "A point estimate has no density, hence no ELBO, no k-hat, no weights and no intervals: a number in those "
+            "cells could not be compared with those of the other guides."
+        )
+    if any(fit.bound == "augmented" for fit in fits):
+        found.append(
+            "A bound over a larger space holds for log p(y), but it also pays for the auxiliary variables: it is not "
+            "the ELBO of the draws of the latents alone."
+        )
+    if any(fit.metric("khat") for fit in fits):
+        found.append(
+            "k-hat is the tail shape of the importance weights: above its threshold they are too uneven to trust. "
+            "Weight ESS is the number of independent draws that the weighted draws are worth."
+        )
+    if any(fit.metric("coverage_90") for fit in fits) and problem.heldout_size:
+        found.append(
+            f"Coverage is the share of {problem.heldout_size} held-out points inside their central 90 % predictive "
+            "interval, with its binomial standard error."
+        )
+    elif fits:
+        found.append("Without held-out data there is no coverage.")
+    if problem.log_evidence is not None:
+        found.append(
+            f"The exact log evidence is {problem.log_evidence:.3f} nat: but for its error, no ELBO is above it."
+        )
+    return found
+
+
+def _defined(fit: Fit, name: str, digits: int) -> Number | None:
+    found = fit.metric(name)
+    return None if found is None else Number(found.value, found.mcse, digits)

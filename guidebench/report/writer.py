@@ -1,0 +1,241 @@
+"""From a comparison to ``report.html``, ``report.md`` and ``figures/*.png``."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from guidebench.contracts import Section
+from guidebench.report import html, markdown
+from guidebench.report.content import Block, Cell, Figure, Link, Note, Table
+from guidebench.report.page import Page
+from guidebench.report.palette import verdict_pill
+from guidebench.report.text import one_line, slug
+from guidebench.results import Comparison, ProblemRecord
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rendered:
+    """A section of one problem, ready to be put into the page."""
+
+    anchor: str
+    title: str
+    html: Markup
+    markdown: str
+    figures: tuple[Figure, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """The sections of one problem."""
+
+    anchor: str
+    title: str
+    intro: str
+    sections: tuple[Rendered, ...]
+
+
+def write(
+    comparison: Comparison, path: str | Path, *, sections: Sequence[Any] | None = None, log_loss: bool = False
+) -> Path:
+    """Write the report of a comparison into a folder.
+
+    Everything is rendered before the first file is written, and files are moved into place when
+    all of them are complete: a failure leaves what was there before.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        Results, as made by a run or loaded again.
+    path : str or Path
+        Folder for ``report.html``, ``report.md`` and ``figures/``; made where it does not exist.
+    sections : sequence of Section, optional
+        What the report consists of; by default every section of every plugin.
+    log_loss : bool
+        Show the training loss on a logarithmic axis first.
+
+    Returns
+    -------
+    Path
+        Of ``report.html``.
+    """
+    owned = sorted(_owned(sections), key=lambda pair: pair[0].order)
+    names: set[str] = set()
+    parts = tuple(_part(comparison, problem, owned, names, log_loss) for problem in comparison.problems)
+    page, text = _html(comparison, parts), _markdown(comparison, parts)
+    figures = {figure.name: figure.png for part in parts for section in part.sections for figure in section.figures}
+    return _place(Path(path), page, text, figures)
+
+
+def _owned(sections: Sequence[Any] | None) -> list[tuple[Section, str]]:
+    """Return sections with the name of who brought them."""
+    if sections is None:
+        from guidebench.registry import load_registry
+
+        sections = load_registry().sections
+    found = list(sections.values()) if isinstance(sections, Mapping) else list(sections)
+    pairs = []
+    for entry in found:
+        if isinstance(entry, Section):
+            pairs.append((entry, ""))
+        else:
+            owner = " of ".join(dict.fromkeys(str(part) for part in (entry.plugin, entry.distribution) if part))
+            pairs.append((entry.declaration, owner))
+    return pairs
+
+
+def _part(
+    comparison: Comparison, problem: ProblemRecord, owned: list[tuple[Section, str]], names: set[str], log_loss: bool
+) -> Part:
+    page = Page(comparison=comparison, problem=problem, log_loss=log_loss, _names=names)
+    rendered = [_section(page, section, owner) for section, owner in owned]
+    intro = " ".join(part for part in (_sentence(problem.summary), _sentence(problem.cite)) if part)
+    anchor = f"problem-{slug(problem.name)}"
+    return Part(anchor=anchor, title=problem.name, intro=intro, sections=tuple(s for s in rendered if s is not None))
+
+
+def _sentence(text: str) -> str:
+    text = " ".join(text.split())
+    return text if not text or text.endswith((".", "!", "?")) else f"{text}."
+
+
+def _section(page: Page, section: Section, owner: str) -> Rendered | None:
+    """Build and render one section; one that raises leaves a note in its place.
+
+    This is the boundary to other people's code: rendering is inside the ``try`` too, because a
+    table may hold whatever a section put there.
+    """
+    from guidebench.report.drawing import style
+
+    prefix = f"{slug(page.problem.name)}-" if page.several else ""
+    anchor = f"{prefix}{slug(section.name)}"
+    level = 4 if page.several else 3
+    try:
+        with style():
+            built = section.build(page)
+        if built is None:
+            return None
+        content = built if isinstance(built, Block) else Block(built)
+        figures = tuple(content.figures())
+        return Rendered(
+            anchor=anchor,
+            title=section.title,
+            html=html.block(content),
+            markdown=markdown.block(content, level),
+            figures=figures,
+        )
+    except Exception as error:  # noqa: BLE001 - the boundary to other people's sections
+        by = f" (plugin {owner})" if owner else ""
+        reason = one_line(f"{type(error).__name__}: {error}")
+        content = Block(Note(f"The section {section.name!r}{by} could not be made: {reason}", "warning"))
+        return Rendered(
+            anchor=anchor, title=section.title, html=html.block(content), markdown=markdown.block(content, level)
+        )
+
+
+def _intro(comparison: Comparison) -> list[str]:
+    lines = []
+    if len(comparison.problems) == 1:
+        problem = comparison.problems[0]
+        lines.append(" ".join(part for part in (_sentence(problem.summary), _sentence(problem.cite)) if part))
+    count = len({fit.guide for fit in comparison.fits})
+    where = f"{len(comparison.problems)} problems" if len(comparison.problems) != 1 else "one problem"
+    lines.append(f"{count} {'guide' if count == 1 else 'guides'} on {where}. {_sentence(comparison.recipe)}".strip())
+    return [line for line in lines if line]
+
+
+def _overview(comparison: Comparison, parts: Sequence[Part]) -> Block:
+    """Return the table of verdicts, problem by guide."""
+    guides = list(dict.fromkeys(fit.guide for fit in comparison.fits))
+    rows: list[list[Cell]] = []
+    for problem, part in zip(comparison.problems, parts, strict=True):
+        found = {fit.guide: fit.verdict for fit in comparison.of(problem.name)}
+        pills = [verdict_pill(found[guide]) if guide in found else None for guide in guides]
+        rows.append([Link(problem.name, part.anchor), *pills])
+    return Block(
+        "The verdict on every guide for every problem; a dash means that the guide was not tried there.",
+        Table(["problem", *guides], rows),
+    )
+
+
+def _closing(comparison: Comparison) -> Block:
+    from guidebench.report.sections.provenance import run
+
+    return run(comparison)
+
+
+def _html(comparison: Comparison, parts: tuple[Part, ...]) -> str:
+    several = len(parts) != 1
+    contents = [Link("Overview", "overview")] if several else []
+    if several:
+        contents += [Link(part.title, part.anchor) for part in parts]
+        contents.append(Link("How this was made", "run"))
+    else:
+        contents += [Link(section.title, section.anchor) for section in parts[0].sections]
+    return html.page(
+        title=comparison.name,
+        intro=_intro(comparison),
+        contents=contents,
+        overview=html.block(_overview(comparison, parts)) if several else "",
+        parts=parts,
+        several=several,
+        closing=html.block(_closing(comparison)) if several else "",
+    )
+
+
+def _markdown(comparison: Comparison, parts: tuple[Part, ...]) -> str:
+    several = len(parts) != 1
+    chunks = [f"# {markdown.escape(comparison.name)}", *(markdown.escape(line) for line in _intro(comparison))]
+    if several:
+        chunks += ["## Overview", markdown.block(_overview(comparison, parts))]
+    for part in parts:
+        if several:
+            chunks.append(f'<a id="{part.anchor}"></a>\n\n## {markdown.escape(part.title)}')
+            chunks += [markdown.escape(part.intro)] if part.intro else []
+        for section in part.sections:
+            chunks.append(f"{'###' if several else '##'} {markdown.escape(section.title)}")
+            chunks.append(section.markdown)
+    if several:
+        chunks += ["## How this was made", markdown.block(_closing(comparison))]
+    return "\n\n".join(chunk for chunk in chunks if chunk) + "\n"
+
+
+def _place(folder: Path, page: str, text: str, figures: Mapping[str, bytes]) -> Path:
+    """Write under a temporary name, then move every file into place, the page last."""
+    created = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=".report-", dir=folder))
+    complete = False
+    try:
+        for name, png in figures.items():
+            (temporary / f"{name}.png").write_bytes(png)
+        (temporary / "report.md").write_text(text, encoding="utf-8")
+        (temporary / "report.html").write_text(page, encoding="utf-8")
+        stale = _named_figures(folder / "report.md") - figures.keys()
+        (folder / "figures").mkdir(exist_ok=True)
+        for name in figures:
+            (temporary / f"{name}.png").replace(folder / "figures" / f"{name}.png")
+        (temporary / "report.md").replace(folder / "report.md")
+        (temporary / "report.html").replace(folder / "report.html")
+        for name in stale:
+            (folder / "figures" / f"{name}.png").unlink(missing_ok=True)
+        complete = True
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if created and not complete:
+            shutil.rmtree(folder, ignore_errors=True)
+    return folder / "report.html"
+
+
+def _named_figures(report: Path) -> set[str]:
+    """Return the figures of an earlier report: only those may be removed, the folder may hold others."""
+    if not report.is_file():
+        return set()
+    return set(re.findall(r"\]\(figures/([a-z0-9_.-]+)\.png\)", report.read_text(encoding="utf-8", errors="replace")))

@@ -1,0 +1,253 @@
+"""What a run found: fits and comparisons, as data.
+
+A :class:`Fit` is one guide trained on one problem; a :class:`Comparison` is all of them with the
+configuration and the environment that made them.  Nothing here computes: the numbers come from
+:mod:`guidebench.engine`, and :mod:`guidebench.store` writes and reads them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from guidebench.contracts import Bound, MetricValue
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+    from guidebench.inference_data import InferenceData
+
+#: Columns of ``summary.csv``, in order.  Those in the middle are metrics of the same name.
+SUMMARY_COLUMNS = ["problem", "guide", "plugin", "status", "message", "bound", "elbo", "elbo_mcse", "elbo_restart_sd", "log_evidence", "khat", "khat_threshold", "ess", "mean_error", "sd_error", "w1_error", "correlation_error", "coverage_50", "coverage_80", "coverage_90", "coverage_95", "calibration_error", "crps", "elpd", "verdict", "steps", "restarts", "compile_s", "train_s", "evaluate_s"]
+
+
+class Status(StrEnum):
+    """How training ended."""
+
+    CONVERGED = "converged"
+    MAX_STEPS = "max_steps"
+    DIVERGED = "diverged"
+    UNSUPPORTED = "unsupported"
+    FAILED = "failed"
+
+    @property
+    def has_draws(self) -> bool:
+        """Whether there is something to score."""
+        return self in (Status.CONVERGED, Status.MAX_STEPS)
+
+
+class Verdict(StrEnum):
+    """How far a guide's draws can be trusted."""
+
+    TRUST = "trust"
+    REWEIGHT = "reweight"
+    DISTRUST = "distrust"
+    POINT = "point"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Restart:
+    """One training run from one starting point.
+
+    ``elbo`` and ``elbo_mcse`` are in nats and ``None`` for a point estimate; ``loss`` is the mean
+    training loss over the last tenth of the steps; ``skipped`` counts steps with a non-finite loss
+    or gradient, which were not taken.
+    """
+
+    index: int
+    status: Status
+    loss: float
+    elbo: float | None = None
+    elbo_mcse: float | None = None
+    skipped: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fit:
+    """One guide trained on one problem.
+
+    Attributes
+    ----------
+    problem, guide : str
+        Names; `guide` carries the options that differ from their defaults (``bnaf:hidden_factor=16``).
+    plugin : str
+        Distribution that brought the guide.
+    status, message : Status, str
+        How training ended, and why where that needs words.
+    verdict, reason : Verdict, str
+        How far to trust the draws, and one sentence on why.
+    steps : int
+        Optimiser steps of each restart.
+    restarts : tuple of Restart
+        All of them; `best` is the index of the one whose draws are kept.
+    metrics : tuple of MetricValue
+        Everything that ``metrics.csv`` holds for this fit.
+    compile_s, train_s, evaluate_s : float
+        Wall time in seconds.
+    inference_data : InferenceData or None
+        Draws of the best restart, with the extra group ``training`` (loss and parameters).
+    traceback : str
+        Of the exception that ended a failed fit.
+    """
+
+    problem: str
+    guide: str
+    plugin: str
+    status: Status
+    bound: Bound
+    verdict: Verdict
+    reason: str = ""
+    message: str = ""
+    summary: str = ""
+    cite: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    steps: int = 0
+    restarts: tuple[Restart, ...] = ()
+    best: int = 0
+    metrics: tuple[MetricValue, ...] = ()
+    compile_s: float | None = None
+    train_s: float | None = None
+    evaluate_s: float | None = None
+    inference_data: InferenceData | None = field(default=None, repr=False, compare=False)
+    traceback: str = field(default="", repr=False)
+
+    def metric(self, name: str, variable: str = "") -> MetricValue | None:
+        """Return one metric of this fit, or ``None`` where it is not defined for it."""
+        for found in self.metrics:
+            if found.metric == name and found.variable == variable:
+                return found
+        return None
+
+    def value(self, name: str, variable: str = "") -> float | None:
+        """Return the value of one metric, or ``None`` where it is not defined for this fit."""
+        found = self.metric(name, variable)
+        return None if found is None else found.value
+
+    def row(self) -> dict[str, Any]:
+        """Return this fit's row of ``summary.csv``; ``None`` stands for an empty cell."""
+        elbo = self.metric("elbo")
+        own = {
+            "problem": self.problem,
+            "guide": self.guide,
+            "plugin": self.plugin,
+            "status": str(self.status),
+            "message": self.message or None,
+            "bound": self.bound,
+            "elbo_mcse": None if elbo is None else elbo.mcse,
+            "verdict": str(self.verdict),
+            "steps": self.steps or None,
+            "restarts": len(self.restarts) or None,
+            "compile_s": self.compile_s,
+            "train_s": self.train_s,
+            "evaluate_s": self.evaluate_s,
+        }
+        return {column: own[column] if column in own else self.value(column) for column in SUMMARY_COLUMNS}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProblemRecord:
+    """What the report needs to know of a problem.
+
+    Attributes
+    ----------
+    latents, observed : tuple of str
+        Names of latent and observed sites.
+    truth : mapping
+        True values of latent sites (nested lists), where known.
+    noise_sd : mapping
+        Per observed site, the sd of each observation given the true values, where known.
+    predictor : str or None
+        The argument that varies along the prediction grid, where there is exactly one such array.
+    heldout_size : int
+        Number of held-out observations.
+    notes : tuple of str
+        What a reader should know of the model (``numpyro.param`` sites, ignored factors, ...).
+    """
+
+    name: str
+    summary: str = ""
+    cite: str = ""
+    latents: tuple[str, ...] = ()
+    observed: tuple[str, ...] = ()
+    truth: Mapping[str, Any] = field(default_factory=dict)
+    noise_sd: Mapping[str, Any] = field(default_factory=dict)
+    log_evidence: float | None = None
+    predictor: str | None = None
+    heldout_size: int = 0
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """The result of a run: every fit, what made it, and where.
+
+    ``comparison["auto_normal"]`` is a fit (with several problems: ``comparison["problem", "guide"]``).
+    """
+
+    name: str
+    problems: tuple[ProblemRecord, ...]
+    fits: tuple[Fit, ...]
+    recipe: str = ""
+    config: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    interrupted: bool = False
+
+    def __iter__(self) -> Iterator[Fit]:
+        return iter(self.fits)
+
+    def __len__(self) -> int:
+        return len(self.fits)
+
+    def __getitem__(self, key: str | tuple[str, str]) -> Fit:
+        matches = [
+            fit for fit in self.fits if (fit.problem, fit.guide) == key or (isinstance(key, str) and fit.guide == key)
+        ]
+        if len(matches) == 1:
+            return matches[0]
+        known = ", ".join(sorted({fit.guide for fit in self.fits}))
+        if not matches:
+            raise KeyError(f"no fit {key!r} in this comparison; its guides are {known}")
+        raise KeyError(f"guide {key!r} was trained on several problems; ask for (problem, guide)")
+
+    def of(self, problem: str) -> tuple[Fit, ...]:
+        """Return the fits of one problem, in the order of the run."""
+        return tuple(fit for fit in self.fits if fit.problem == problem)
+
+    def summary(self) -> pd.DataFrame:
+        """Return the summary table: one row per problem and guide, the columns of ``summary.csv``."""
+        import pandas as pd
+
+        return pd.DataFrame([fit.row() for fit in self.fits], columns=list(SUMMARY_COLUMNS))
+
+    def metrics(self) -> pd.DataFrame:
+        """Return every metric in tidy form: problem, guide, metric, variable, value, mcse."""
+        import pandas as pd
+
+        columns = ["problem", "guide", "metric", "variable", "value", "mcse"]
+        rows = [
+            (fit.problem, fit.guide, found.metric, found.variable, found.value, found.mcse)
+            for fit in self.fits
+            for found in fit.metrics
+        ]
+        return pd.DataFrame(rows, columns=columns)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the results to a folder; see :func:`guidebench.store.save`."""
+        from guidebench.store import save
+
+        return save(self, path)
+
+    def report(self, path: str | Path) -> Path:
+        """Save the results and write the report beside them; return the path of ``report.html``."""
+        from guidebench.report import write
+
+        self.save(path)
+        return write(self, path)
+
+    def _repr_html_(self) -> str:
+        return str(self.summary().dropna(axis=1, how="all").to_html(index=False, escape=True, na_rep=""))

@@ -1,0 +1,136 @@
+"""Writing results to a folder and reading them back whole.
+
+``results.json`` holds everything but arrays and is written last: a folder without it was
+interrupted.  Draws are NetCDF.  Nothing that is read is ever executed.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from guidebench import inference_data as idata
+from guidebench.contracts import MetricValue
+from guidebench.errors import ResultsError
+from guidebench.results import Comparison, Fit, ProblemRecord, Restart, Status, Verdict
+
+#: Version of the layout of ``results.json``.
+SCHEMA = 1
+
+_NOT_IN_JSON = {"inference_data"}
+
+
+def draws_path(folder: Path, problem: str, guide: str) -> Path:
+    """Return where the InferenceData of one fit lives."""
+    return folder / "inference_data" / quote(problem, safe="") / f"{quote(guide, safe='=,')}.nc"
+
+
+def replace(path: Path, write: Callable[[Path], Any]) -> None:
+    """Let `write` fill a temporary file beside `path`, then move it there in one step."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        write(partial)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def save(comparison: Comparison, path: str | Path) -> Path:
+    """Write ``results.json``, ``summary.csv``, ``metrics.csv`` and the draws; return the folder.
+
+    Files of an earlier comparison in the same folder are replaced, and its draws removed.
+    """
+    folder = Path(path)
+    stale = _saved_draws(folder)
+    (folder / "results.json").unlink(missing_ok=True)
+    for fit in comparison.fits:
+        if fit.inference_data is not None:
+            target = draws_path(folder, fit.problem, fit.guide)
+            replace(target, lambda partial, fit=fit: idata.save(fit.inference_data, partial))  # type: ignore[misc]
+            stale.discard(target)
+    for left_over in stale:
+        left_over.unlink(missing_ok=True)
+    replace(folder / "summary.csv", lambda partial: comparison.summary().to_csv(partial, index=False))
+    replace(folder / "metrics.csv", lambda partial: comparison.metrics().to_csv(partial, index=False))
+    text = json.dumps({"schema": SCHEMA, **_plain(comparison)}, indent=1, allow_nan=False)
+    replace(folder / "results.json", lambda partial: partial.write_text(text, encoding="utf-8"))
+    return folder
+
+
+def load(path: str | Path) -> Comparison:
+    """Read a comparison written by :func:`save`.
+
+    Raises
+    ------
+    ResultsError
+        Where the folder holds no results, or results of another version.
+    """
+    folder = Path(path)
+    raw = _read(folder)
+    fits = []
+    for one in raw["fits"]:
+        target = draws_path(folder, one["problem"], one["guide"])
+        restored = {
+            **one,
+            "status": Status(one["status"]),
+            "verdict": Verdict(one["verdict"]),
+            "restarts": tuple(Restart(**{**each, "status": Status(each["status"])}) for each in one["restarts"]),
+            "metrics": tuple(MetricValue(**each) for each in one["metrics"]),
+            "inference_data": idata.load(target) if target.exists() else None,
+        }
+        fits.append(Fit(**restored))
+    problems = tuple(
+        ProblemRecord(**{name: tuple(value) if isinstance(value, list) else value for name, value in one.items()})
+        for one in raw["problems"]
+    )
+    rest = {name: raw[name] for name in ("name", "recipe", "config", "environment", "interrupted")}
+    return Comparison(problems=problems, fits=tuple(fits), **rest)
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    file = folder / "results.json"
+    try:
+        raw = json.loads(file.read_text(encoding="utf-8"), object_hook=_restore)
+    except FileNotFoundError:
+        raise ResultsError(f"{folder} holds no results.json; name the folder of one finished run") from None
+    except (OSError, ValueError) as error:
+        raise ResultsError(f"{file} cannot be read: {error}") from None
+    if not isinstance(raw, dict) or raw.get("schema") != SCHEMA:
+        found = raw.get("schema") if isinstance(raw, dict) else None
+        raise ResultsError(f"{file} has schema {found!r}, this guidebench reads {SCHEMA}")
+    return raw
+
+
+def _saved_draws(folder: Path) -> set[Path]:
+    try:
+        return {draws_path(folder, one["problem"], one["guide"]) for one in _read(folder)["fits"]}
+    except (ResultsError, KeyError, TypeError):
+        return set()
+
+
+def _plain(value: Any) -> Any:
+    """Return `value` as JSON can hold it; a number that is not finite becomes ``{"float": "inf"}``."""
+    if isinstance(value, (Comparison, Fit, ProblemRecord, Restart, MetricValue)):
+        return {one.name: _plain(getattr(value, one.name)) for one in fields(value) if one.name not in _NOT_IN_JSON}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"float": str(value)}
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return str(value) if isinstance(value, (Status, Verdict)) else value
+    return str(value)
+
+
+def _restore(item: dict[str, Any]) -> Any:
+    return float(item["float"]) if item.keys() == {"float"} else item

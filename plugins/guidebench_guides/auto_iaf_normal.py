@@ -1,0 +1,44 @@
+"""NumPyro's AutoIAFNormal: an inverse autoregressive flow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from guidebench import Guide
+
+
+def build(model: Callable[..., Any], *, num_flows: int = 3, hidden_size: int | None = None) -> Any:
+    """Return ``AutoIAFNormal(model, ...)``.
+
+    Parameters
+    ----------
+    model : callable
+        A NumPyro model with at least two latent dimensions.
+    num_flows : int
+        Number of autoregressive layers.
+    hidden_size : int, optional
+        Width of the two hidden layers of each network; the latent dimension by default.
+    """
+    from numpyro.infer.autoguide import AutoIAFNormal
+
+    hidden_dims = None if hidden_size is None else [hidden_size, hidden_size]
+    return AutoIAFNormal(model, num_flows=num_flows, hidden_dims=hidden_dims)
+
+
+def supports(structure: Any) -> str | None:
+    """Refuse one-dimensional posteriors: an autoregressive network needs at least two dimensions."""
+    if structure.latent_dim < 2:
+        return "an autoregressive flow needs at least two latent dimensions; use auto_normal"
+    return None
+
+
+GUIDE = Guide(
+    name="auto_iaf_normal",
+    build=build,
+    supports=supports,
+    summary="AutoIAFNormal: inverse autoregressive flows from a diagonal Gaussian",
+    aliases=("AutoIAFNormal",),
+    default=True,
+    cite="Kingma et al. (2016), Improving Variational Inference with Inverse Autoregressive Flow, arXiv:1606.04934",
+)

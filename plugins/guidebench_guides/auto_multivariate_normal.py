@@ -1,0 +1,26 @@
+"""NumPyro's AutoMultivariateNormal: a full-rank Gaussian."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from guidebench import Guide
+
+
+def build(model: Callable[..., Any], *, init_scale: float = 0.1) -> Any:
+    """Return ``AutoMultivariateNormal(model, init_scale=init_scale)``."""
+    from numpyro.infer.autoguide import AutoMultivariateNormal
+
+    return AutoMultivariateNormal(model, init_scale=init_scale)
+
+
+GUIDE = Guide(
+    name="auto_multivariate_normal",
+    build=build,
+    summary="AutoMultivariateNormal: a full-rank Gaussian in unconstrained space",
+    family="affine",
+    aliases=("AutoMultivariateNormal",),
+    default=True,
+    cite="Kucukelbir et al. (2017), Automatic Differentiation Variational Inference, JMLR 18(14), arXiv:1603.00788",
+)
