@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import xarray as xr
 
@@ -19,7 +19,7 @@ import xarray as xr
 InferenceData: TypeAlias = Any
 
 #: The NetCDF engine: HDF5 files that both generations and other languages read.
-ENGINE = "h5netcdf"
+ENGINE: Literal["h5netcdf"] = "h5netcdf"
 
 
 @cache
@@ -62,7 +62,7 @@ def group_names(inference_data: InferenceData) -> tuple[str, ...]:
 def save(inference_data: InferenceData, path: Path) -> None:
     """Write NetCDF that :func:`arviz.from_netcdf` opens under both generations."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    mode = "w"
+    mode: Literal["w", "a"] = "w"
     for name in group_names(inference_data):
         dataset = group(inference_data, name)
         assert dataset is not None

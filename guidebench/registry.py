@@ -170,7 +170,7 @@ def _declarations(point: EntryPoint, report: Callable[[Broken], None]) -> list[R
 
     try:
         module = point.load()
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever a plugin raises is its reason
         fail(f"failed on import with {_reason(error)}", error=error)
         return []
 
@@ -178,7 +178,7 @@ def _declarations(point: EntryPoint, report: Callable[[Broken], None]) -> list[R
     manager.add_hookspecs(hookspecs)
     try:
         manager.register(module, name=point.name)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - as above
         fail(f"does not fit the hooks: {_reason(error)}", error=error)
         return []
 
@@ -197,7 +197,7 @@ def _declarations(point: EntryPoint, report: Callable[[Broken], None]) -> list[R
         try:
             results = getattr(manager.hook, name)()
             declared = [one for result in results for one in result]
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - as above
             fail(f"raised {_reason(error)}", name, error)
             continue
         for one in declared:

@@ -22,7 +22,13 @@ if TYPE_CHECKING:
     from guidebench.inference_data import InferenceData
 
 #: Columns of ``summary.csv``, in order.  Those in the middle are metrics of the same name.
-SUMMARY_COLUMNS = ["problem", "guide", "plugin", "status", "message", "bound", "elbo", "elbo_mcse", "elbo_restart_sd", "log_evidence", "khat", "khat_threshold", "ess", "mean_error", "sd_error", "w1_error", "correlation_error", "coverage_50", "coverage_80", "coverage_90", "coverage_95", "calibration_error", "crps", "elpd", "verdict", "steps", "restarts", "compile_s", "train_s", "evaluate_s"]
+SUMMARY_COLUMNS = (
+    *("problem", "guide", "plugin", "status", "message", "bound"),
+    *("elbo", "elbo_mcse", "elbo_restart_sd", "log_evidence", "khat", "khat_threshold", "ess"),
+    *("mean_error", "sd_error", "w1_error", "correlation_error"),
+    *("coverage_50", "coverage_80", "coverage_90", "coverage_95", "calibration_error", "crps", "elpd"),
+    *("verdict", "steps", "restarts", "compile_s", "train_s", "evaluate_s"),
+)
 
 
 class Status(StrEnum):

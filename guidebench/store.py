@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -37,7 +36,7 @@ def replace(path: Path, write: Callable[[Path], Any]) -> None:
     partial = path.with_name(f".{path.name}.partial")
     try:
         write(partial)
-        os.replace(partial, path)
+        partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
 
@@ -86,10 +85,8 @@ def load(path: str | Path) -> Comparison:
             "inference_data": idata.load(target) if target.exists() else None,
         }
         fits.append(Fit(**restored))
-    problems = tuple(
-        ProblemRecord(**{name: tuple(value) if isinstance(value, list) else value for name, value in one.items()})
-        for one in raw["problems"]
-    )
+    names = ("latents", "observed", "notes")
+    problems = tuple(ProblemRecord(**{**one, **{name: tuple(one[name]) for name in names}}) for one in raw["problems"])
     rest = {name: raw[name] for name in ("name", "recipe", "config", "environment", "interrupted")}
     return Comparison(problems=problems, fits=tuple(fits), **rest)
 

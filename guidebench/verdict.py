@@ -50,10 +50,8 @@ def judge(metrics: Sequence[MetricValue], bound: Bound, status: Status) -> tuple
             "so not even reweighting repairs the draws." + unsettled
         )
     if gap <= CLOSE:
-        return (
-            Verdict.TRUST,
-            f"Within {max(gap, 0.001):.3f} nat of the posterior by KL(q||p); use its draws as they are." + unsettled,
-        )
+        reason = f"Within {max(gap, 0.001):.3f} nat of the posterior by KL(q||p); use its draws as they are."
+        return Verdict.TRUST, reason + unsettled
     return Verdict.REWEIGHT, (
         f"It is {gap:.2f} nat from the posterior by KL(q||p), but its importance weights are usable "
         f"(k-hat {khat.value:.2f}): reweight the draws before using its intervals." + unsettled

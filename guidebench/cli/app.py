@@ -11,7 +11,7 @@ import typer
 from guidebench.errors import GuidebenchError, RequestError
 
 #: Typer carries its own copy of click; this is the class of all its complaints about usage.
-_UsageError = typer.BadParameter.__mro__[1]
+_USAGE_ERROR: Any = typer.BadParameter.__mro__[1]
 
 app = typer.Typer(
     name="guidebench",
@@ -29,8 +29,8 @@ def main() -> None:
         status = app(standalone_mode=False)
     except GuidebenchError as error:
         status = _complain(str(error))
-    except _UsageError as error:
-        status = _complain(error.format_message())  # type: ignore[attr-defined]
+    except _USAGE_ERROR as error:
+        status = _complain(error.format_message())
     except (KeyboardInterrupt, typer.Abort):
         print("guidebench: interrupted", file=sys.stderr)
         status = 130

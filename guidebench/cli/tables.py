@@ -117,7 +117,7 @@ def print_registry(registry: Registry) -> None:
         ("Metrics", registry.metrics),
         ("Report sections", registry.sections),
     ):
-        rows = ((one.name, one.declaration.summary, one.distribution) for one in group)  # type: ignore[attr-defined]
+        rows = ((one.name, one.declaration.summary, one.distribution) for one in group)
         _print_group(console, title, ("name", "summary", "from"), rows)
         console.print()
     if registry.disputed:

@@ -54,7 +54,7 @@ def improvement(losses: np.ndarray, block: int, back: int = 0) -> tuple[float, f
 
 
 def _finite(values: np.ndarray) -> np.ndarray:
-    return values[np.isfinite(values)]
+    return np.asarray(values[np.isfinite(values)])
 
 
 def plateaued(losses: np.ndarray) -> bool:

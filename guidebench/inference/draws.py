@@ -40,7 +40,7 @@ class Draws:
     @property
     def log_weights(self) -> np.ndarray:
         """log p(y, theta) - log q(theta), shape ``(S,)``."""
-        return self.log_p - self.log_q
+        return np.asarray(self.log_p - self.log_q)
 
     def constant_sites(self) -> tuple[str, ...]:
         """Return the sites with a component that is the same in every draw."""

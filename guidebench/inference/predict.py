@@ -124,7 +124,8 @@ def _compile(
                 described[name] = Site(name=name, shape=shape, dims=dims)
             return found
 
-        return over_draws(one, (keys, latents), 3 * arguments.size())
+        found: dict[str, Any] = over_draws(one, (keys, latents), 3 * arguments.size())
+        return found
 
     count = len(next(iter(latents.values())))
     traced = dict(arguments.arrays)

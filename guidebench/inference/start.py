@@ -83,4 +83,5 @@ def starting_points(
             finite &= jnp.all(jnp.isfinite(gradient))
         return {name: values[name] for name in start.z}, finite
 
-    return once(jax.vmap(find, in_axes=(0, None)), keys, dict(arguments.arrays))
+    values, valid = once(jax.vmap(find, in_axes=(0, None)), keys, dict(arguments.arrays))
+    return values, valid

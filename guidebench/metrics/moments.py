@@ -29,11 +29,12 @@ def sd(evidence: Evidence) -> Iterator[MetricValue]:
     for name, draws in evidence.scalars():
         centred = draws.astype(np.float64) - np.mean(draws, dtype=np.float64)
         variance = float(np.sum(centred**2) / (len(draws) - 1))
-        value = np.sqrt(variance)
+        value = float(np.sqrt(variance))
         error = 0.0
         if value > 0:
-            error = float(np.sqrt(max(np.mean(centred**4) - variance**2, 0) / len(draws)) / (2 * value))
-        yield MetricValue(value=float(value), mcse=error, variable=name)
+            excess = max(float(np.mean(centred**4)) - variance**2, 0.0)
+            error = float(np.sqrt(excess / len(draws))) / (2 * value)
+        yield MetricValue(value=value, mcse=error, variable=name)
 
 
 def correlation(evidence: Evidence) -> Iterator[MetricValue]:
@@ -45,7 +46,7 @@ def correlation(evidence: Evidence) -> Iterator[MetricValue]:
     varying = [name for name, draws in components.items() if np.ptp(draws) > 0]
     if not 2 <= len(varying) <= MOST_CORRELATED:
         return
-    matrix = np.corrcoef(np.stack([components[name].astype(np.float64) for name in varying]))
+    matrix = np.asarray(np.corrcoef(np.stack([components[name].astype(np.float64) for name in varying])))
     count = len(components[varying[0]])
     for (i, first), (j, second) in combinations(enumerate(varying), 2):
         value = float(matrix[i, j])

@@ -8,11 +8,11 @@ from guidebench.report.draws import Array
 
 
 def bandwidth(sample: Array) -> float:
-    """Return Silverman's rule of thumb, robust to heavy tails."""
+    """Return the normal reference rule (Scott, 1992), robust to heavy tails."""
     spread = float(np.std(sample))
     quartile = float(np.subtract(*np.quantile(sample, [0.75, 0.25]))) / 1.349
     scale = min(spread, quartile) if quartile > 0 else spread
-    return float(0.9 * scale * sample.size**-0.2)
+    return float(1.06 * scale * sample.size**-0.2)
 
 
 def density(sample: Array, low: float, high: float, size: int = 400) -> tuple[Array, Array]:

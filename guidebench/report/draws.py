@@ -57,7 +57,8 @@ def flat(dataset: xr.Dataset, variable: str) -> Array:
 
 def values(dataset: xr.Dataset, component: Component) -> Array:
     """Return the draws of one component as float64, chains joined."""
-    return np.asarray(flat(dataset, component.site)[(slice(None), *component.index)], dtype=float)
+    index: Any = (..., *component.index)
+    return np.asarray(flat(dataset, component.site)[index], dtype=float)
 
 
 def truth_of(truth: Mapping[str, Any], component: Component) -> float | None:

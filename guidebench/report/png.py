@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from typing import Any
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -21,7 +20,7 @@ def to_png(figure: Figure) -> tuple[bytes, int, int]:
 
     canvas = figure.canvas if isinstance(figure.canvas, FigureCanvasAgg) else FigureCanvasAgg(figure)
     canvas.draw()
-    indices, palette = quantise(np.asarray(canvas.buffer_rgba())[..., :3])
+    indices, palette = quantise(np.asarray(canvas.buffer_rgba()))
     image = Image.fromarray(indices)
     image.putpalette(palette.ravel().tolist())
     stream = io.BytesIO()
@@ -29,18 +28,22 @@ def to_png(figure: Figure) -> tuple[bytes, int, int]:
     return stream.getvalue(), image.width, image.height
 
 
-def quantise(pixels: NDArray[Any], colours: int = 256) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Return palette indices of the pixels, and the palette.
+def quantise(pixels: NDArray[np.uint8], colours: int = 256) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return palette indices of RGBA pixels, and the palette.
 
     The most frequent cells of a coarse colour cube become the palette, each with the mean of its
     pixels.  That keeps the large areas of a plot exact (Pillow's quick method tints white paper, its
     exact one takes longer than the drawing) and puts the rounding into the edges of letters.
     """
-    shifted = pixels.astype(np.uint16) >> 3
-    cells = ((shifted[..., 0] << 10) | (shifted[..., 1] << 5) | shifted[..., 2]).ravel()
-    counts = np.bincount(cells, minlength=1 << 15)
+    # Runs of equal pixels are counted once: most of a plot is paper.
+    packed = np.ascontiguousarray(pixels).view(np.uint32).ravel()
+    starts = np.flatnonzero(np.concatenate([[True], packed[1:] != packed[:-1]]))
+    lengths = np.diff(np.append(starts, packed.size))
+    rgb = pixels.reshape(-1, 4)[starts, :3].astype(np.int64)
+    cells = (rgb[:, 0] >> 3 << 10) | (rgb[:, 1] >> 3 << 5) | rgb[:, 2] >> 3
+    counts = np.bincount(cells, weights=lengths, minlength=1 << 15)
     used = np.flatnonzero(counts)
-    sums = [np.bincount(cells, weights=pixels[..., channel].ravel(), minlength=1 << 15)[used] for channel in range(3)]
+    sums = [np.bincount(cells, weights=lengths * rgb[:, channel], minlength=1 << 15)[used] for channel in range(3)]
     means = np.stack(sums, axis=1) / counts[used, None]
     # The mean of a cell that holds the paper is paper: letters only smear its value by a fraction.
     means = np.where(means.min(axis=1, keepdims=True) > 251, 255.0, means)
@@ -49,4 +52,5 @@ def quantise(pixels: NDArray[Any], colours: int = 256) -> tuple[NDArray[np.uint8
     distance = (means[kept] ** 2).sum(axis=1) - 2 * means @ means[kept].T
     lookup = np.zeros(1 << 15, dtype=np.uint8)
     lookup[used] = distance.argmin(axis=1)
-    return lookup[cells].reshape(pixels.shape[:2]), means[kept].round().astype(np.uint8)
+    indices = np.repeat(lookup[cells], lengths).reshape(pixels.shape[:2])
+    return indices, means[kept].round().astype(np.uint8)

@@ -155,5 +155,5 @@ def figure(page: Page, components: Sequence[Component]) -> Figure:
         fig,
         alt=f"Marginal posterior densities of {', '.join(c.name for c in components)} for each guide",
         caption=f"Each guide is a density{point}. The windows hold the central 99 % of the draws; kernel density "
-        "estimates with Silverman's bandwidth.",
+        "estimates with the normal reference bandwidth.",
     )

@@ -1,0 +1,281 @@
+"""One guide on one problem: train, rank the restarts, draw, score.
+
+Each fit runs in its own ``try``: what a plugin does wrong is written into its own row of the table
+and stops nobody else.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import jax
+import numpy as np
+from numpyro.infer.autoguide import AutoGuide, AutoGuideList
+from numpyro.infer.initialization import init_to_value
+
+from guidebench import datasets
+from guidebench.config import RunConfig
+from guidebench.contracts import Metric, MetricValue
+from guidebench.engine.forward import label, run_forward
+from guidebench.engine.prepared import Prepared, keys
+from guidebench.engine.progress import Progress
+from guidebench.errors import RequestError
+from guidebench.inference import convergence
+from guidebench.inference.draws import Draws, Sampler, make_sampler
+from guidebench.inference.recipe import Recipe
+from guidebench.inference.train import Params, Training, train
+from guidebench.inference_data import from_groups
+from guidebench.metrics.bounds import mean_log_weight
+from guidebench.metrics.evidence import Evidence
+from guidebench.registry import Registered
+from guidebench.results import Fit, Restart, Status, Verdict
+from guidebench.seeds import derive
+from guidebench.selection import ChosenGuide
+from guidebench.verdict import judge
+
+#: A guide is scored with this many times the draws that are kept: weights are cheap, their noise is not.
+SCORE_BATCHES = 10
+
+
+def fit_guide(
+    ready: Prepared,
+    guide: ChosenGuide,
+    config: RunConfig,
+    recipe: Recipe,
+    metrics: Sequence[Registered[Metric]],
+    watcher: Progress,
+) -> Fit:
+    """Train and score one guide; whatever goes wrong becomes part of the fit."""
+    declaration = guide.declaration
+    blank = Fit(
+        problem=ready.problem.name,
+        guide=guide.label,
+        plugin=guide.registered.distribution,
+        status=Status.FAILED,
+        bound=declaration.bound,
+        verdict=Verdict.FAILED,
+        summary=declaration.summary,
+        cite=declaration.cite,
+        options={**declaration.options(), **guide.options},
+    )
+    phase = "supports"
+    try:
+        refusal = ready.refusal or (declaration.supports(ready.structure) if declaration.supports else None)
+        if refusal:
+            return replace(blank, status=Status.UNSUPPORTED, message=refusal, reason=f"Not possible here: {refusal}.")
+        phase = "train"
+        watcher.phase(ready.problem.name, guide.label, "training")
+        training = _train(ready, guide, config, recipe, watcher)
+        trained = replace(blank, steps=recipe.steps, compile_s=training.compile_s, train_s=training.train_s)
+        restarts = _restarts(training, ready.valid, recipe)
+        if not any(one.status.has_draws for one in restarts):
+            message = f"the loss or the parameters were not finite in any of {len(restarts)} starts"
+            return replace(
+                trained,
+                status=Status.DIVERGED,
+                restarts=restarts,
+                message=message,
+                reason=f"Training failed: {message}.",
+            )
+        phase = "draw"
+        watcher.phase(ready.problem.name, guide.label, "drawing")
+        began = time.perf_counter()
+        sampler = _sampler(ready, guide, training, config)
+        drawn = time.perf_counter()
+        restarts, best = _rank(ready, guide, sampler, training, restarts, config)
+        draws, log_weights = _draw(ready, guide, sampler, _params(training, best), config)
+        point = declaration.bound == "none"
+        phase = "predict"
+        predictions, heldout = run_forward(ready, draws.latents, config.seed)
+        evidence = Evidence(
+            latents=draws.latents,
+            log_weights=None if point else log_weights,
+            marginal_weights=declaration.bound == "elbo",
+            restart_elbos=tuple(one.elbo for one in restarts if one.elbo is not None),
+            heldout=heldout,
+        )
+        phase = "metrics"
+        values, notes = _metrics(evidence, metrics)
+        status = restarts[best].status
+        verdict, reason = judge(values, declaration.bound, status)
+        phase = "inference data"
+        groups = {
+            **label(ready, draws, predictions, point=point),
+            **datasets.of_training(training, best),
+        }
+        return replace(
+            trained,
+            status=status,
+            restarts=restarts,
+            best=best,
+            metrics=values,
+            verdict=verdict,
+            reason=reason,
+            message="; ".join([*_remarks(restarts), *notes]),
+            compile_s=training.compile_s + (drawn - began),
+            evaluate_s=time.perf_counter() - drawn,
+            inference_data=from_groups(groups),
+        )
+    except RequestError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the boundary of a fit: recorded in its row
+        text = " ".join(str(error).split())[:300] or "no message"
+        message = f"{phase}: {type(error).__name__}: {text}"
+        return replace(
+            blank,
+            message=message,
+            reason=f"The guide of {guide.registered.distribution} failed in phase {phase!r}.",
+            traceback=traceback.format_exc(),
+        )
+
+
+def _make_guide(guide: ChosenGuide, model: Callable[..., Any]) -> Callable[[Mapping[str, Any]], Callable[..., Any]]:
+    """Return a maker of fresh guides that start where they are told."""
+
+    def make(start: Mapping[str, Any]) -> Callable[..., Any]:
+        init = init_to_value(values=dict(start))
+        reserved = {"init_loc_fn": init} if guide.declaration.wants_start() else {}
+        built = guide.declaration.build(model, **guide.options, **reserved)
+        for part in built if isinstance(built, AutoGuideList) else (built,):
+            if isinstance(part, AutoGuide):
+                part.init_loc_fn = init
+        return built
+
+    return make
+
+
+def _train(ready: Prepared, guide: ChosenGuide, config: RunConfig, recipe: Recipe, watcher: Progress) -> Training:
+    own = guide.declaration.objective
+    return train(
+        _make_guide(guide, ready.problem.model),
+        ready.problem.model,
+        ready.arguments,
+        recipe,
+        ready.starts,
+        keys(config.seed, recipe.restarts, ready.problem.name, guide.label, "train"),
+        loss=own(recipe.particles) if own is not None and config.loss is None else None,
+        on_chunk=lambda done, loss: watcher.steps(done, recipe.steps, loss),
+    )
+
+
+def _restarts(training: Training, valid: np.ndarray, recipe: Recipe) -> tuple[Restart, ...]:
+    """Return how each restart ended."""
+    found = []
+    for index, losses in enumerate(training.losses):
+        status = convergence.judge(
+            losses,
+            skipped=int(training.skipped[index]),
+            finite=bool(training.finite[index] and valid[index]),
+            decayed=recipe.decayed(),
+        )
+        last = losses[-max(len(losses) // 10, 1) :]
+        mean = float(np.mean(last[np.isfinite(last)])) if np.isfinite(last).any() else float("nan")
+        found.append(Restart(index=index, status=status, loss=mean, skipped=int(training.skipped[index])))
+    return tuple(found)
+
+
+def _params(training: Training, restart: int) -> Params:
+    params: Params = jax.tree.map(lambda value: value[restart], training.params)
+    return params
+
+
+def _sampler(ready: Prepared, guide: ChosenGuide, training: Training, config: RunConfig) -> Sampler:
+    return make_sampler(
+        _make_guide(guide, ready.problem.model),
+        ready.problem.model,
+        ready.arguments,
+        ready.structure,
+        params=_params(training, 0),
+        start={name: value[0] for name, value in ready.starts.items()},
+        count=config.draws,
+        to_draw_from=guide.declaration.draw,
+    )
+
+
+def _rank(
+    ready: Prepared,
+    guide: ChosenGuide,
+    sampler: Sampler,
+    training: Training,
+    restarts: tuple[Restart, ...],
+    config: RunConfig,
+) -> tuple[tuple[Restart, ...], int]:
+    """Score every restart that trained; return them all and the index of the best.
+
+    Restarts are ranked by ELBO under common random numbers; those of a point estimate by their
+    training loss, which is then the negative log density itself.
+    """
+    if guide.declaration.bound == "none":
+        return restarts, min((one for one in restarts if one.status.has_draws), key=lambda one: one.loss).index
+    key = jax.random.key(derive(config.seed, ready.problem.name, guide.label, "rank"))
+    scored = []
+    for one in restarts:
+        if not one.status.has_draws:
+            scored.append(one)
+            continue
+        draws = sampler(_params(training, one.index), key, keep_latents=False)
+        elbo, mcse = mean_log_weight(draws.log_weights)
+        scored.append(replace(one, elbo=elbo, elbo_mcse=mcse))
+    finite = [one for one in scored if one.elbo is not None and np.isfinite(one.elbo)]
+    best = max(finite, key=lambda one: one.elbo or 0.0) if finite else scored[0]
+    return tuple(scored), best.index
+
+
+def _draw(
+    ready: Prepared, guide: ChosenGuide, sampler: Sampler, params: Params, config: RunConfig
+) -> tuple[Draws, np.ndarray]:
+    """Draw from the best restart: the draws to keep, and the log weights of many more.
+
+    All of them are fresh: those that chose the best restart would flatter it.
+    """
+    point = guide.declaration.bound == "none"
+    kept: Draws | None = None
+    weights = []
+    for batch in range(1 if point else SCORE_BATCHES):
+        key = jax.random.key(derive(config.seed, ready.problem.name, guide.label, "draws", batch))
+        draws = sampler(params, key, keep_latents=kept is None)
+        kept = kept or draws
+        weights.append(draws.log_weights)
+    assert kept is not None
+    constant = ", ".join(kept.constant_sites())
+    if constant and not point:
+        raise ValueError(
+            f"draws of {constant} do not vary: its scale is zero or singular, "
+            "or it is a point estimate and should declare bound='none'"
+        )
+    log_weights = np.concatenate(weights)
+    if not point and not np.isfinite(log_weights).all():
+        share = np.mean(~np.isfinite(log_weights))
+        raise ValueError(f"log p or log q is not finite for {share:.1%} of its draws: its support is not the model's")
+    return kept, log_weights
+
+
+def _metrics(evidence: Evidence, metrics: Sequence[Registered[Metric]]) -> tuple[tuple[MetricValue, ...], list[str]]:
+    """Compute every metric that the evidence allows; one that raises is named and left out."""
+    values: list[MetricValue] = []
+    notes = []
+    for one in metrics:
+        metric = one.declaration
+        if not all(evidence.has(part) for part in metric.needs):
+            continue
+        try:
+            values.extend(replace(found, metric=found.metric or metric.name) for found in metric.compute(evidence))
+        except Exception as error:  # noqa: BLE001 - the boundary of a metric: named in the fit
+            notes.append(f"metric {metric.name!r} of {one.distribution} failed: {type(error).__name__}: {error}")
+    return tuple(values), notes
+
+
+def _remarks(restarts: Sequence[Restart]) -> list[str]:
+    """Return what a reader should know of the restarts."""
+    lost = sum(not one.status.has_draws for one in restarts)
+    skipped = sum(one.skipped for one in restarts)
+    remarks = []
+    if lost:
+        remarks.append(f"{lost} of {len(restarts)} starts diverged")
+    if skipped:
+        remarks.append(f"{skipped} steps skipped because the loss or gradient was not finite")
+    return remarks

@@ -1,0 +1,173 @@
+"""A problem made ready: what its model looks like, where to start, and how to run it forward."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from guidebench.config import RunConfig
+from guidebench.contracts import Problem
+from guidebench.errors import RequestError
+from guidebench.inference.arguments import Arguments
+from guidebench.inference.predict import (
+    Forward,
+    make_log_likelihood,
+    make_predictive,
+    observation_sd,
+    observed_values,
+)
+from guidebench.inference.recipe import Recipe
+from guidebench.inference.start import starting_points, strategy
+from guidebench.inference.structure import ModelStructure, inspect_model
+from guidebench.results import ProblemRecord
+from guidebench.seeds import derive
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A problem made ready: its structure, starting points, and forward programs shared by all guides."""
+
+    problem: Problem
+    values: Mapping[str, Any]
+    arguments: Arguments
+    structure: ModelStructure
+    starts: Mapping[str, jax.Array]
+    valid: np.ndarray
+    refusal: str | None
+    record: ProblemRecord
+    _programs: dict[str, Forward] = field(default_factory=dict, repr=False)
+    _observed: dict[str, dict[str, np.ndarray]] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def predict_values(self) -> dict[str, Any] | None:
+        """Arguments on the prediction grid."""
+        if self.problem.predict is None:
+            return None
+        return {**self.values, **_arrays(self.problem.predict)}
+
+    @cached_property
+    def heldout_values(self) -> dict[str, Any] | None:
+        """Arguments of the held-out data."""
+        if self.problem.heldout is None:
+            return None
+        return {**self.values, **_arrays(self.problem.predict or {}), **_arrays(self.problem.heldout)}
+
+    def forward(self, name: str, latents: Mapping[str, np.ndarray]) -> Forward:
+        """Return a forward program, compiled on first use: ``train``, ``predict`` or ``heldout``, or ``log_...``."""
+        if name not in self._programs:
+            make = make_log_likelihood if name.startswith("log_") else make_predictive
+            values = self._values(name.removeprefix("log_"))
+            self._programs[name] = make(self.problem.model, values, self.structure, latents)
+        return self._programs[name]
+
+    def observed(self, name: str) -> dict[str, np.ndarray]:
+        """Return the observed values of the ``train`` or ``heldout`` data."""
+        if name not in self._observed:
+            self._observed[name] = observed_values(self.problem.model, self._values(name), self.structure)
+        return self._observed[name]
+
+    def _values(self, name: str) -> dict[str, Any]:
+        values = {"train": dict(self.values), "predict": self.predict_values, "heldout": self.heldout_values}[name]
+        assert values is not None
+        return values
+
+
+def _arrays(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: np.asarray(value) if isinstance(value, (list, tuple)) else value for name, value in values.items()}
+
+
+def prepare(problem: Problem, config: RunConfig, recipe: Recipe) -> Prepared:
+    """Inspect a problem and find starting points.
+
+    Raises
+    ------
+    RequestError
+        Where the model does not run, or the request does not fit it.
+    """
+    values = problem.arguments()
+    _check_names(problem, values)
+    arguments = Arguments.split(problem.model, values)
+    structure = inspect_model(problem.model, arguments)
+    refusal = structure.unsupported()
+    starts: dict[str, jax.Array] = {}
+    valid = np.ones(recipe.restarts, bool)
+    if refusal is None:
+        init = strategy(config.init, structure)
+        start_keys = keys(config.seed, recipe.restarts, problem.name, "start")
+        starts, found = starting_points(start_keys, problem.model, arguments, init)
+        valid = np.asarray(found)
+        if not valid.any():
+            refusal = "no starting point with a finite log density and gradient was found; check the model and its data"
+    return Prepared(
+        problem=problem,
+        values=values,
+        arguments=arguments,
+        structure=structure,
+        starts=starts,
+        valid=valid,
+        refusal=refusal,
+        record=_record(problem, values, arguments, structure),
+    )
+
+
+def _check_names(problem: Problem, values: Mapping[str, Any]) -> None:
+    for part in ("predict", "heldout"):
+        unknown = sorted(set(getattr(problem, part) or {}) - set(values))
+        if unknown:
+            raise RequestError(
+                f"problem {problem.name!r}: {part} names {', '.join(unknown)}, "
+                f"but the model's arguments are {', '.join(values)}"
+            )
+
+
+def _record(
+    problem: Problem, values: Mapping[str, Any], arguments: Arguments, structure: ModelStructure
+) -> ProblemRecord:
+    notes = []
+    if structure.params:
+        notes.append(
+            f"The model itself has parameters ({', '.join(structure.params)}): every guide tunes them, "
+            "so each guide's ELBO belongs to another model."
+        )
+    if structure.factors:
+        notes.append(
+            f"The model has numpyro.factor terms ({', '.join(structure.factors)}); they are part of the "
+            "density but no observation, so nothing is predicted for them."
+        )
+    truth = dict(problem.truth or {})
+    unknown = sorted(set(truth) - {site.name for site in structure.latents})
+    if unknown:
+        raise RequestError(f"problem {problem.name!r}: truth names {', '.join(unknown)}, which is no latent site")
+    along = [
+        name
+        for name, value in (problem.predict or {}).items()
+        if np.ndim(value) == 1 and np.ndim(values[name]) == 1 and name not in structure.observed_arguments
+    ]
+    noise: dict[str, np.ndarray] = {}
+    if truth.keys() == {site.name for site in structure.latents} and truth:
+        noise = observation_sd(problem.model, arguments, structure, truth)
+    held = [np.size(value) for name, value in (problem.heldout or {}).items() if name in structure.observed_arguments]
+    return ProblemRecord(
+        name=problem.name,
+        summary=problem.summary,
+        cite=problem.cite,
+        latents=tuple(site.name for site in structure.latents),
+        observed=tuple(site.name for site in structure.observed),
+        truth={name: np.asarray(value).tolist() for name, value in truth.items()},
+        noise_sd={name: value.tolist() for name, value in noise.items()},
+        log_evidence=problem.log_evidence,
+        predictor=along[0] if len(along) == 1 else None,
+        heldout_size=int(sum(held)),
+        notes=tuple(notes),
+    )
+
+
+def keys(seed: int, count: int, *names: str) -> jax.Array:
+    """Return one key per restart, each derived from its own name."""
+    return jnp.stack([jax.random.key(derive(seed, *names, index)) for index in range(count)])
