@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from guidebench.errors import RequestError
 
@@ -46,6 +47,26 @@ class RunConfig(BaseModel):
         }
 
 
+    @field_validator("learning_rate", "steps", "restarts", "particles", "draws", "seed", mode="before")
+    @classmethod
+    def _numbers(cls, value: Any) -> Any:
+        """Refuse what pydantic would turn into a number: ``true`` is no count, nor is a string."""
+        if isinstance(value, (bool, str)):
+            raise PydanticCustomError("number", "should be a number")
+        return value
+
+    @field_validator("problems", "guides", mode="before")
+    @classmethod
+    def _names(cls, value: Any) -> Any:
+        if not isinstance(value, (list, tuple)) or not all(isinstance(name, str) for name in value):
+            raise PydanticCustomError("names", "should be a name or a list of names")
+        return value
+
+
+#: What the command line calls a key, where that is not the key itself with dashes.
+_OPTIONS = {"problems": "TARGET", "guides": "--guide", "log_loss": "--log-loss"}
+
+
 def make_config(options: Mapping[str, Any], file: Path | None = None) -> RunConfig:
     """Return the configuration of `file` (TOML) overridden by `options`; ``None`` and ``()`` override nothing.
 
@@ -62,19 +83,24 @@ def make_config(options: Mapping[str, Any], file: Path | None = None) -> RunConf
             raise RequestError(f"--config {file}: there is no such file") from None
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise RequestError(f"--config {file}: not readable as TOML: {error}") from None
-    values.update({key: value for key, value in options.items() if value is not None and value != ()})
+    given = {key: value for key, value in options.items() if value is not None and value != ()}
     try:
-        return RunConfig(**values)
+        return RunConfig(**{**values, **given})
     except ValidationError as error:
-        raise RequestError(_one_line(error, file)) from None
+        raise RequestError(_one_line(error, None if _key(error) in given else file)) from None
+
+
+def _key(error: ValidationError) -> str:
+    return str(error.errors()[0]["loc"][0])
 
 
 def _one_line(error: ValidationError, file: Path | None) -> str:
-    first = error.errors()[0]
-    key = str(first["loc"][0]) if first["loc"] else "configuration"
+    """Return the first complaint; `file` is where the value came from, unless it was an option."""
+    first, key = error.errors()[0], _key(error)
     if first["type"] == "extra_forbidden":
-        where = f" in {file}" if file is not None else ""
-        return f"unknown key {key!r}{where}; known keys are {', '.join(RunConfig.model_fields)}"
-    given = first.get("input")
-    message = first["msg"][:1].lower() + first["msg"][1:]
-    return f"--{key.replace('_', '-')} {given!r}: {message}"
+        where = f"--config {file}: " if file is not None else ""
+        return f"{where}unknown key {key!r}; known keys are {', '.join(RunConfig.model_fields)}"
+    name = _OPTIONS.get(key, f"--{key.replace('_', '-')}")
+    given = first["input"]
+    value = f"--config {file}: {key} = {given!r}" if file is not None else f"{name} {given}"
+    return f"{value}: {first['msg'][:1].lower()}{first['msg'][1:]}"

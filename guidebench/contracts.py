@@ -22,6 +22,9 @@ Bound = Literal["elbo", "augmented", "none"]
 Family = Literal["none", "diagonal", "affine"]
 Direction = Literal["higher", "lower", "nominal", "none"]
 
+#: Names of sets of guides on the command line.
+RESERVED_NAMES = frozenset({"all", "default"})
+
 #: Filled in by the engine when a guide's ``build`` names it; never an option of the user's.
 RESERVED_OPTIONS = frozenset({"init_loc_fn"})
 
@@ -34,6 +37,17 @@ def _check_name(kind: str, name: object) -> None:
             f"{kind} name {name!r} is not allowed: use a lower-case letter, then lower-case "
             "letters, digits, '_', '-' or '.'"
         )
+
+
+def _check_text(kind: str, name: str, **parts: object) -> None:
+    for part, value in parts.items():
+        if not isinstance(value, str):
+            raise PluginError(f"{kind} {name!r}: {part} must be text, not {type(value).__name__}")
+
+
+def _check_names(kind: str, name: str, part: str, value: object) -> None:
+    if not isinstance(value, tuple) or not all(isinstance(one, str) for one in value):
+        raise PluginError(f"{kind} {name!r}: {part} must be a tuple of strings, not {value!r}")
 
 
 def _check_callable(kind: str, name: str, part: str, value: object) -> None:
@@ -95,6 +109,10 @@ class Guide:
 
     def __post_init__(self) -> None:
         _check_name("guide", self.name)
+        _check_text("guide", self.name, summary=self.summary, cite=self.cite)
+        _check_names("guide", self.name, "aliases", self.aliases)
+        for name in RESERVED_NAMES.intersection((self.name, *self.aliases)):
+            raise PluginError(f"guide {self.name!r}: {name!r} is the name of a set of guides; choose another")
         _check_callable("guide", self.name, "build", self.build)
         if self.family not in ("none", "diagonal", "affine"):
             raise PluginError(f"guide {self.name!r}: family {self.family!r} is not one of none, diagonal, affine")
@@ -124,6 +142,11 @@ class Guide:
         parameters = list(inspect.signature(self.build).parameters.values())
         if not parameters or parameters[0].kind is inspect.Parameter.KEYWORD_ONLY:
             raise PluginError(f"guide {self.name!r}: build must take the model as its first argument")
+        gathered = [str(p) for p in parameters[1:] if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+        if gathered:
+            raise PluginError(
+                f"guide {self.name!r}: build must name its options, each with a default, in place of {gathered[0]}"
+            )
         extra = [p.name for p in parameters[1:] if p.kind is not inspect.Parameter.KEYWORD_ONLY]
         if extra:
             raise PluginError(
@@ -172,6 +195,7 @@ class Problem:
 
     def __post_init__(self) -> None:
         _check_name("problem", self.name)
+        _check_text("problem", self.name, summary=self.summary, cite=self.cite)
         _check_callable("problem", self.name, "model", self.model)
 
     def arguments(self) -> dict[str, Any]:
@@ -226,6 +250,10 @@ class Metric:
 
     def __post_init__(self) -> None:
         _check_name("metric", self.name)
+        _check_text("metric", self.name, unit=self.unit, summary=self.summary, cite=self.cite)
+        _check_names("metric", self.name, "needs", self.needs)
+        if self.better not in ("higher", "lower", "nominal", "none"):
+            raise PluginError(f"metric {self.name!r}: better {self.better!r} is not one of higher, lower, nominal, none")
         _check_callable("metric", self.name, "compute", self.compute)
 
 
@@ -257,4 +285,7 @@ class Section:
 
     def __post_init__(self) -> None:
         _check_name("section", self.name)
+        _check_text("section", self.name, title=self.title, summary=self.summary)
+        if not isinstance(self.order, int):
+            raise PluginError(f"section {self.name!r}: order must be a whole number, not {self.order!r}")
         _check_callable("section", self.name, "build", self.build)

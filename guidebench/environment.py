@@ -28,5 +28,5 @@ def describe() -> dict[str, Any]:
         **versions(),
         "platform": platform.platform(),
         "devices": ", ".join(str(device) for device in jax.devices()),
-        "x64": bool(jax.config.read("jax_enable_x64")),
+        "x64": bool(jax.config.jax_enable_x64),  # type: ignore[attr-defined]
     }

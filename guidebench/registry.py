@@ -32,6 +32,8 @@ HOOKS: Mapping[str, type] = {
     "guidebench_sections": Section,
 }
 
+_PREFIX = f"{hookspecs.PROJECT}_"
+
 D = TypeVar("D", Guide, Problem, Metric, Section)
 
 
@@ -113,7 +115,7 @@ def _find(
     for one in disputed:
         if name == one.qualified_name:
             return one
-    claims = sorted(one.qualified_name for one in disputed if one.name == name)
+    claims = sorted(one.qualified_name for one in disputed if name in one.answers_to())
     if claims:
         raise RequestError(f"{kind} {name!r} is declared by several distributions; choose {' or '.join(claims)}")
     names = sorted({short for one in known for short in one.answers_to()})
@@ -152,7 +154,8 @@ def build_registry(points: Iterable[EntryPoint]) -> Registry:
 
 
 def _distribution(point: EntryPoint) -> str:
-    return point.dist.name if point.dist is not None else "unknown"
+    # The name is missing where an uninstallation was interrupted.
+    return (point.dist.name if point.dist is not None else "") or "unknown"
 
 
 def _reason(error: BaseException) -> str:
@@ -170,7 +173,7 @@ def _declarations(point: EntryPoint, report: Callable[[Broken], None]) -> list[R
 
     try:
         module = point.load()
-    except Exception as error:  # noqa: BLE001 - whatever a plugin raises is its reason
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plugin raises is its reason
         fail(f"failed on import with {_reason(error)}", error=error)
         return []
 
@@ -179,16 +182,21 @@ def _declarations(point: EntryPoint, report: Callable[[Broken], None]) -> list[R
     try:
         manager.register(module, name=point.name)
     except Exception as error:  # noqa: BLE001 - as above
-        fail(f"does not fit the hooks: {_reason(error)}", error=error)
+        hook = next((name for name in HOOKS if repr(name) in str(error)), "")
+        fail(f"does not fit the hooks: {_reason(error)}", hook, error)
         return []
 
     found: list[Registered[Any]] = []
-    callers = manager.get_hookcallers(module) or []
-    marked = {caller.name for caller in callers}
-    for name in sorted(marked | {n for n in vars(module) if n.startswith("guidebench_") and callable(vars(module)[n])}):
+    marked = {caller.name for caller in manager.get_hookcallers(module) or []}
+    named = {name for name in dir(module) if name.startswith(_PREFIX) and callable(getattr(module, name, None))}
+    if not marked | named:
+        fail(f"implements no hook; the hooks are {', '.join(HOOKS)}")
+    for name in sorted(marked | named):
         if name not in HOOKS:
-            close = difflib.get_close_matches(name, HOOKS, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"the hooks are {', '.join(HOOKS)}"
+            # Without the prefix, which makes any two names look alike.
+            last_words = {hook.removeprefix(_PREFIX): hook for hook in HOOKS}
+            close = difflib.get_close_matches(name.removeprefix(_PREFIX), last_words, n=1)
+            hint = f"did you mean {last_words[close[0]]!r}?" if close else f"the hooks are {', '.join(HOOKS)}"
             fail(f"there is no such hook; {hint}", name)
             continue
         if name not in marked:
@@ -200,13 +208,13 @@ def _declarations(point: EntryPoint, report: Callable[[Broken], None]) -> list[R
         except Exception as error:  # noqa: BLE001 - as above
             fail(f"raised {_reason(error)}", name, error)
             continue
+        if not results:
+            fail(f"returned None where {HOOKS[name].__name__} records belong; return a list of them or yield them", name)
         for one in declared:
             if isinstance(one, HOOKS[name]):
                 found.append(Registered(one, point.name, distribution))
             else:
                 fail(f"declared a {type(one).__name__} where a {HOOKS[name].__name__} belongs", name)
-    if not marked and not found:
-        fail(f"implements no hook; the hooks are {', '.join(HOOKS)}")
     return found
 
 
@@ -214,35 +222,43 @@ def _settle_names(
     found: Sequence[Registered[Any]], report: Callable[[Broken], None]
 ) -> tuple[list[Registered[Any]], list[Registered[Any]]]:
     """Keep guidebench's own names with guidebench; leave names claimed twice to the user."""
+
+    def refuse(one: Registered[Any], name: str, why: str) -> None:
+        kind = type(one.declaration)
+        hook = next(hook for hook, declared in HOOKS.items() if declared is kind)
+        report(Broken(one.plugin, one.distribution, f"the {kind.__name__.lower()} name {name!r} {why}", hook))
+
+    # guidebench comes first in `found`, so its names are known before anybody else's.
     claims: defaultdict[tuple[type, str], list[Registered[Any]]] = defaultdict(list)
+    candidates = []
     for one in found:
+        earlier = [
+            (name, rival)
+            for name in dict.fromkeys(one.answers_to())
+            for rival in claims[type(one.declaration), name]
+            if rival.distribution in (OWN, one.distribution)
+        ]
+        if earlier:
+            name, rival = earlier[0]
+            twice = rival.distribution == one.distribution
+            refuse(one, name, "is declared twice" if twice else "belongs to guidebench; choose another")
+            continue
+        candidates.append(one)
         for name in dict.fromkeys(one.answers_to()):
             claims[type(one.declaration), name].append(one)
 
     accepted, disputed = [], []
-    for one in found:
-        kind = type(one.declaration)
-        hook = next(hook for hook, declared in HOOKS.items() if declared is kind)
-        rivals = [(name, rival) for name in one.answers_to() for rival in claims[kind, name] if rival is not one]
-        what = kind.__name__.lower()
-        own = [name for name, rival in rivals if rival.distribution == OWN]
-        if not rivals or (one.distribution == OWN and not own):
+    for one in candidates:
+        rivals = [
+            (name, rival)
+            for name in one.answers_to()
+            for rival in claims[type(one.declaration), name]
+            if rival is not one
+        ]
+        if not rivals:
             accepted.append(one)
-        elif own:
-            report(
-                Broken(
-                    one.plugin,
-                    one.distribution,
-                    f"the {what} name {own[0]!r} belongs to guidebench; choose another",
-                    hook,
-                )
-            )
-        else:
-            disputed.append(one)
-            name, rival = rivals[0]
-            reason = (
-                f"the {what} name {name!r} is also declared by {rival.distribution}; "
-                f"ask for it as {one.qualified_name!r}"
-            )
-            report(Broken(one.plugin, one.distribution, reason, hook))
+            continue
+        disputed.append(one)
+        name, rival = rivals[0]
+        refuse(one, name, f"is also declared by {rival.distribution}; ask for it as {one.qualified_name!r}")
     return accepted, disputed

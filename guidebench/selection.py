@@ -36,7 +36,7 @@ def choose_guides(registry: Registry, specs: Sequence[str]) -> tuple[ChosenGuide
     Raises
     ------
     RequestError
-        Where a guide or an option is unknown, a value has the wrong type, or one label comes twice.
+        Where a guide or an option is unknown, or a value has the wrong type.
     """
     chosen: dict[str, ChosenGuide] = {}
     for spec in specs:
@@ -66,15 +66,20 @@ def _options(guide: Guide, text: str) -> dict[str, Any]:
         if key not in known:
             allowed = ", ".join(known) if known else "none"
             raise RequestError(f"guide {guide.name!r} has no option {key!r}; its options are {allowed}")
+        if key in options:
+            raise RequestError(f"guide {guide.name!r}: option {key!r} is given twice")
         options[key] = _typed(guide.name, key, value, known[key])
-    return options
+    # In the order of the signature, so that one choice has one label.
+    return {key: options[key] for key in known if key in options}
 
 
 def _typed(guide: str, key: str, text: str, default: Any) -> Any:
     """Read `text` as a Python literal of the kind of the option's default."""
+    if isinstance(default, str):
+        return text
     try:
         value = ast.literal_eval({"true": "True", "false": "False", "none": "None"}.get(text.lower(), text))
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, TypeError):
         value = text
     kind = type(default)
     if default is None or (isinstance(value, kind) and not (kind is int and isinstance(value, bool))):
@@ -90,7 +95,7 @@ def choose_problems(registry: Registry, patterns: Sequence[str]) -> tuple[Proble
     Raises
     ------
     RequestError
-        Where a name or a pattern matches nothing.
+        Where a name or a pattern matches nothing, or two problems have one name.
     """
     chosen: dict[str, Problem] = {}
     for pattern in patterns:
@@ -101,5 +106,6 @@ def choose_problems(registry: Registry, patterns: Sequence[str]) -> tuple[Proble
         else:
             matches = [registry.problem(pattern).declaration]
         for match in matches:
-            chosen.setdefault(match.name, match)
+            if chosen.setdefault(match.name, match) is not match:
+                raise RequestError(f"{pattern!r} is another problem called {match.name!r}; run it on its own")
     return tuple(chosen.values())

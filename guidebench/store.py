@@ -22,12 +22,24 @@ from guidebench.results import Comparison, Fit, ProblemRecord, Restart, Status, 
 #: Version of the layout of ``results.json``.
 SCHEMA = 1
 
+#: Holds everything but arrays.
+RESULTS = "results.json"
+
 _NOT_IN_JSON = {"inference_data"}
+
+
+_NOT_FINITE = tuple({"float": text} for text in ("nan", "inf", "-inf"))
 
 
 def draws_path(folder: Path, problem: str, guide: str) -> Path:
     """Return where the InferenceData of one fit lives."""
-    return folder / "inference_data" / quote(problem, safe="") / f"{quote(guide, safe='=,')}.nc"
+    return folder / "inference_data" / _quoted(problem) / f"{_quoted(guide)}.nc"
+
+
+def _quoted(name: str) -> str:
+    """Return `name` as one part of a path that is neither hidden nor means another folder."""
+    quoted = quote(name, safe="=,")
+    return f"%2E{quoted[1:]}" if quoted.startswith(".") else quoted
 
 
 def replace(path: Path, write: Callable[[Path], Any]) -> None:
@@ -48,7 +60,7 @@ def save(comparison: Comparison, path: str | Path) -> Path:
     """
     folder = Path(path)
     stale = _saved_draws(folder)
-    (folder / "results.json").unlink(missing_ok=True)
+    (folder / RESULTS).unlink(missing_ok=True)
     for fit in comparison.fits:
         if fit.inference_data is not None:
             target = draws_path(folder, fit.problem, fit.guide)
@@ -56,10 +68,12 @@ def save(comparison: Comparison, path: str | Path) -> Path:
             stale.discard(target)
     for left_over in stale:
         left_over.unlink(missing_ok=True)
-    replace(folder / "summary.csv", lambda partial: comparison.summary().to_csv(partial, index=False))
+    # Nullable integers: an empty cell must not turn the column into floats.
+    summary = comparison.summary().astype({"steps": "Int64", "restarts": "Int64"})
+    replace(folder / "summary.csv", lambda partial: summary.to_csv(partial, index=False))
     replace(folder / "metrics.csv", lambda partial: comparison.metrics().to_csv(partial, index=False))
     text = json.dumps({"schema": SCHEMA, **_plain(comparison)}, indent=1, allow_nan=False)
-    replace(folder / "results.json", lambda partial: partial.write_text(text, encoding="utf-8"))
+    replace(folder / RESULTS, lambda partial: partial.write_text(text, encoding="utf-8"))
     return folder
 
 
@@ -73,26 +87,43 @@ def load(path: str | Path) -> Comparison:
     """
     folder = Path(path)
     raw = _read(folder)
-    fits = []
-    for one in raw["fits"]:
-        target = draws_path(folder, one["problem"], one["guide"])
-        restored = {
-            **one,
-            "status": Status(one["status"]),
-            "verdict": Verdict(one["verdict"]),
-            "restarts": tuple(Restart(**{**each, "status": Status(each["status"])}) for each in one["restarts"]),
-            "metrics": tuple(MetricValue(**each) for each in one["metrics"]),
-            "inference_data": idata.load(target) if target.exists() else None,
-        }
-        fits.append(Fit(**restored))
-    names = ("latents", "observed", "notes")
-    problems = tuple(ProblemRecord(**{**one, **{name: tuple(one[name]) for name in names}}) for one in raw["problems"])
-    rest = {name: raw[name] for name in ("name", "recipe", "config", "environment", "interrupted")}
-    return Comparison(problems=problems, fits=tuple(fits), **rest)
+    try:
+        fits = tuple(_fit(one, folder) for one in raw["fits"])
+        problems = tuple(_problem(one) for one in raw["problems"])
+        rest = {name: raw[name] for name in ("name", "recipe", "config", "environment", "interrupted")}
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise ResultsError(f"{folder / RESULTS} does not hold a comparison ({reason})") from None
+    return Comparison(problems=problems, fits=fits, **rest)
+
+
+def _fit(one: dict[str, Any], folder: Path) -> Fit:
+    restored = {
+        **one,
+        "status": Status(one["status"]),
+        "verdict": Verdict(one["verdict"]),
+        "restarts": tuple(Restart(**{**each, "status": Status(each["status"])}) for each in one["restarts"]),
+        "metrics": tuple(MetricValue(**each) for each in one["metrics"]),
+        "inference_data": _draws(draws_path(folder, one["problem"], one["guide"])),
+    }
+    return Fit(**restored)
+
+
+def _problem(one: dict[str, Any]) -> ProblemRecord:
+    return ProblemRecord(**{**one, **{name: tuple(one[name]) for name in ("latents", "observed", "notes")}})
+
+
+def _draws(file: Path) -> idata.InferenceData | None:
+    if not file.exists():
+        return None
+    try:
+        return idata.load(file)
+    except Exception as error:  # noqa: BLE001 - what a broken NetCDF file makes h5py and xarray raise is not documented
+        raise ResultsError(f"{file} cannot be read: {error}") from None
 
 
 def _read(folder: Path) -> dict[str, Any]:
-    file = folder / "results.json"
+    file = folder / RESULTS
     try:
         raw = json.loads(file.read_text(encoding="utf-8"), object_hook=_restore)
     except FileNotFoundError:
@@ -130,4 +161,4 @@ def _plain(value: Any) -> Any:
 
 
 def _restore(item: dict[str, Any]) -> Any:
-    return float(item["float"]) if item.keys() == {"float"} else item
+    return float(item["float"]) if item in _NOT_FINITE else item

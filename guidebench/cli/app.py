@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,7 +17,6 @@ _USAGE_ERROR: Any = typer.BadParameter.__mro__[1]
 app = typer.Typer(
     name="guidebench",
     add_completion=False,
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Which variational guide fits a NumPyro model, and how far can it be trusted?",
@@ -26,7 +26,7 @@ app = typer.Typer(
 def main() -> None:
     """Run the command line and exit: 0 all well, 1 a fit failed, 2 a wrong request, 130 interrupted."""
     try:
-        status = app(standalone_mode=False)
+        status = app(sys.argv[1:] or ["--help"], standalone_mode=False)
     except GuidebenchError as error:
         status = _complain(str(error))
     except _USAGE_ERROR as error:
@@ -60,6 +60,15 @@ def _root(
     ] = False,
 ) -> None:
     pass
+
+
+def _check_out(folder: Path) -> None:
+    """Refuse a folder that cannot be written, before anything is trained."""
+    found = next(part for part in (folder, *folder.absolute().parents) if part.exists())
+    if not found.is_dir():
+        raise RequestError(f"--out: {found} is a file, so no results can be written to {folder}")
+    if not os.access(found, os.W_OK):
+        raise RequestError(f"--out: no permission to write to {found}")
 
 
 TRAINING = "Training"
@@ -164,8 +173,8 @@ def run(
     registry = load_registry()
     problems = choose_problems(registry, settings.problems)
     guides = choose_guides(registry, settings.guides)
-    if out.exists() and not out.is_dir():
-        raise RequestError(f"--out {out}: there is a file of that name; name a folder")
+    name = problems[0].name if len(problems) == 1 else f"{len(problems)}-problems"
+    _check_out(out / name)
 
     from guidebench import cache, engine
     from guidebench.cli import tables
@@ -174,7 +183,6 @@ def run(
     from guidebench.store import save
 
     cache.enable()
-    name = problems[0].name if len(problems) == 1 else f"{len(problems)}-problems"
     with watch(quiet=quiet) as watcher:
         comparison = engine.compare(name, problems, guides, settings, registry, watcher)
         watcher.note("writing the report")

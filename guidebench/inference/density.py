@@ -34,11 +34,35 @@ def draw(
     args: tuple[Any, ...],
     kwargs: Mapping[str, Any],
 ) -> Draw:
-    """Draw once from `guide` and replay the whole guide trace against `model`."""
-    guide_key, model_key = jax.random.split(key)
+    """Draw once from `guide` and replay the whole guide trace against `model`.
+
+    Raises
+    ------
+    ValueError
+        Where the guide does not have exactly the model's latent sites: the difference of the log
+        densities would then be no log weight.
+    """
+    model_key, guide_key = jax.random.split(key)  # in the order of NumPyro, for the same draws
     log_q, guide_trace = log_density(seed(guide, guide_key), args, dict(kwargs), dict(params))
     log_p, model_trace = log_density(replay(seed(model, model_key), guide_trace), args, dict(kwargs), dict(params))
+    _check_sites(model_trace, guide_trace)
     return Draw(log_p, log_q, model_trace)
+
+
+def _check_sites(model_trace: Mapping[str, Any], guide_trace: Mapping[str, Any]) -> None:
+    wanted = {name for name, site in model_trace.items() if site["type"] == "sample" and not site["is_observed"]}
+    given = {
+        name
+        for name, site in guide_trace.items()
+        if site["type"] == "sample" and not site["is_observed"] and not site["infer"].get("is_auxiliary")
+    }
+    if wanted - given:
+        raise ValueError(f"the guide lacks the model's latent site(s) {', '.join(sorted(wanted - given))}")
+    if given - wanted:
+        raise ValueError(
+            f"the guide has site(s) that are no latent sites of the model: {', '.join(sorted(given - wanted))} "
+            "(an auxiliary one needs infer={'is_auxiliary': True})"
+        )
 
 
 class TraceELBO(ELBO):  # type: ignore[misc]

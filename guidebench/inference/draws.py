@@ -58,17 +58,18 @@ class Sampler:
     program: Callable[..., Any]
     traced: Mapping[str, Any]
     start: Mapping[str, jax.Array]
+    sites: tuple[str, ...]
     count: int
     compile_s: float
 
     def __call__(self, params: Params, key: jax.Array, *, keep_latents: bool = True) -> Draws:
         """Draw with the parameters of one restart, leaving the latents behind unless they are kept."""
         log_p, log_q, latents = self.program(params, jax.random.split(key, self.count), self.start, self.traced)
-        kept = latents if keep_latents else {}
+        kept = self.sites if keep_latents else ()  # in the order of the model; JAX sorts by name
         return Draws(
             log_p=np.asarray(log_p, np.float64),
             log_q=np.asarray(log_q, np.float64),
-            latents={name: np.asarray(value) for name, value in kept.items()},
+            latents={name: np.asarray(latents[name]) for name in kept},
         )
 
 
@@ -100,7 +101,7 @@ def make_sampler(
     to_draw_from : callable, optional
         ``to_draw_from(guide, params)`` returns the guide to draw from instead of the trained one.
     """
-    names = [site.name for site in structure.latents]
+    names = tuple(site.name for site in structure.latents)
     size = arguments.size() + structure.latent_dim
 
     def program(params: Params, keys: jax.Array, start: Mapping[str, Any], traced: Mapping[str, Any]) -> Any:
@@ -120,4 +121,11 @@ def make_sampler(
     began = time.perf_counter()
     traced = dict(arguments.arrays)
     compiled = compile_for(program, params, jax.random.split(jax.random.key(0), count), start, traced, level=1)
-    return Sampler(program=compiled, traced=traced, start=start, count=count, compile_s=time.perf_counter() - began)
+    return Sampler(
+        program=compiled,
+        traced=traced,
+        start=start,
+        sites=names,
+        count=count,
+        compile_s=time.perf_counter() - began,
+    )

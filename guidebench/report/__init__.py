@@ -6,6 +6,18 @@ Nothing here trains, draws or scores; :func:`write` turns a
 
 from __future__ import annotations
 
-from guidebench.report.writer import write
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from guidebench.report.writer import write
 
 __all__ = ["write"]
+
+
+def __getattr__(name: str) -> Any:
+    # The sections are declared from inside this package, and declaring must import nothing heavy.
+    if name == "write":
+        from guidebench.report.writer import write
+
+        return write
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -26,6 +26,8 @@ class Number:
         Standard error; it also sets the number of digits shown.
     digits : int
         Significant digits where there is no standard error.
+    detail : str
+        The same in other words ("90 %"), shown beside the number.
     mark : str
         Caution, shown beside the number ("not converged").
     """
@@ -34,6 +36,7 @@ class Number:
     value: float | None
     mcse: float | None = None
     digits: int = 4
+    detail: str = ""
     mark: str = ""
 
 

@@ -41,8 +41,9 @@ def _breakable(text: str) -> Markup:
 def _numeric(table: Table, column: int) -> bool:
     """Return whether a column holds numbers only, which are aligned on the right."""
     cells = [row[column] for row in table.rows]
+    # A column of nothing but dashes counts: it would have held numbers.
     known = [cell for cell in cells if cell is not None and cell != ""]
-    return bool(known) and all(isinstance(cell, Number | int | float) for cell in known)
+    return all(isinstance(cell, Number | int | float) for cell in known)
 
 
 def block(content: Block) -> Markup:

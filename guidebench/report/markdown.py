@@ -49,7 +49,7 @@ def cell(value: Cell) -> str:
         return number(value)
     if isinstance(value, Number):
         text = number(value.value, value.mcse, value.digits)
-        return f"{text} ({escape(value.mark)})" if value.mark else text
+        return " ".join([text, *(f"({escape(part)})" for part in (value.detail, value.mark) if part)])
     if isinstance(value, Pill):
         return f"**{f'{value.symbol} ' if value.symbol else ''}{escape(value.text)}**"
     if isinstance(value, Link):

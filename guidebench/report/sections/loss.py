@@ -15,6 +15,7 @@ from guidebench.results import Fit
 
 #: Points of one curve; each is the mean of a block of steps.
 BLOCKS = 200
+LOG_BLOCKS = 60
 
 
 def build(page: Page) -> Block:
@@ -24,46 +25,61 @@ def build(page: Page) -> Block:
     if not shown:
         return Block("No loss was recorded.", page.left_out([], "a recorded loss"))
     linear = ("linear axis", Block(draw_linear(page, shown, curves)))
-    logarithmic = ("log axis", Block(draw_log(page, shown, curves)))
+    logarithmic = ("log axis", Block(draw_log(page, shown)))
     each = ("each guide", Block(draw_each(page, shown, curves)))
     tabs = Tabs((logarithmic, linear, each) if page.log_loss else (linear, logarithmic, each))
     return Block(tabs, page.left_out(shown, "a recorded loss"))
 
 
-def losses(page: Page, fit: Fit) -> pd.DataFrame | None:
-    """Return tidy block means of the loss: restart, step, loss, best."""
+def losses(page: Page, fit: Fit, *, log: bool = False) -> pd.DataFrame | None:
+    """Return tidy block means of the loss: restart, step, loss, error, best.
+
+    For a logarithmic axis the blocks grow with the step: the first ones show each step, the last
+    ones average the noise away.
+    """
     training = page.group(fit, "training")
     if training is None or "loss" not in training:
         return None
     loss = training["loss"]
-    steps = loss.coords["step"].values if "step" in loss.coords else np.arange(1, loss.sizes["step"] + 1)
-    values = np.asarray(loss.transpose(..., "step").values, dtype=float).reshape(-1, loss.sizes["step"])
-    means = block_means(values, BLOCKS)
+    length = loss.sizes["step"]
+    steps = loss.coords["step"].values if "step" in loss.coords else np.arange(1, length + 1)
+    values = np.asarray(loss.transpose(..., "step").values, dtype=float).reshape(-1, length)
+    edges = block_edges(length, log=log)
+    means, errors = block_means(values, edges)
     if not np.isfinite(means).any():
         return None
-    centre = block_means(np.asarray(steps, dtype=float)[None, :], BLOCKS)[0]
+    centre, _ = block_means(np.asarray(steps, dtype=float)[None, :], edges)
     restarts = np.repeat(np.arange(len(means)), means.shape[1])
     return pd.DataFrame(
         {
             "restart": restarts,
-            "step": np.tile(centre, len(means)),
+            "step": np.tile(centre[0], len(means)),
             "loss": means.ravel(),
+            "error": errors.ravel(),
             "best": restarts == min(fit.best, len(means) - 1),
         }
     )
 
 
-def block_means(rows: Array, blocks: int) -> Array:
-    """Return means over consecutive blocks of columns, skipping what is not finite.
+def block_edges(length: int, *, log: bool = False) -> Array:
+    """Return where blocks of steps begin, and the end: even blocks, or blocks that grow with the step."""
+    if log:
+        return np.unique(np.geomspace(1, length + 1, LOG_BLOCKS + 1).round().astype(int)) - 1
+    return np.unique(np.linspace(0, length, min(BLOCKS, length) + 1).astype(int))
+
+
+def block_means(rows: Array, edges: Array) -> tuple[Array, Array]:
+    """Return means of blocks of columns and their standard errors, skipping what is not finite.
 
     A block without a single finite value is NaN, which leaves a gap in the curve.
     """
-    edges = np.unique(np.linspace(0, rows.shape[1], min(blocks, rows.shape[1]) + 1).astype(int))
     finite = np.isfinite(rows)
-    sums = np.add.reduceat(np.where(finite, rows, 0.0), edges[:-1], axis=1)
     counts = np.add.reduceat(finite.astype(float), edges[:-1], axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(np.where(counts > 0, sums / counts, np.nan))
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        means = np.where(counts > 0, np.add.reduceat(np.where(finite, rows, 0.0), edges[:-1], axis=1) / counts, np.nan)
+        about = np.where(finite, rows - np.repeat(means, np.diff(edges), axis=1), 0.0)
+        variances = np.add.reduceat(about**2, edges[:-1], axis=1) / np.maximum(counts - 1, 1)
+        return means, np.sqrt(variances / counts)
 
 
 def window(curves: dict[str, pd.DataFrame]) -> tuple[float, float]:
@@ -84,11 +100,14 @@ def window(curves: dict[str, pd.DataFrame]) -> tuple[float, float]:
 
 
 def gaps(curve: pd.DataFrame) -> pd.DataFrame:
-    """Return the loss above the lowest block mean of the best restart, floored at a thousandth nat.
+    """Return the loss above what the best restart reached: its lowest block mean less one standard error.
 
-    A logarithm needs a positive number; the floor is below what the noise of the loss resolves.
+    A logarithm needs a positive number.  Nothing below a thousandth of a nat is shown: no conclusion
+    hangs on it.
     """
-    floor = curve.loc[curve["best"], "loss"].min()
+    best = curve.loc[curve["best"]].dropna(subset=["loss"])
+    lowest = best.loc[best["loss"].idxmin()]
+    floor = lowest["loss"] - np.nan_to_num(lowest["error"])
     return curve.assign(gap=(curve["loss"] - floor).clip(lower=1e-3))
 
 
@@ -109,21 +128,22 @@ def draw_linear(page: Page, shown: list[Fit], curves: dict[str, pd.DataFrame]) -
     )
 
 
-def draw_log(page: Page, shown: list[Fit], curves: dict[str, pd.DataFrame]) -> Figure:
+def draw_log(page: Page, shown: list[Fit]) -> Figure:
     """Draw each guide's distance from its own lowest loss."""
-    with_gaps = {guide: gaps(curve) for guide, curve in curves.items()}
-    highest = max(float(curve["gap"].max()) for curve in with_gaps.values())
+    curves = {fit.guide: gaps(found) for fit in shown if (found := losses(page, fit, log=True)) is not None}
+    highest = max(float(curve["gap"].max()) for curve in curves.values())
     return _draw(
         page,
         shown,
-        with_gaps,
+        curves,
         "gap",
         "loss above the guide's lowest (nat)",
         (7e-4, min(highest, 1e6) * 2),
         name="loss-log",
-        alt="Training loss above each guide's own lowest loss against step, logarithmic axis",
-        caption="Loss of each guide above its own lowest block mean, with a floor of 0.001 nat. Strong: the restart "
-        "whose draws are used; faint: the others. A curve that levels off high is dominated by the noise of the loss.",
+        alt="Training loss above each guide's own lowest loss against step, both on logarithmic axes",
+        caption="Loss of each guide above the lowest that it reached (its lowest block mean less one standard error; cut "
+        "at 0.001 nat), in blocks of steps that grow with the step. Strong: the restart whose draws are used; faint: "
+        "the others. A curve is level where what is left is noise.",
         log=True,
     )
 
@@ -181,9 +201,11 @@ def _draw(
     ax.set(xlabel="step", ylabel=label, ylim=limits, yscale="log" if log else "linear")
     if log:
         # Plain numbers: the usual "10^-2" is a formula, and formulas are off (names hold dollars and underscores).
-        ax.yaxis.set_major_locator(LogLocator(base=10, numticks=8))
-        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        ax.yaxis.set_minor_locator(NullLocator())
+        ax.set_xscale("log")
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.set_major_locator(LogLocator(base=10, numticks=8))
+            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            axis.set_minor_locator(NullLocator())
     ax.margins(x=0.01)
     ax.grid(axis="y")
     legend(fig, entries)

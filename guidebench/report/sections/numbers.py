@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from guidebench.report.page import Block, Cell, Details, Number, Page, Table
+from guidebench.report.sections.summary import coverage
 from guidebench.report.text import listed
 from guidebench.results import Fit
 
@@ -15,7 +16,7 @@ MAX_VARIABLES = 30
 def build(page: Page) -> Block:
     """Return metrics, restarts and times, each in a fold."""
     scored = [fit for fit in page.fits if fit.metrics]
-    pooled = metric_rows(scored, pooled=True)
+    pooled = metric_rows(scored, pooled=True, size=page.problem.heldout_size)
     single, cut = limited(metric_rows(scored, pooled=False))
     columns = ["metric", *(fit.guide for fit in scored)]
     return Block(
@@ -37,8 +38,11 @@ def build(page: Page) -> Block:
     )
 
 
-def metric_rows(fits: Sequence[Fit], *, pooled: bool) -> list[tuple[str, list[Cell]]]:
-    """Return (metric, cells) for each metric and variable; pooled metrics have no variable."""
+def metric_rows(fits: Sequence[Fit], *, pooled: bool, size: int = 0) -> list[tuple[str, list[Cell]]]:
+    """Return (metric, cells) for each metric and variable; pooled metrics have no variable.
+
+    `size` is the number of held-out points, for the error of a coverage.
+    """
     found = {fit.guide: {(value.metric, value.variable): value for value in fit.metrics} for fit in fits}
     keys = dict.fromkeys(key for values in found.values() for key in values if (key[1] == "") is pooled)
     # Metrics stay together even where a guide lacks some of them.
@@ -48,7 +52,10 @@ def metric_rows(fits: Sequence[Fit], *, pooled: bool) -> list[tuple[str, list[Ce
         cells: list[Cell] = [f"{name} {variable}".strip()]
         for fit in fits:
             value = found[fit.guide].get((name, variable))
-            cells.append(None if value is None else Number(value.value, value.mcse))
+            if value is not None and name.startswith("coverage_"):
+                cells.append(coverage(fit, name, size) if pooled else Number(value.value, value.mcse, digits=3))
+            else:
+                cells.append(None if value is None else Number(value.value, value.mcse))
         rows.append((name, cells))
     return rows
 

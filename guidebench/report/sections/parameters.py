@@ -85,6 +85,7 @@ def figure(page: Page, shown: Sequence[Fit], tables: dict[tuple[str, str], pd.Da
             continue
         if position >= len(axes) - 2 or not any((later.guide, kind) in tables for later in shown[position // 2 + 1 :]):
             ax.tick_params(labelbottom=True)
+        if position >= len(axes) - 2:
             ax.set_xlabel("step")
         ax.grid(axis="y")
         _lines(ax, table, page.colour(fit), height)

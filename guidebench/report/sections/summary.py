@@ -62,7 +62,7 @@ def rows(page: Page) -> list[list[Cell]]:
             elbo(fit),
             _defined(fit, "elbo_restart_sd", digits=2),
             khat(fit),
-            _defined(fit, "ess", digits=3),
+            ess(fit),
             coverage(fit, "coverage_90", page.problem.heldout_size),
             STATUS[Status(fit.status)],
             Number(fit.train_s, digits=2),
@@ -100,12 +100,21 @@ def khat(fit: Fit) -> Number | None:
     return Number(found.value, found.mcse, digits=2, mark=mark)
 
 
+def ess(fit: Fit) -> Number | None:
+    """Return the effective sample size of the weights, and the share of the draws that it is."""
+    found, share = fit.metric("ess"), fit.value("ess_share")
+    if found is None:
+        return None
+    return Number(found.value, found.mcse, digits=3, detail="" if share is None else f"{100 * share:.2g} %")
+
+
 def coverage(fit: Fit, name: str, size: int) -> Number | None:
     """Return an observed coverage with its binomial standard error."""
     found = fit.metric(name)
     if found is None:
         return None
-    return Number(found.value, binomial_error(found.value, size) if found.mcse is None else found.mcse, digits=3)
+    # Also where the error was given as zero: see binomial_error.
+    return Number(found.value, found.mcse or binomial_error(found.value, size), digits=3)
 
 
 def binomial_error(share: float, size: int) -> float | None:
@@ -145,8 +154,8 @@ def notes(fits: Sequence[Fit], problem: ProblemRecord) -> list[str]:
     found = [dash, error]
     if any(fit.bound == "none" for fit in fits):
         found.append(
-            "A point estimate has no density, hence no ELBO, no k-hat, no weights and no intervals: a number in those "
-            "cells could not be compared with those of the other guides."
+            "A point estimate has no density, hence no ELBO, no k-hat and no weights: a number in those cells could not "
+            "be compared with those of the other guides. Its predictive intervals, if any, allow for the noise alone."
         )
     if any(fit.bound == "augmented" for fit in fits):
         found.append(

@@ -1,0 +1,167 @@
+"""The main job against exact answers."""
+
+from __future__ import annotations
+
+from tests.numerics import linear_regression_exact as exact
+import numpy as np
+import pytest
+
+from guidebench.inference_data import group
+from guidebench.problems import linear_regression as problem
+from guidebench.results import Comparison, Status, Verdict
+
+BEST = {
+    "mean_field": -23.204,
+    "auto_normal": -23.204,
+    "auto_multivariate_normal": -23.029,
+}
+ALL = (*BEST, "auto_delta", "auto_laplace_approximation", "auto_iaf_normal")
+
+
+@pytest.fixture(scope="module")
+def truth() -> exact.Exact:
+    return exact.posterior()
+
+
+def test_quadrature_agrees_with_the_published_answers(truth: exact.Exact) -> None:
+    assert truth.log_evidence == pytest.approx(-22.88160, abs=2e-5)
+    assert problem.LOG_EVIDENCE == pytest.approx(truth.log_evidence, abs=2e-5)
+    assert truth.mean == pytest.approx({"w": 0.526750, "b": -0.797312, "s_eps": 0.970319}, abs=2e-6)
+    assert truth.sd == pytest.approx({"w": 0.100994, "b": 0.383346, "s_eps": 0.310875}, abs=2e-6)
+    assert truth.correlation_wb == pytest.approx(-0.54290, abs=2e-5)
+
+
+@pytest.mark.parametrize(("full_rank", "value"), [(False, -23.204), (True, -23.029)], ids=["mean-field", "full-rank"])
+def test_best_elbo_of_the_gaussian_families(full_rank: bool, value: float) -> None:
+    assert exact.best_elbo(full_rank=full_rank) == pytest.approx(value, abs=3e-3)
+
+
+def test_every_default_guide_converges(seed_problem: Comparison) -> None:
+    assert {fit.guide: fit.status for fit in seed_problem} == dict.fromkeys(ALL, Status.CONVERGED)
+
+
+@pytest.mark.parametrize("guide", BEST)
+def test_gaussian_guides_reach_the_best_of_their_family(seed_problem: Comparison, guide: str) -> None:
+    best = exact.best_elbo(full_rank=guide == "auto_multivariate_normal")
+    found = seed_problem[guide].metric("elbo")
+    assert found is not None
+    assert found.mcse is not None
+    assert found.value == pytest.approx(BEST[guide], abs=0.02)
+    assert found.value == pytest.approx(best, abs=0.01 + 2 * found.mcse)
+
+
+def test_the_flow_comes_within_hundredths_of_the_evidence(seed_problem: Comparison) -> None:
+    assert (seed_problem["auto_iaf_normal"].value("elbo") or -np.inf) > -22.95
+
+
+@pytest.mark.parametrize("guide", [name for name in ALL if name != "auto_delta"])
+def test_no_elbo_exceeds_the_evidence(seed_problem: Comparison, guide: str, truth: exact.Exact) -> None:
+    found = seed_problem[guide].metric("elbo")
+    assert found is not None
+    assert found.mcse is not None
+    assert found.value <= truth.log_evidence + 4 * found.mcse
+
+
+def test_laplace_is_scored_through_its_gaussian(seed_problem: Comparison) -> None:
+    laplace, full_rank = seed_problem["auto_laplace_approximation"], seed_problem["auto_multivariate_normal"]
+    assert (laplace.value("elbo") or 0) < (full_rank.value("elbo") or 0) - 0.05
+    # sd of log s_eps is 1 / sqrt(-d2 log p / du2) at the mode, so that of s_eps is close to a log-normal's.
+    draws = np.log(group(laplace.inference_data, "posterior")["s_eps"].to_numpy().ravel())
+    assert np.std(draws) == pytest.approx(curvature_sd(), rel=0.05)
+
+
+def curvature_sd() -> float:
+    """Laplace's sd of log s_eps, by central differences of the exact log joint at its mode."""
+    from scipy.optimize import minimize
+    from scipy.stats import halfcauchy, norm
+
+    def negative(z: np.ndarray) -> float:
+        w, b, u = z
+        fit = norm(w * np.asarray(problem.X) + b, np.exp(u)).logpdf(problem.Y).sum()
+        return -float(fit + norm(0, 10).logpdf([w, b]).sum() + halfcauchy(scale=10).logpdf(np.exp(u)) + u)
+
+    mode = minimize(negative, [0.5, -0.8, -0.3], method="BFGS", options={"gtol": 1e-9}).x
+    step = 1e-3
+    hessian = np.empty((3, 3))
+    for i, e in enumerate(np.eye(3) * step):
+        for j, f in enumerate(np.eye(3) * step):
+            corners = negative(mode + e + f) - negative(mode + e - f) - negative(mode - e + f) + negative(mode - e - f)
+            hessian[i, j] = corners / (4 * step**2)
+    return float(np.sqrt(np.linalg.inv(hessian)[2, 2]))
+
+
+def test_a_point_estimate_has_no_elbo_and_no_spread(seed_problem: Comparison) -> None:
+    delta = seed_problem["auto_delta"]
+    row = delta.row()
+    assert [row[column] for column in ("elbo", "elbo_mcse", "log_evidence", "khat", "ess")] == [None] * 5
+    assert delta.verdict is Verdict.POINT
+    assert {name: delta.value("sd", name) for name in ("w", "b", "s_eps")} == {"w": 0, "b": 0, "s_eps": 0}
+
+
+def test_delta_ends_at_its_fixed_point(seed_problem: Comparison) -> None:
+    delta = seed_problem["auto_delta"]
+    found = [delta.value("mean", name) for name in ("w", "b", "s_eps")]
+    assert found == pytest.approx([0.52686, -0.79795, 0.72264], abs=1e-3)
+
+
+def test_correlation_is_found_by_full_rank_and_missed_by_mean_field(
+    seed_problem: Comparison, truth: exact.Exact
+) -> None:
+    full_rank = seed_problem["auto_multivariate_normal"].value("correlation", "w,b")
+    assert full_rank == pytest.approx(truth.correlation_wb, abs=0.05)
+    for guide in ("mean_field", "auto_normal"):
+        assert seed_problem[guide].value("correlation", "w,b") == pytest.approx(0, abs=0.05)
+
+
+def test_mean_field_by_hand_and_auto_normal_are_the_same_family(seed_problem: Comparison) -> None:
+    by_hand, auto = seed_problem["mean_field"].metric("elbo"), seed_problem["auto_normal"].metric("elbo")
+    assert by_hand is not None
+    assert auto is not None
+    assert abs(by_hand.value - auto.value) < 0.005 + 3 * np.hypot(by_hand.mcse or 0, auto.mcse or 0)
+
+
+def test_mean_field_by_hand_has_the_parameters_of_the_lesson(seed_problem: Comparison) -> None:
+    parameters = group(seed_problem["mean_field"].inference_data, "training_parameters")
+    assert set(parameters.data_vars) == {f"{site}_{part}" for site in ("w", "b", "s_eps") for part in ("loc", "scale")}
+    assert all(value.dims == ("snapshot",) for value in parameters.data_vars.values())
+
+
+def test_the_published_settings_give_the_published_numbers(run) -> None:  # type: ignore[no-untyped-def]
+    fit = run(
+        "linear-regression",
+        "auto_delta",
+        recipe="plain",
+        optimizer="adam",
+        learning_rate=0.01,
+        steps=300,
+        init="value:w=-0.7396,b=-0.7225,s_eps=8.7615",
+    )["auto_delta"]
+    assert fit.status is Status.MAX_STEPS
+    assert fit.value("mean", "b") == pytest.approx(-0.7979, abs=1e-4)
+    assert fit.value("mean", "s_eps") == pytest.approx(0.7401, abs=1e-4)
+    assert fit.value("mean", "w") == pytest.approx(0.52685, abs=1e-4)
+
+
+def test_full_rank_after_a_thousand_plain_steps_is_not_called_converged(run) -> None:  # type: ignore[no-untyped-def]
+    fit = run("linear-regression", "auto_multivariate_normal", recipe="plain")["auto_multivariate_normal"]
+    assert fit.status is Status.MAX_STEPS
+    assert "ran out of steps" in fit.reason
+
+
+def test_heldout_data_take_no_part_in_training(run, seed_problem: Comparison) -> None:  # type: ignore[no-untyped-def]
+    from dataclasses import replace
+
+    original = problem.problem()
+    assert not set(np.round(original.heldout["x"], 4)) & set(np.round(original.kwargs["x"], 4))
+    shifted = replace(original, heldout={**original.heldout, "y": original.heldout["y"] + 100})
+    fit, before = run(shifted, "auto_normal")["auto_normal"], seed_problem["auto_normal"]
+    assert fit.value("elbo") == before.value("elbo")
+    assert fit.value("mean", "w") == before.value("mean", "w")
+    assert (before.value("coverage_90") or 0) > 0.8
+    assert fit.value("coverage_90") == 0
+    assert (fit.value("elpd") or 0) < (before.value("elpd") or 0) - 100
+
+
+def test_adding_a_guide_changes_no_bit_of_another(run, seed_problem: Comparison) -> None:  # type: ignore[no-untyped-def]
+    alone = run("linear-regression", "auto_normal")["auto_normal"]
+    assert alone.metrics == seed_problem["auto_normal"].metrics

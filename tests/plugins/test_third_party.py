@@ -1,0 +1,108 @@
+"""Guides of other people's distributions, compared by ``guidebench run`` without any change to the core."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+
+Python = Callable[..., CompletedProcess[str]]
+
+SETTINGS = ("--steps", "400", "--restarts", "2", "--draws", "1000")
+
+#: Of the mean-field family on the seed problem, to about 0.003 nat.
+BEST_ELBO = -23.204
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run said and wrote."""
+
+    done: CompletedProcess[str]
+    folder: Path
+    rows: Mapping[str, Mapping[str, str]]
+
+
+def run(python: Python, installed: str, out: Path, *guides: str) -> Run:
+    chosen = [argument for guide in guides for argument in ("-g", guide)]
+    done = python("-m", "guidebench", "run", *chosen, *SETTINGS, "--out", str(out), cwd=out, PYTHONPATH=installed)
+    folder = out / "linear-regression"
+    assert (folder / "summary.csv").exists(), done.stderr
+    with (folder / "summary.csv").open(encoding="utf-8", newline="") as file:
+        rows = {row["guide"]: row for row in csv.DictReader(file)}
+    return Run(done, folder, rows)
+
+
+@pytest.fixture(scope="module")
+def good(python: Python, installed: str, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return run(python, installed, tmp_path_factory.mktemp("good"), "diagonal:scale=0.2", "mean_field")
+
+
+@pytest.fixture(scope="module")
+def mixed(python: Python, installed: str, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    guides = ("unfinished", "mean_field", "poser", "rival-one/contested")
+    return run(python, installed, tmp_path_factory.mktemp("mixed"), *guides)
+
+
+def untimed(row: Mapping[str, str]) -> dict[str, str]:
+    return {column: cell for column, cell in row.items() if not column.endswith("_s")}
+
+
+def test_a_good_guide_takes_part(good: Run) -> None:
+    assert good.done.returncode == 0, good.done.stderr
+    assert list(good.rows) == ["diagonal:scale=0.2", "mean_field"]
+    row = good.rows["diagonal:scale=0.2"]
+    assert (row["plugin"], row["status"], row["bound"]) == ("acme-diagonal", "converged", "elbo")
+    assert row["message"] == ""
+    assert float(row["elbo"]) == pytest.approx(BEST_ELBO, abs=0.1)
+    assert good.rows["mean_field"]["plugin"] == "guidebench"
+
+
+def test_a_good_guide_is_in_the_report(good: Run) -> None:
+    for name in ("report.html", "report.md"):
+        text = (good.folder / name).read_text(encoding="utf-8")
+        assert "diagonal:scale=0.2" in text
+        assert "acme-diagonal" in text
+    drawn = sorted(file.name for file in (good.folder / "inference_data" / "linear-regression").iterdir())
+    assert drawn == ["diagonal%3Ascale=0.2.nc", "mean_field.nc"]
+
+
+@pytest.mark.parametrize(
+    ("guide", "plugin", "message"),
+    [
+        pytest.param(
+            "unfinished",
+            "acme-unfinished",
+            "train: RuntimeError: the weights file is missing",
+            id="raises in build",
+        ),
+        pytest.param(
+            "poser",
+            "acme-poser",
+            "draw: ValueError: draws of b, s_eps, w do not vary: its scale is zero or singular, "
+            "or it is a point estimate and should declare bound='none'",
+            id="a point that claims an ELBO",
+        ),
+        pytest.param("rival-one/contested", "rival-one", "draw: ValueError: draws of ", id="asked for in full"),
+    ],
+)
+def test_a_bad_guide_fails_in_its_own_row(mixed: Run, guide: str, plugin: str, message: str) -> None:
+    row = mixed.rows[guide]
+    assert (row["plugin"], row["status"], row["verdict"]) == (plugin, "failed", "failed")
+    assert row["message"].startswith(message)
+    for column in ("elbo", "elbo_mcse", "khat", "ess", "coverage_90", "crps"):
+        assert row[column] == ""
+
+
+def test_a_bad_guide_shows_in_the_exit_status_and_on_the_terminal(mixed: Run) -> None:
+    assert (mixed.done.returncode, mixed.done.stderr) == (1, "")
+    assert "unfinished: train: RuntimeError: the weights file is missing" in mixed.done.stdout
+    assert "Traceback" not in mixed.done.stdout
+
+
+def test_a_bad_guide_changes_no_other_number(good: Run, mixed: Run) -> None:
+    assert untimed(mixed.rows["mean_field"]) == untimed(good.rows["mean_field"])
