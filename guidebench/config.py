@@ -46,7 +46,6 @@ class RunConfig(BaseModel):
             for key, value in values.items()
         }
 
-
     @field_validator("learning_rate", "steps", "restarts", "particles", "draws", "seed", mode="before")
     @classmethod
     def _numbers(cls, value: Any) -> Any:

@@ -253,7 +253,9 @@ class Metric:
         _check_text("metric", self.name, unit=self.unit, summary=self.summary, cite=self.cite)
         _check_names("metric", self.name, "needs", self.needs)
         if self.better not in ("higher", "lower", "nominal", "none"):
-            raise PluginError(f"metric {self.name!r}: better {self.better!r} is not one of higher, lower, nominal, none")
+            raise PluginError(
+                f"metric {self.name!r}: better {self.better!r} is not one of higher, lower, nominal, none"
+            )
         _check_callable("metric", self.name, "compute", self.compute)
 
 

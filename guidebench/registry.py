@@ -209,7 +209,9 @@ def _declarations(point: EntryPoint, report: Callable[[Broken], None]) -> list[R
             fail(f"raised {_reason(error)}", name, error)
             continue
         if not results:
-            fail(f"returned None where {HOOKS[name].__name__} records belong; return a list of them or yield them", name)
+            fail(
+                f"returned None where {HOOKS[name].__name__} records belong; return a list of them or yield them", name
+            )
         for one in declared:
             if isinstance(one, HOOKS[name]):
                 found.append(Registered(one, point.name, distribution))

@@ -64,7 +64,7 @@ def _root(
 
 def _check_out(folder: Path) -> None:
     """Refuse a folder that cannot be written, before anything is trained."""
-    found = next(part for part in (folder, *folder.absolute().parents) if part.exists())
+    found = next(part for part in (folder, *folder.parents) if part.exists())
     if not found.is_dir():
         raise RequestError(f"--out: {found} is a file, so no results can be written to {folder}")
     if not os.access(found, os.W_OK):

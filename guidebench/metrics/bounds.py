@@ -65,11 +65,12 @@ def khat(evidence: Evidence) -> Iterator[MetricValue]:
     count = len(log_weights)
     blocks = np.array_split(log_weights, 10)
     mcse = None
-    if count >= 1000:
+    value = pareto_k(log_weights)
+    if count >= 1000 and np.isfinite(value):
         leave_one_out = [
             pareto_k(np.concatenate([b for i, b in enumerate(blocks) if i != left])) for left in range(len(blocks))
         ]
         spread = np.asarray(leave_one_out) - np.mean(leave_one_out)
         mcse = float(np.sqrt((len(blocks) - 1) / len(blocks) * np.sum(spread**2)))
-    yield MetricValue(value=pareto_k(log_weights), mcse=mcse)
+    yield MetricValue(value=value, mcse=mcse)
     yield MetricValue(value=min(1 - 1 / np.log10(count), 0.7), metric="khat_threshold")

@@ -4,48 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
-from typing import NamedTuple
+from typing import Any
 
 import pytest
 
-from guidebench.cli import main
-
 Python = Callable[..., CompletedProcess[str]]
-
-
-class Ended(NamedTuple):
-    """How a command ended, and what it said."""
-
-    status: int
-    out: str
-    err: str
-
-
-Command = Callable[..., Ended]
-
-
-@pytest.fixture
-def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Run a command in this process, in an empty folder."""
-
-    def run(*arguments: str) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["guidebench", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return Ended(int(ended.value.code or 0), *capsys.readouterr())
-
-    monkeypatch.chdir(tmp_path)
-    # Where this process keeps compiled programs is not for the command to decide.
-    monkeypatch.setattr("guidebench.cache.enable", lambda: None)
-    return run
-
-
-def files(folder: Path) -> dict[str, str]:
-    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+Command = Callable[..., Any]
 
 
 KEYS = "problems, guides, recipe, optimizer, learning_rate, steps, restarts, particles, loss, init, draws, seed, log_loss"
@@ -120,7 +87,7 @@ WRONG = {
         "--steps 3: input should be greater than or equal to 20",
     ),
     "--out is a file": ("--out file", "--out: file is a file, so no results can be written to file/linear-regression"),
-    "--out is below a file": ("--out file/below/it", "--out: "),
+    "--out is below a file": ("--out file/below/it", "--out: file is a file, so no results can be written to "),
     "results would replace a file": ("--out taken", "--out: taken/linear-regression is a file, so no results can"),
     "unknown option": ("--step 400", "No such option: --step"),
     "option without its value": ("--steps", "Option '--steps' requires an argument."),
@@ -170,7 +137,7 @@ def test_a_wrong_run_says_so_in_one_line_and_writes_nothing(
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
 
     chosen = arguments.split()
-    ended = command("run", *chosen, *([] if "--out" in chosen else ["--out", "results"]))
+    ended = command("run", *([] if "--out" in chosen else ["--out", "results"]), *chosen)
 
     assert ended.status == 2
     assert ended.out == ""
@@ -245,4 +212,4 @@ def test_a_wrong_request_ends_the_process_so_too(python: Python, tmp_path: Path,
 def test_a_folder_without_permission_is_refused_before_training(command: Command, tmp_path: Path) -> None:
     (tmp_path / "locked").mkdir(mode=0o500)
     ended = command("run", "--out", "locked")
-    assert (ended.status, ended.err) == (2, f"guidebench: --out: no permission to write to {tmp_path / 'locked'}\n")
+    assert (ended.status, ended.err) == (2, "guidebench: --out: no permission to write to locked\n")

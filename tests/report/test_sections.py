@@ -287,6 +287,20 @@ def test_quantiles_of_a_band_sorted_by_the_predictor() -> None:
     assert found["high"].tolist() == [109.0, 99.0]
 
 
+def test_the_target_lies_along_the_predictor() -> None:
+    predictions = xr.Dataset(
+        {
+            "shift": (("chain", "draw", "k"), np.zeros((1, 4, 3))),
+            "y": (("chain", "draw", "n"), np.zeros((1, 4, 2))),
+            "label": (("chain", "draw", "n"), np.full((1, 4, 2), "a")),
+        }
+    )
+    grid = xr.Dataset({"x": ("n", [5.0, 1.0])})
+    groups = {"posterior": draws(a=[0, 1]), "predictions": predictions, "predictions_constant_data": grid}
+    target = prediction.find_target(made(groups, problem={"predictor": "x"}))
+    assert target == prediction.Target(group="predictions", site="y", size=2, deterministic=False)
+
+
 def test_without_a_grid_the_observations_are_predicted(large_page: Page) -> None:
     target = prediction.find_target(large_page)
     assert target == prediction.Target(group="posterior_predictive", site="y", size=30, deterministic=False)
@@ -332,7 +346,7 @@ def test_settings_are_flattened() -> None:
     assert list(provenance.flattened(nested)) == [
         ("a.b", "1"),
         ("a.c", "(none)"),
-        ("d", "(none)"),
+        ("d", "not set"),
         ("e", "1, 2"),
         ("f", "(none)"),
     ]

@@ -14,6 +14,8 @@ from guidebench.report.palette import INK
 #: More error bars than this cannot be told apart.
 MAX_POINTS = 400
 MAX_SITES = 4
+#: NumPy's kinds of data that can be put on an axis: truth values, integers, floats.
+NUMERIC = "biuf"
 
 
 def build(page: Page) -> Block | None:
@@ -29,7 +31,7 @@ def observed(page: Page, site: str) -> Array | None:
     """Return the observations of one site as a flat array, from the first fit that has them."""
     for fit in page.fits:
         dataset = page.group(fit, "observed_data")
-        if dataset is not None and site in dataset and np.issubdtype(dataset[site].dtype, np.number):
+        if dataset is not None and site in dataset and dataset[site].dtype.kind in NUMERIC:
             return np.asarray(dataset[site].values, dtype=float).ravel()
     return None
 
@@ -40,7 +42,7 @@ def predictor(page: Page, length: int, group: str = "constant_data") -> Array | 
         dataset = page.group(fit, group)
         if dataset is not None and page.problem.predictor in dataset:
             found = np.asarray(dataset[page.problem.predictor].values)
-            if found.shape == (length,) and np.issubdtype(found.dtype, np.number):
+            if found.shape == (length,) and found.dtype.kind in NUMERIC:
                 return found.astype(float)
     return None
 

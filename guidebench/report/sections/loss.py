@@ -141,9 +141,9 @@ def draw_log(page: Page, shown: list[Fit]) -> Figure:
         (7e-4, min(highest, 1e6) * 2),
         name="loss-log",
         alt="Training loss above each guide's own lowest loss against step, both on logarithmic axes",
-        caption="Loss of each guide above the lowest that it reached (its lowest block mean less one standard error; cut "
-        "at 0.001 nat), in blocks of steps that grow with the step. Strong: the restart whose draws are used; faint: "
-        "the others. A curve is level where what is left is noise.",
+        caption="Loss of each guide above the lowest that it reached (its lowest block mean less one standard error; "
+        "cut at 0.001 nat), in blocks of steps that grow with the step. Strong: the restart whose draws are used; "
+        "faint: the others. A curve is level where what is left is noise.",
         log=True,
     )
 

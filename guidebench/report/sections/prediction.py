@@ -11,7 +11,7 @@ import pandas as pd
 from guidebench.report.draws import flat
 from guidebench.report.page import Block, Figure, Page
 from guidebench.report.palette import INK
-from guidebench.report.sections.data import observed, predictor
+from guidebench.report.sections.data import NUMERIC, observed, predictor
 from guidebench.report.text import listed
 from guidebench.results import Fit
 
@@ -40,21 +40,20 @@ def build(page: Page) -> Block:
 
 def find_target(page: Page) -> Target | None:
     """Return what to draw: a deterministic of the predictions, else an observed site, else in-sample."""
-    for group in ("predictions", "posterior_predictive"):
+    for group, constants in (("predictions", "predictions_constant_data"), ("posterior_predictive", "constant_data")):
         for fit in page.drawn:
             dataset = page.group(fit, group)
             if dataset is None:
                 continue
-            sites = [str(name) for name in dataset.data_vars]
-            ordered = [s for s in sites if s not in page.problem.observed] + [
-                s for s in sites if s in page.problem.observed
+            targets = [
+                Target(group=group, site=str(name), size=shape[1], deterministic=name not in page.problem.observed)
+                for name in dataset.data_vars
+                if dataset[name].dtype.kind in NUMERIC and len(shape := flat(dataset, str(name)).shape) == 2
             ]
-            for site in ordered:
-                shape = flat(dataset, site).shape
-                if len(shape) == 2 and shape[1] > 1:
-                    return Target(
-                        group=group, site=site, size=shape[1], deterministic=site not in page.problem.observed
-                    )
+            # What lies along the predictor comes before what merely has one dimension.
+            targets.sort(key=lambda t: (predictor(page, t.size, constants) is None, not t.deterministic))
+            if targets and targets[0].size > 1:
+                return targets[0]
     return None
 
 

@@ -52,7 +52,7 @@ def flattened(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
         elif isinstance(value, list | tuple):
             yield f"{prefix}{name}", one_line(", ".join(map(str, value))) or "(none)"
         else:
-            yield f"{prefix}{name}", "(none)" if value is None or value == {} else one_line(value)
+            yield f"{prefix}{name}", "not set" if value is None else "(none)" if value == {} else one_line(value)
 
 
 def guide_row(page: Page, fit: Fit) -> list[Cell]:

@@ -154,8 +154,8 @@ def notes(fits: Sequence[Fit], problem: ProblemRecord) -> list[str]:
     found = [dash, error]
     if any(fit.bound == "none" for fit in fits):
         found.append(
-            "A point estimate has no density, hence no ELBO, no k-hat and no weights: a number in those cells could not "
-            "be compared with those of the other guides. Its predictive intervals, if any, allow for the noise alone."
+            "A point estimate has no density, hence no ELBO, no k-hat and no weights: a number in those cells could "
+            "not be compared with the other guides'. Its predictive intervals, if any, allow for the noise alone."
         )
     if any(fit.bound == "augmented" for fit in fits):
         found.append(
