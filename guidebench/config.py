@@ -21,8 +21,8 @@ class RunConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    problems: tuple[str, ...] = Field(("linear-regression",), min_length=1)
-    guides: tuple[str, ...] = Field(("default",), min_length=1)
+    problems: tuple[str, ...] = ("linear-regression",)
+    guides: tuple[str, ...] = ("default",)
     recipe: Literal["default", "plain"] = "default"
     optimizer: str | None = None
     learning_rate: float | None = Field(None, gt=0, allow_inf_nan=False)
@@ -57,7 +57,7 @@ class RunConfig(BaseModel):
     @field_validator("problems", "guides", mode="before")
     @classmethod
     def _names(cls, value: Any) -> Any:
-        if not isinstance(value, (list, tuple)) or not all(isinstance(name, str) for name in value):
+        if not isinstance(value, (list, tuple)) or not value or not all(isinstance(name, str) for name in value):
             raise PydanticCustomError("names", "should be a name or a list of names")
         return value
 

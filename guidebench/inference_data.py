@@ -13,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+import numpy as np
 import xarray as xr
 
 #: ``arviz.InferenceData`` (ArviZ 0.x) or ``xarray.DataTree`` (ArviZ 1.x).
@@ -76,8 +77,8 @@ def load(path: Path) -> InferenceData:
         return from_groups({name: child.to_dataset().load() for name, child in tree.children.items()})
 
 
-def pareto_k(log_weights: Any) -> float:
-    """Return the shape of the generalised Pareto tail of importance weights, by ArviZ's PSIS.
+def pareto_smooth(log_weights: np.ndarray) -> tuple[np.ndarray, float]:
+    """Smooth the largest importance weights and return the shape of their tail, by ArviZ's PSIS.
 
     Parameters
     ----------
@@ -86,20 +87,25 @@ def pareto_k(log_weights: Any) -> float:
 
     Returns
     -------
-    float
-        k-hat; infinite where a weight is not finite.
+    smoothed : ndarray
+        Normalised log weights, shape ``(S,)``.
+    khat : float
+        Shape of the generalised Pareto tail; infinite where a weight is not finite.
     """
-    import numpy as np
-
     values = np.asarray(log_weights, np.float64)
     if not np.isfinite(values).all():
-        return float("inf")
+        return values, float("inf")
     values = values - values.max()
     if arviz_generation() == 0:
         from arviz import psislw
 
-        return float(psislw(values)[1])
-    from arviz_stats.base import array_stats
+        # Profile points far out in the tail overflow on the way to a weight of zero.
+        with np.errstate(over="ignore"):
+            smoothed, khat = psislw(values)
+    else:
+        from arviz_stats.base import array_stats
 
-    # ArviZ 1.x takes log likelihoods as in leave-one-out and negates them itself.
-    return float(array_stats.psislw(-values)[1])
+        # ArviZ 1.x takes log likelihoods as in leave-one-out and negates them itself.
+        with np.errstate(over="ignore"):
+            smoothed, khat = array_stats.psislw(-values)
+    return np.asarray(smoothed), float(khat)

@@ -155,7 +155,9 @@ def build_registry(points: Iterable[EntryPoint]) -> Registry:
 
 def _distribution(point: EntryPoint) -> str:
     # The name is missing where an uninstallation was interrupted.
-    return (point.dist.name if point.dist is not None else "") or "unknown"
+    if point.dist is None or "Name" not in point.dist.metadata:
+        return "unknown"
+    return point.dist.metadata["Name"]
 
 
 def _reason(error: BaseException) -> str:

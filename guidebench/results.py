@@ -228,7 +228,8 @@ class Comparison:
         """Return the summary table: one row per problem and guide, the columns of ``summary.csv``."""
         import pandas as pd
 
-        return pd.DataFrame([fit.row() for fit in self.fits], columns=list(SUMMARY_COLUMNS))
+        table = pd.DataFrame([fit.row() for fit in self.fits], columns=list(SUMMARY_COLUMNS))
+        return table.astype({"steps": "Int64", "restarts": "Int64"})
 
     def metrics(self) -> pd.DataFrame:
         """Return every metric in tidy form: problem, guide, metric, variable, value, mcse."""

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import Annotated, Any
 
 import typer
 
 from guidebench.errors import GuidebenchError, RequestError
+
+#: Exit status after Ctrl-C, as shells have it.
+INTERRUPTED = 130
 
 #: Typer carries its own copy of click; this is the class of all its complaints about usage.
 _USAGE_ERROR: Any = typer.BadParameter.__mro__[1]
@@ -32,11 +37,12 @@ def main() -> None:
     except _USAGE_ERROR as error:
         status = _complain(error.format_message())
     except (KeyboardInterrupt, typer.Abort):
-        print("guidebench: interrupted", file=sys.stderr)
-        status = 130
+        status = INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()
         status = 0
+    if status == INTERRUPTED:  # which Typer returns for a KeyboardInterrupt, too
+        print("guidebench: interrupted", file=sys.stderr)
     sys.exit(status if isinstance(status, int) else 0)
 
 
@@ -183,6 +189,7 @@ def run(
     from guidebench.store import save
 
     cache.enable()
+    Thread(target=_import_ahead, daemon=True).start()
     with watch(quiet=quiet) as watcher:
         comparison = engine.compare(name, problems, guides, settings, registry, watcher)
         watcher.note("writing the report")
@@ -191,9 +198,15 @@ def run(
     if not quiet:
         tables.print_comparison(comparison, page)
     if comparison.interrupted:
-        return 130
+        return INTERRUPTED
     bad = {"failed", "diverged"} | ({"max_steps"} if strict else set())
     return int(any(fit.status in bad for fit in comparison))
+
+
+def _import_ahead() -> None:
+    """Import what scoring and drawing will need while XLA, which holds no lock of Python's, compiles."""
+    for module in ("guidebench.report.drawing", "arviz", "h5netcdf", "pandas"):
+        import_module(module)
 
 
 @app.command(name="list")

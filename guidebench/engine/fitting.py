@@ -40,6 +40,9 @@ from guidebench.verdict import judge
 #: A guide is scored with this many times the draws that are kept: weights are cheap, their noise is not.
 SCORE_BATCHES = 10
 
+#: Numbers that the scored draws of one guide may hold.
+MOST_SCORED = 20_000_000
+
 
 def fit_guide(
     ready: Prepared,
@@ -87,13 +90,13 @@ def fit_guide(
         sampler = _sampler(ready, guide, training, config)
         drawn = time.perf_counter()
         restarts, best = _rank(ready, guide, sampler, training, restarts, config)
-        draws, log_weights = _draw(ready, guide, sampler, _params(training, best), config)
+        draws, scored = _draw(ready, guide, sampler, _params(training, best), config)
         point = declaration.bound == "none"
         phase = "predict"
         predictions, heldout = run_forward(ready, draws.latents, config.seed)
         evidence = Evidence(
-            latents=draws.latents,
-            log_weights=None if point else log_weights,
+            latents=scored.latents,
+            log_weights=None if point else scored.log_weights,
             marginal_weights=declaration.bound == "elbo",
             restart_elbos=tuple(one.elbo for one in restarts if one.elbo is not None),
             heldout=heldout,
@@ -227,31 +230,28 @@ def _rank(
 
 def _draw(
     ready: Prepared, guide: ChosenGuide, sampler: Sampler, params: Params, config: RunConfig
-) -> tuple[Draws, np.ndarray]:
-    """Draw from the best restart: the draws to keep, and the log weights of many more.
+) -> tuple[Draws, Draws]:
+    """Draw from the best restart: the draws to keep, and the many more that the scores are made of.
 
     All of them are fresh: those that chose the best restart would flatter it.
     """
     point = guide.declaration.bound == "none"
-    kept: Draws | None = None
-    weights = []
-    for batch in range(1 if point else SCORE_BATCHES):
-        key = jax.random.key(derive(config.seed, ready.problem.name, guide.label, "draws", batch))
-        draws = sampler(params, key, keep_latents=kept is None)
-        kept = kept or draws
-        weights.append(draws.log_weights)
-    assert kept is not None
+    affordable = MOST_SCORED // max(config.draws * ready.structure.latent_dim, 1)
+    batches = [
+        sampler(params, jax.random.key(derive(config.seed, ready.problem.name, guide.label, "draws", batch)))
+        for batch in range(1 if point else max(1, min(SCORE_BATCHES, affordable)))
+    ]
+    kept, scored = batches[0], Draws.concatenate(batches)
     constant = ", ".join(kept.constant_sites())
     if constant and not point:
         raise ValueError(
             f"draws of {constant} do not vary: its scale is zero or singular, "
             "or it is a point estimate and should declare bound='none'"
         )
-    log_weights = np.concatenate(weights)
-    if not point and not np.isfinite(log_weights).all():
-        share = np.mean(~np.isfinite(log_weights))
+    if not point and not np.isfinite(scored.log_weights).all():
+        share = np.mean(~np.isfinite(scored.log_weights))
         raise ValueError(f"log p or log q is not finite for {share:.1%} of its draws: its support is not the model's")
-    return kept, log_weights
+    return kept, scored
 
 
 def _metrics(evidence: Evidence, metrics: Sequence[Registered[Metric]]) -> tuple[tuple[MetricValue, ...], list[str]]:

@@ -7,7 +7,7 @@ on the device; what becomes of them (ELBO, weights) is reduced in float64 on the
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +41,15 @@ class Draws:
     def log_weights(self) -> np.ndarray:
         """log p(y, theta) - log q(theta), shape ``(S,)``."""
         return np.asarray(self.log_p - self.log_q)
+
+    @classmethod
+    def concatenate(cls, batches: Sequence[Draws]) -> Draws:
+        """Return the draws of all batches as one."""
+        return cls(
+            log_p=np.concatenate([one.log_p for one in batches]),
+            log_q=np.concatenate([one.log_q for one in batches]),
+            latents={name: np.concatenate([one.latents[name] for one in batches]) for name in batches[0].latents},
+        )
 
     def constant_sites(self) -> tuple[str, ...]:
         """Return the sites with a component that is the same in every draw."""

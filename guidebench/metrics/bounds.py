@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 from guidebench.contracts import MetricValue
-from guidebench.inference_data import pareto_k
+from guidebench.inference_data import pareto_smooth
 from guidebench.metrics.evidence import Evidence
 
 
@@ -57,20 +57,13 @@ def effective_sample_size(evidence: Evidence) -> Iterator[MetricValue]:
 def khat(evidence: Evidence) -> Iterator[MetricValue]:
     r"""Pareto tail shape of the weights, and the value up to which S draws can be reweighted.
 
-    The threshold is :math:`\min(1 - 1/\log_{10} S, 0.7)` (Vehtari et al. 2024).  The error is
-    jackknifed over ten blocks of draws.
+    The threshold is :math:`\min(1 - 1/\log_{10} S, 0.7)` (Vehtari et al. 2024).  The error is the
+    asymptotic one of a generalised Pareto shape, :math:`(1 + k) / \sqrt{M}` with the tail length
+    :math:`M = \min(S / 5, 3 \sqrt{S})` (Smith 1987, Ann. Statist. 15(3), doi:10.1214/aos/1176350499).
     """
     assert evidence.log_weights is not None
-    log_weights = evidence.log_weights
-    count = len(log_weights)
-    blocks = np.array_split(log_weights, 10)
-    mcse = None
-    value = pareto_k(log_weights)
-    if count >= 1000 and np.isfinite(value):
-        leave_one_out = [
-            pareto_k(np.concatenate([b for i, b in enumerate(blocks) if i != left])) for left in range(len(blocks))
-        ]
-        spread = np.asarray(leave_one_out) - np.mean(leave_one_out)
-        mcse = float(np.sqrt((len(blocks) - 1) / len(blocks) * np.sum(spread**2)))
+    count = len(evidence.log_weights)
+    _, value = pareto_smooth(evidence.log_weights)
+    mcse = float((1 + value) / np.sqrt(min(count / 5, 3 * np.sqrt(count)))) if np.isfinite(value) else None
     yield MetricValue(value=value, mcse=mcse)
     yield MetricValue(value=min(1 - 1 / np.log10(count), 0.7), metric="khat_threshold")

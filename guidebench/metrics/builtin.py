@@ -62,6 +62,14 @@ def guidebench_metrics() -> Iterator[Metric]:
         unit="draws",
         summary="Effective sample size of the importance weights",
     )
+    yield Metric(
+        name="reweighted",
+        compute=_lazy("reweighting", "reweighted"),
+        needs=("weights",),
+        unit="of the site",
+        summary="Moments repaired by importance weights, and how far the raw ones are from them",
+        cite=_PSIS,
+    )
     yield Metric(name="mean", compute=_lazy("moments", "mean"), unit="of the site", summary="Mean of every latent")
     yield Metric(
         name="sd", compute=_lazy("moments", "sd"), unit="of the site", summary="Standard deviation of every latent"

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from matplotlib import rc_context
+from matplotlib import rc_context, rcParams
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -139,6 +139,20 @@ def legend_columns(labels: Sequence[str], width: float = WIDTH) -> int:
 def legend_height(labels: Sequence[str], width: float = WIDTH) -> float:
     """Return the inches that :func:`legend` takes for these labels."""
     return 0.1 + 0.19 * math.ceil(len(labels) / legend_columns(labels, width))
+
+
+def title(ax: Axes, name: str, overhang: float = 0.1) -> None:
+    """Title a panel with a name, shortened in its middle where the panel and `overhang` inches are too narrow.
+
+    The head of a guide's name tells the family and its tail the options, so both are kept.
+    """
+    whole = ax.get_figure(root=True)
+    inches = ax.get_position().width * whole.get_size_inches()[0] if whole is not None else 0.0
+    # A bold character is about 0.009 inches wide per point of size.
+    room = int((inches + overhang) / (0.009 * float(rcParams["axes.titlesize"])))
+    if len(name) > room > 2:
+        name = f"{name[: room - room // 2 - 1]}…{name[-(room // 2) :]}"
+    ax.set_title(name)
 
 
 def truth_handle(label: str = "true value") -> Line2D:

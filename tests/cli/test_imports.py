@@ -12,7 +12,7 @@ Python = Callable[..., CompletedProcess[str]]
 
 COMPUTING = {"jax", "jaxlib", "numpyro", "optax"}
 DRAWING = {"arviz", "matplotlib", "seaborn"}
-DATA = {"numpy", "pandas", "scipy", "xarray", "h5py", "pydantic"}
+DATA = {"numpy", "pandas", "scipy", "xarray", "h5py"}
 
 PROBE = """
 import sys

@@ -15,11 +15,16 @@ Python = Callable[..., CompletedProcess[str]]
 Command = Callable[..., Any]
 
 
-KEYS = "problems, guides, recipe, optimizer, learning_rate, steps, restarts, particles, loss, init, draws, seed, log_loss"
+KEYS = (
+    "problems, guides, recipe, optimizer, learning_rate, steps, restarts, particles, loss, init, draws, seed, log_loss"
+)
 
 #: Arguments of ``guidebench run``, and the line on stderr.
 WRONG = {
-    "unknown problem": ("liner-regression", "no problem is called 'liner-regression'; did you mean 'linear-regression'?"),
+    "unknown problem": (
+        "liner-regression",
+        "no problem is called 'liner-regression'; did you mean 'linear-regression'?",
+    ),
     "glob that matches nothing": ("zz*", "no problem matches 'zz*'; see 'guidebench list'"),
     "one good problem, one unknown": (
         "linear-regression linear-regresion",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,17 +84,16 @@ def test_a_good_guide_is_in_the_report(good: Run) -> None:
         pytest.param(
             "poser",
             "acme-poser",
-            "draw: ValueError: draws of b, s_eps, w do not vary: its scale is zero or singular, "
-            "or it is a point estimate and should declare bound='none'",
+            r"draw: ValueError: draws of .+ do not vary: .* it is a point estimate and should declare bound='none'",
             id="a point that claims an ELBO",
         ),
-        pytest.param("rival-one/contested", "rival-one", "draw: ValueError: draws of ", id="asked for in full"),
+        pytest.param("rival-one/contested", "rival-one", r"draw: ValueError: draws of .+", id="asked for in full"),
     ],
 )
 def test_a_bad_guide_fails_in_its_own_row(mixed: Run, guide: str, plugin: str, message: str) -> None:
     row = mixed.rows[guide]
     assert (row["plugin"], row["status"], row["verdict"]) == (plugin, "failed", "failed")
-    assert row["message"].startswith(message)
+    assert re.fullmatch(message, row["message"])
     for column in ("elbo", "elbo_mcse", "khat", "ess", "coverage_90", "crps"):
         assert row[column] == ""
 

@@ -9,7 +9,7 @@ import pytest
 import seaborn as sns
 from PIL import Image
 
-from guidebench.report.drawing import legend_columns, panels, spread_labels, style
+from guidebench.report.drawing import legend_columns, panels, spread_labels, style, title
 from guidebench.report.page import Page
 from guidebench.report.palette import COLOURS, styles, verdict_pill
 from guidebench.report.png import quantise
@@ -92,6 +92,15 @@ def test_panels_have_the_size_that_was_asked_for() -> None:
     assert tuple(fig.get_size_inches()) == (9.0, 5.5)
     box = axes[3].get_position()
     np.testing.assert_allclose([box.x0 * 9, box.y0 * 5.5, box.height * 5.5], [0.5, 0.5, 2.0])
+
+
+def test_a_long_name_loses_its_middle() -> None:
+    with style():
+        _, (ax,) = panels(1, 1, width=2.6, margin=(0.3, 0.3, 0.3, 0.3))
+        title(ax, "short")
+        assert ax.get_title() == "short"
+        title(ax, "auto_bnaf_normal:hidden_factor=16,layers=2")
+    assert ax.get_title() == "auto_bnaf_n…=16,layers=2"
 
 
 def test_labels_are_moved_apart_within_the_axis() -> None:

@@ -1,4 +1,4 @@
-"""The data behind every figure and table, against numbers worked out by hand."""
+"""The data behind tables, data, loss and parameters, against numbers worked out by hand."""
 
 from __future__ import annotations
 
@@ -11,46 +11,17 @@ import pytest
 import xarray as xr
 
 from guidebench.contracts import MetricValue
-from guidebench.report.draws import Component
 from guidebench.report.page import Key, Number, Page, Pill
 from guidebench.report.sections import (
-    correlations,
-    coverage,
     data,
-    joints,
     loss,
-    marginals,
     numbers,
     parameters,
-    prediction,
     provenance,
     summary,
 )
-from guidebench.results import Comparison, Fit, ProblemRecord, Status, Verdict
-from tests.report.fake import from_groups
-
-
-def made(groups: dict[str, xr.Dataset], problem: dict[str, Any] | None = None, **changes: Any) -> Page:
-    """Return the page of one fit with these groups."""
-    record = ProblemRecord(**{"name": "p", "latents": ("a", "c"), "observed": ("y",), **(problem or {})})
-    fit = Fit(
-        **{
-            "problem": "p",
-            "guide": "g",
-            "plugin": "d",
-            "status": Status.CONVERGED,
-            "bound": "elbo",
-            "verdict": Verdict.TRUST,
-            "inference_data": from_groups(groups),
-            **changes,
-        }
-    )
-    return Page(comparison=Comparison(name="c", problems=(record,), fits=(fit,)), problem=record)
-
-
-def draws(**sites: Any) -> xr.Dataset:
-    return xr.Dataset({name: (("chain", "draw"), np.asarray([values], dtype=float)) for name, values in sites.items()})
-
+from guidebench.results import Status
+from tests.report.made import draws, made
 
 # Summary ----------------------------------------------------------------------------------------
 
@@ -191,137 +162,6 @@ def test_long_lists_of_parameters_are_cut_and_counted(large_page: Page) -> None:
     assert total == 40 * 41 // 2
     assert parameters.kind_of("local_scale") == "scale"
     assert parameters.kind_of("auto_arn__0$params") is None
-
-
-# Marginals, joints, correlations ----------------------------------------------------------------
-
-
-def test_moments_raw_and_reweighted() -> None:
-    stats = xr.Dataset({"log_weight": (("chain", "draw"), np.log([[0.25, 0.75]]))})
-    groups = {"posterior": draws(a=[0.0, 4.0]), "sample_stats": stats}
-    page = made(groups, problem={"truth": {"a": 2.5}}, verdict=Verdict.REWEIGHT)
-    raw, again, truth = marginals.rows(page, [Component("a")])
-    assert raw[1] == "2.00 (2.83)"
-    assert again == ["g, reweighted", "3.00 (1.73)"]
-    assert truth == ["true value", "2.5"]
-    assert len(marginals.rows(made(groups), [Component("a")])) == 1
-
-
-def test_the_window_is_not_squeezed_by_one_wide_guide() -> None:
-    narrow = np.linspace(-1, 1, 1001)
-    low, high = marginals.window([narrow, narrow, 1000 * narrow], [])
-    assert -12 < low < -9
-    assert 9 < high < 12
-    assert marginals.window([narrow], [1.5, 1e6])[1] == pytest.approx(1.5 + 0.04 * 2.49, abs=0.01)
-    low, high = marginals.window([], [3.0])
-    assert low < 3.0 < high
-
-
-def test_a_point_estimate_is_a_line(page: Page) -> None:
-    found = marginals.curves(page, Component("w"))
-    grid, curve = found["auto_delta"]
-    assert grid.tolist() == [0.5269]
-    assert np.isinf(curve).all()
-    assert set(found) == {fit.guide for fit in page.drawn}
-
-
-def test_pairs_in_reading_order() -> None:
-    w, b, s = (Component(name) for name in ("w", "b", "s_eps"))
-    assert joints.all_pairs([w, b, s]) == [(w, b), (s, b), (s, w)]
-    assert joints.all_pairs([w, b]) == [(w, b)]
-
-
-def test_the_strongest_pairs_come_first() -> None:
-    rng = np.random.default_rng(0)
-    x, noise = rng.normal(size=(2, 400))
-    page = made({"posterior": draws(a=x, b=noise, c=-x)}, problem={"latents": ("a", "b", "c")})
-    components, _ = page.components(10)
-    first = joints.strongest_pairs(page, components, count=1)
-    assert [component.name for component in first[0]] == ["a", "c"]
-
-
-def test_the_outline_is_that_of_a_trusted_guide(page: Page) -> None:
-    outline = joints.outline_of(page.spread)
-    assert outline is not None
-    assert outline.guide == "auto_iaf_normal"
-    assert joints.outline_of([fit for fit in page.spread if fit.verdict is not Verdict.TRUST]) is None
-
-
-def test_a_point_estimate_has_no_surface_and_no_correlations(page: Page) -> None:
-    point = page.comparison["auto_delta"]
-    components, _ = page.components(3)
-    assert joints.surface(page.values(point, components[0]), page.values(point, components[1]), (0, 1, -2, 0)) is None
-    assert correlations.matrix(page, point, components) is None
-
-
-def test_correlation_matrix() -> None:
-    page = made({"posterior": draws(a=[1, 2, 3, 4], c=[4, 3, 2, 1])})
-    components, _ = page.components(10)
-    np.testing.assert_allclose(correlations.matrix(page, page.fits[0], components), [[1, -1], [-1, 1]])
-
-
-def test_large_matrices_show_the_strongest_components(large_page: Page) -> None:
-    components, total = large_page.components(200)
-    assert total == 40
-    shown = correlations.chosen(large_page, components)
-    assert len(shown) == correlations.MAX_SHOWN
-    assert [component for component in components if component in shown] == shown
-
-
-# Prediction and coverage ------------------------------------------------------------------------
-
-
-def test_quantiles_of_a_band_sorted_by_the_predictor() -> None:
-    values = np.linspace(0, 100, 101)
-    predictions = xr.Dataset({"mu": (("chain", "draw", "n"), np.stack([values, values + 10], axis=1)[None])})
-    grid = xr.Dataset({"x": ("k", [5.0, 1.0])})
-    groups = {"posterior": draws(a=[0, 1]), "predictions": predictions, "predictions_constant_data": grid}
-    page = made(groups, problem={"predictor": "x"})
-    target = prediction.find_target(page)
-    assert target == prediction.Target(group="predictions", site="mu", size=2, deterministic=True)
-    found = prediction.quantiles(page, page.fits[0], target)
-    assert found is not None
-    assert found["x"].tolist() == [1.0, 5.0]
-    assert found["low"].tolist() == [11.0, 1.0]
-    assert found["middle"].tolist() == [60.0, 50.0]
-    assert found["high"].tolist() == [109.0, 99.0]
-
-
-def test_the_target_lies_along_the_predictor() -> None:
-    predictions = xr.Dataset(
-        {
-            "shift": (("chain", "draw", "k"), np.zeros((1, 4, 3))),
-            "y": (("chain", "draw", "n"), np.zeros((1, 4, 2))),
-            "label": (("chain", "draw", "n"), np.full((1, 4, 2), "a")),
-        }
-    )
-    grid = xr.Dataset({"x": ("n", [5.0, 1.0])})
-    groups = {"posterior": draws(a=[0, 1]), "predictions": predictions, "predictions_constant_data": grid}
-    target = prediction.find_target(made(groups, problem={"predictor": "x"}))
-    assert target == prediction.Target(group="predictions", site="y", size=2, deterministic=False)
-
-
-def test_without_a_grid_the_observations_are_predicted(large_page: Page) -> None:
-    target = prediction.find_target(large_page)
-    assert target == prediction.Target(group="posterior_predictive", site="y", size=30, deterministic=False)
-
-
-def test_nothing_to_predict_is_said() -> None:
-    page = made({"posterior": draws(a=[0, 1])})
-    assert prediction.find_target(page) is None
-    assert list(prediction.build(page)) == ["The results hold no one-dimensional prediction to draw."]
-
-
-def test_coverage_curve_and_band() -> None:
-    metrics = [
-        MetricValue(metric=name, value=value, variable=variable)
-        for name, value, variable in [("coverage_90", 0.8, ""), ("coverage_05", 0.1, ""), ("coverage_90", 0.0, "y")]
-    ]
-    page = made({}, metrics=tuple(metrics))
-    found = coverage.curve(page.fits[0])
-    assert found["nominal"].tolist() == [0.05, 0.9]
-    assert found["observed"].tolist() == [0.1, 0.8]
-    np.testing.assert_allclose(coverage.band(100, np.array([0.5, 0.9])), [0.1, 0.06])
 
 
 # Numbers and provenance -------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as MatplotlibFigure
 
+from guidebench.report.drawing import title
 from guidebench.report.draws import Array, Component, correlation
 from guidebench.report.page import Block, Figure, Page
 from guidebench.report.palette import INK
@@ -71,7 +72,7 @@ def figure(page: Page, fits: Sequence[Fit], shown: Sequence[Component], tables: 
     for ax, fit in zip(axes, fits, strict=True):
         _heat(ax, tables[fit.guide], labels)
         ax.tick_params(axis="x", rotation=0 if longest * len(names) <= 26 else 45)
-        ax.set_title(fit.guide, color=page.colour(fit))
+        title(ax, fit.guide, overhang=gap - 0.15)
     _bar(fig, axes[0], width)
     return page.figure(
         "correlations",

@@ -121,7 +121,7 @@ def _figure(page: Page, pairs: Sequence[Pair], start: int) -> Figure:
                 va="center",
                 fontsize=8.5,
                 fontweight="bold",
-                color=page.colour(fit),
+                color=INK,
             )
     notes = "Contours hold 10, 30, 50, 70 and 90 % of the mass."
     if outline is not None:

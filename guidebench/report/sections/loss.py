@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from guidebench.report.drawing import legend, legend_height
+from guidebench.report.drawing import legend, legend_height, title
 from guidebench.report.draws import Array
 from guidebench.report.page import Block, Figure, Page, Tabs
 from guidebench.report.palette import INK
@@ -158,7 +158,8 @@ def draw_each(page: Page, shown: list[Fit], curves: dict[str, pd.DataFrame]) -> 
         elbo = fit.value("elbo") if fit.bound != "none" else None
         if elbo is not None and low < -elbo < high:
             ax.axhline(-elbo, color=INK, linewidth=0.9, linestyle=(0, (3, 2)), zorder=4)
-        ax.set(ylim=(low, high), title=fit.guide)
+        ax.set_ylim(low, high)
+        title(ax, fit.guide)
         ax.grid(axis="y")
         if position % columns == 0:
             ax.set_ylabel("loss (nat)")

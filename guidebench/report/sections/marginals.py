@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from guidebench.report.density import density
-from guidebench.report.drawing import legend, legend_height, truth_handle
-from guidebench.report.draws import Array, Component, moments, weights
+from guidebench.report.drawing import legend, legend_height, title, truth_handle
+from guidebench.report.draws import SAMPLE_DIMS, Array, Component, moments, weights
 from guidebench.report.page import Block, Cell, Figure, Page, Table
 from guidebench.report.palette import INK
 from guidebench.results import Fit, Verdict
@@ -29,7 +29,7 @@ def build(page: Page) -> Block:
             ["mean (sd)", *(component.name for component in components)],
             rows(page, components),
             caption="Mean and, in parentheses, sd of the draws"
-            + ("; reweighted: repaired by the saved importance weights." if _repaired(page) else "."),
+            + ("; reweighted: repaired by the importance weights." if _any_reweighted(page) else "."),
         ),
     )
 
@@ -39,40 +39,50 @@ def rows(page: Page, components: Sequence[Component]) -> list[list[Cell]]:
     table: list[list[Cell]] = []
     for fit in page.drawn:
         samples = [page.values(fit, component) for component in components]
-        table.append([page.key(fit), *(_moments(sample, point=fit.bound == "none") for sample in samples)])
-        weight = repair(page, fit) if fit in _repaired(page) else None
-        if weight is not None:
-            cells = [_moments(sample, weight) if weight.size == sample.size else None for sample in samples]
-            table.append([f"{fit.guide}, reweighted", *cells])
+        table.append([page.key(fit), *(_raw(sample, point=fit.bound == "none") for sample in samples)])
+        if fit.verdict is Verdict.REWEIGHT:
+            again = [repaired(page, fit, component) for component in components]
+            if any(found is not None for found in again):
+                cells = [None if found is None else _shown(*found) for found in again]
+                table.append([f"{fit.guide}, reweighted", *cells])
     if any(page.truth(component) is not None for component in components):
         known = [page.truth(component) for component in components]
         table.append(["true value", *(None if value is None else f"{value:.6g}" for value in known)])
     return table
 
 
-def _repaired(page: Page) -> list[Fit]:
-    return [fit for fit in page.spread if fit.verdict is Verdict.REWEIGHT and repair(page, fit) is not None]
+def _any_reweighted(page: Page) -> bool:
+    return any(fit.verdict is Verdict.REWEIGHT for fit in page.drawn)
 
 
-def _moments(sample: Array, weight: Array | None = None, *, point: bool = False) -> Cell:
+def repaired(page: Page, fit: Fit, component: Component) -> tuple[float, float] | None:
+    """Return mean and sd under the importance weights, or ``None`` where there are none.
+
+    The metrics ``mean_reweighted`` and ``sd_reweighted`` come first, so that the report holds one
+    number for one thing; without them the saved weights are applied as they are.
+    """
+    mean, sd = (fit.value(f"{moment}_reweighted", component.name) for moment in ("mean", "sd"))
+    if mean is not None and sd is not None:
+        return mean, sd
+    stats, sample = page.group(fit, "sample_stats"), page.values(fit, component)
+    if stats is None or "log_weight" not in stats or stats["log_weight"].size != sample.size:
+        return None
+    weight = weights(stats["log_weight"].transpose(*SAMPLE_DIMS).values)
+    return moments(sample, weight) if np.isfinite(weight).all() else None
+
+
+def _raw(sample: Array, *, point: bool) -> Cell:
     if not sample.size:
         return None
-    mean, sd = moments(sample, weight)
-    if point:
-        return f"{mean:.4g}"
-    decimals = int(np.clip(2 - np.floor(np.log10(sd)), 0, 8)) if sd > 0 and 1e-7 < sd < 1e6 else None
-    return f"{mean:.4g} ({sd:.3g})" if decimals is None else f"{mean:.{decimals}f} ({sd:.{decimals}f})"
+    return f"{sample[0]:.4g}" if point else _shown(*moments(sample))
 
 
-def repair(page: Page, fit: Fit) -> Array | None:
-    """Return the normalised importance weights of a fit's draws, where they were saved."""
-    stats, posterior = page.group(fit, "sample_stats"), page.group(fit, "posterior")
-    if stats is None or posterior is None or "log_weight" not in stats:
-        return None
-    if any(stats.sizes.get(dim) != posterior.sizes.get(dim) for dim in ("chain", "draw")):
-        return None
-    found = weights(stats["log_weight"].transpose("chain", "draw").values)
-    return found if np.isfinite(found).all() else None
+def _shown(mean: float, sd: float) -> str:
+    """Return ``mean (sd)``, both to the decimals of three significant digits of the sd."""
+    if not 1e-7 < sd < 1e6:
+        return f"{mean:.4g} ({sd:.3g})"
+    decimals = int(np.clip(2 - np.floor(np.log10(sd)), 0, 8))
+    return f"{mean:.{decimals}f} ({sd:.{decimals}f})"
 
 
 def window(samples: Sequence[Array], marks: Sequence[float]) -> tuple[float, float]:
@@ -146,7 +156,8 @@ def figure(page: Page, components: Sequence[Component]) -> Figure:
         if truth is not None:
             truths = True
             ax.axvline(truth, color=INK, linestyle=(0, (3, 2)), linewidth=1.2)
-        ax.set(ylim=(0, top), yticks=[], title=component.name)
+        ax.set(ylim=(0, top), yticks=[])
+        title(ax, component.name)
         ax.spines["left"].set_visible(False)
     legend(fig, entries, extra=[truth_handle()] if truths else [])
     point = ", a point estimate a vertical line" if len(page.spread) < len(page.drawn) else ""

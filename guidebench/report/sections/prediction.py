@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from guidebench.report.drawing import title
 from guidebench.report.draws import flat
 from guidebench.report.page import Block, Figure, Page
 from guidebench.report.palette import INK
@@ -100,7 +101,7 @@ def figure(page: Page, shown: Sequence[Fit], target: Target, bands: dict[str, pd
         ax.plot(band["x"], band["middle"], color=colour, linewidth=1.6)
         if data is not None:
             ax.plot(data["x"], data["y"], "o", color=INK, markersize=3.2 if len(data) <= 100 else 1.5, zorder=4)
-        ax.set_title(fit.guide)
+        title(ax, fit.guide)
         ax.grid(axis="y")
         if position % columns == 0:
             ax.set_ylabel(target.site)

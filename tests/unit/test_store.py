@@ -1,0 +1,268 @@
+"""Results are written whole or not at all, read back as they were, and stay inside their folder."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from guidebench import inference_data, store
+from guidebench.contracts import MetricValue
+from guidebench.errors import ResultsError
+from guidebench.results import Comparison, Fit, ProblemRecord, Restart, Status, Verdict
+
+INF, NAN = math.inf, math.nan
+
+
+def draws(shift: float = 0.0) -> inference_data.InferenceData:
+    values = np.linspace(0, 1, 12).reshape(1, 12) + shift
+    return inference_data.from_groups({"posterior": xr.Dataset({"w": (("chain", "draw"), values)})})
+
+
+def fit(guide: str, *, problem: str = "line", **parts: Any) -> Fit:
+    complete = {"plugin": "acme", "status": Status.CONVERGED, "bound": "elbo", "verdict": Verdict.TRUST}
+    return Fit(problem=problem, guide=guide, **{**complete, **parts})
+
+
+FULL = fit(
+    "flow:rank=3",
+    reason="Within 0.01 nat.",
+    message="1 of 2 starts diverged",
+    summary="A flow",
+    cite="Somebody (2020)",
+    options={"rank": 3, "width": None, "link": "relu", "exact": False, "scale": 0.1},
+    steps=400,
+    restarts=(
+        Restart(index=0, status=Status.CONVERGED, loss=23.25, elbo=-23.0, elbo_mcse=0.01),
+        Restart(index=1, status=Status.DIVERGED, loss=NAN, skipped=7),
+    ),
+    best=0,
+    metrics=(
+        MetricValue(value=-23.1, mcse=0.1 + 0.2, metric="elbo"),
+        MetricValue(value=INF, metric="khat"),
+        MetricValue(value=-INF, variable="w[0,1]", metric="elpd"),
+        MetricValue(value=NAN, variable="w é", metric="sd"),
+        MetricValue(value=5e-324, metric="mean"),
+    ),
+    compile_s=1.5,
+    train_s=0.25,
+    evaluate_s=1e-9,
+    inference_data=draws(),
+)
+FAILED = fit(
+    "broken", status=Status.FAILED, verdict=Verdict.FAILED, message="train: ValueError: no\n“é”", traceback="T\n"
+)
+
+COMPARISON = Comparison(
+    name="line",
+    problems=(
+        ProblemRecord(
+            name="line",
+            summary="A line",
+            latents=("w", "b"),
+            observed=("y",),
+            truth={"w": 0.5, "b": [1.0, [2.0]], "float": "inf"},
+            noise_sd={"y": [1.0, INF]},
+            log_evidence=-22.9,
+            predictor="x",
+            heldout_size=7,
+            notes=("One.", "Two."),
+        ),
+        ProblemRecord(name="float", truth={"float": 1.0}),
+    ),
+    fits=(FULL, FAILED),
+    recipe="Recipe default.",
+    config={"steps": None, "guides": ["flow:rank=3"], "seed": 2**70},
+    environment={"jax": "0.10", "x64": False},
+    interrupted=True,
+)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def strict(folder: Path) -> Any:
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
+
+    return json.loads((folder / "results.json").read_text(encoding="utf-8"), parse_constant=refuse)
+
+
+def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
+    assert COMPARISON.save(tmp_path / "new" / "folder") == tmp_path / "new" / "folder"
+    loaded = store.load(tmp_path / "new" / "folder")
+
+    # NaN differs from itself, its text does not.
+    assert repr(loaded) == repr(COMPARISON)
+    assert loaded["broken"] == FAILED
+    assert loaded["broken"].traceback == "T\n"
+    assert loaded["broken"].inference_data is None
+    posterior = inference_data.group(loaded["flow:rank=3"].inference_data, "posterior")
+    assert posterior is not None
+    xr.testing.assert_identical(posterior, inference_data.group(FULL.inference_data, "posterior"))
+
+
+def test_the_json_is_strict_and_says_its_schema(tmp_path: Path) -> None:
+    COMPARISON.save(tmp_path)
+    raw = strict(tmp_path)
+    assert raw["schema"] == store.SCHEMA == 1
+    assert raw["fits"][0]["metrics"][1] == {"value": {"float": "inf"}, "mcse": None, "variable": "", "metric": "khat"}
+    assert raw["fits"][1]["status"] == "failed"
+
+
+@pytest.mark.parametrize("value", [NAN, INF, -INF, -0.0, 1e308, 1 / 3], ids=repr)
+@pytest.mark.parametrize("kind", [float, np.float64, np.asarray], ids=lambda kind: kind.__name__)
+def test_every_number_survives(tmp_path: Path, kind: Callable[[float], Any], value: float) -> None:
+    metrics = (MetricValue(value=kind(value), metric="m"),)
+    replace(COMPARISON, fits=(fit("g", metrics=metrics),)).save(tmp_path)
+    strict(tmp_path)
+    found = store.load(tmp_path)["g"].value("m")
+    assert isinstance(found, float)
+    assert repr(found) == repr(float(value))
+
+
+def test_an_empty_cell_leaves_counts_whole(tmp_path: Path) -> None:
+    COMPARISON.save(tmp_path)
+    header, full, failed = (tmp_path / "summary.csv").read_text(encoding="utf-8").splitlines()[:3]
+    rows = [dict(zip(header.split(","), row.split(","), strict=False)) for row in (full, failed)]
+    assert rows[0]["steps"] == "400"
+    assert rows[0]["restarts"] == "2"
+    assert rows[0]["khat"] == "inf"
+    assert rows[0]["crps"] == ""
+
+
+# A folder that is used again
+
+
+def test_files_of_an_earlier_comparison_go_and_those_of_others_stay(tmp_path: Path) -> None:
+    old = (fit("old", inference_data=draws()), fit("kept", inference_data=draws()))
+    replace(COMPARISON, fits=old).save(tmp_path)
+    foreign = {
+        "notes.txt": b"mine",
+        "figures/mine.png": b"mine",
+        "inference_data/line/reference.nc": b"mine",
+        "inference_data/line/old.csv": b"mine",
+        "inference_data/other/old.nc": b"mine",
+    }
+    for name, content in foreign.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+
+    replace(COMPARISON, fits=(fit("kept", inference_data=draws(1.0)), fit("new", inference_data=draws()))).save(
+        tmp_path
+    )
+
+    found = contents(tmp_path)
+    assert {name: found[name] for name in foreign} == foreign
+    own = {"results.json", "summary.csv", "metrics.csv", "inference_data/line/kept.nc", "inference_data/line/new.nc"}
+    assert found.keys() - foreign.keys() == own
+    posterior = inference_data.group(store.load(tmp_path)["kept"].inference_data, "posterior")
+    assert posterior is not None
+    assert posterior["w"].min() == 1.0
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"schema": 99}', '{"schema": 1}', '{"schema": 1, "fits": [7]}'])
+def test_a_folder_with_unreadable_results_can_be_used_again(tmp_path: Path, text: str) -> None:
+    (tmp_path / "results.json").write_text(text)
+    COMPARISON.save(tmp_path)
+    assert store.load(tmp_path).name == "line"
+
+
+@pytest.mark.parametrize("part", ["draws", "second draws", "summary.csv", "metrics.csv", "results.json"])
+def test_a_failed_write_is_never_taken_for_a_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str) -> None:
+    fits = tuple(fit(guide, inference_data=draws()) for guide in ("one", "two"))
+    before = replace(COMPARISON, fits=fits)
+    before.save(tmp_path)
+    earlier = contents(tmp_path)
+    calls = []
+
+    def save_draws(data: Any, path: Path) -> None:
+        calls.append(path)
+        path.write_bytes(b"half")
+        if part == "draws" or (part == "second draws" and len(calls) == 2):
+            raise OSError("disk full")
+
+    move = Path.replace
+
+    def move_into_place(self: Path, target: Path) -> Path:
+        if Path(target).name == part:
+            raise OSError("disk full")
+        return move(self, target)
+
+    monkeypatch.setattr(inference_data, "save", save_draws)
+    monkeypatch.setattr(Path, "replace", move_into_place)
+    with pytest.raises(OSError, match="disk full"):
+        before.save(tmp_path)
+    monkeypatch.undo()
+
+    found = contents(tmp_path)
+    assert [name for name in found if "partial" in name] == []
+    assert found.keys() == earlier.keys() - {"results.json"}
+    if part in found:
+        assert found[part] == earlier[part]
+    with pytest.raises(ResultsError, match=r"holds no results\.json"):
+        store.load(tmp_path)
+
+
+def test_a_file_is_replaced_in_one_step(tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "file.txt"
+    store.replace(target, lambda partial: partial.write_text("old"))
+
+    def fail(partial: Path) -> None:
+        partial.write_text("half")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        store.replace(target, fail)
+    assert contents(tmp_path) == {"deep/file.txt": b"old"}
+
+
+# Names that are no file names
+
+HOSTILE = ["../../x", "..", ".", "/etc/x", "a b", "a/b", "a\\b", "C:x", "é", ".hidden", "%2E", "~", "a\0b", "x\n"]
+
+
+@pytest.mark.parametrize("name", HOSTILE, ids=repr)
+def test_a_name_cannot_leave_its_folder(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "inside"
+    (tmp_path / "x.nc").write_bytes(b"mine")
+    chosen = (fit(name, problem=name, inference_data=draws()), fit("plain", inference_data=draws()))
+    replace(COMPARISON, fits=chosen).save(folder)
+
+    assert {str(path.relative_to(tmp_path)) for path in tmp_path.iterdir()} == {"inside", "x.nc"}
+    saved = [path for path in folder.rglob("*.nc") if path.parent.name != "line"]
+    assert len(saved) == 1
+    assert saved[0].parent.parent == folder / "inference_data"
+    for part in (saved[0].name, saved[0].parent.name):
+        assert part.isascii()
+        assert part.isprintable()
+        assert not part.startswith(".")
+        assert not set(part) & set('<>:"/\\|?* ')
+    loaded = store.load(folder)
+    assert loaded[name].problem == name
+    assert loaded[name].inference_data is not None
+
+
+def test_different_names_have_different_files(tmp_path: Path) -> None:
+    names = [*HOSTILE, "a", "A", "a%2Fb", "%2E.", "flow:rank=3", "flow=rank:3", "a b,c=d"]
+    assert len({store.draws_path(tmp_path, "line", name) for name in names}) == len(names)
+    assert len({store.draws_path(tmp_path, name, "flow") for name in names}) == len(names)
+
+
+def test_a_hostile_results_file_removes_nothing_outside(tmp_path: Path) -> None:
+    (tmp_path / "x.nc").write_bytes(b"mine")
+    folder = tmp_path / "inside"
+    folder.mkdir()
+    (folder / "x.nc").write_bytes(b"mine")
+    entries = [{"problem": problem, "guide": guide} for problem in ("..", "../..") for guide in ("x", "../x")]
+    (folder / "results.json").write_text(json.dumps({"schema": 1, "fits": entries}))
+    replace(COMPARISON, fits=()).save(folder)
+    assert (tmp_path / "x.nc").read_bytes() == (folder / "x.nc").read_bytes() == b"mine"
