@@ -90,12 +90,15 @@ def pareto_smooth(log_weights: np.ndarray) -> tuple[np.ndarray, float]:
     smoothed : ndarray
         Normalised log weights, shape ``(S,)``.
     khat : float
-        Shape of the generalised Pareto tail; infinite where a weight is not finite.
+        Shape of the generalised Pareto tail; infinite where a weight is not finite, 0 where all are equal.
     """
     values = np.asarray(log_weights, np.float64)
     if not np.isfinite(values).all():
         return values, float("inf")
     values = values - values.max()
+    if np.ptp(values) < 1e-4:
+        # Equal up to rounding: there is no tail to fit a shape to, and ArviZ would call it infinite.
+        return values - np.log(len(values)), 0.0
     if arviz_generation() == 0:
         from arviz import psislw
 

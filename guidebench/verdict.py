@@ -77,6 +77,11 @@ def judge(metrics: Sequence[MetricValue], bound: Bound, status: Status) -> tuple
     return Verdict.REWEIGHT, reason + unsettled
 
 
+def _elbo(fit: Fit) -> float:
+    value = fit.value("elbo")
+    return -math.inf if value is None else value
+
+
 def recommend(fits: Sequence[Fit]) -> str:
     """Return one or two sentences that say which guide to use, from the fits of one problem."""
     if not fits:
@@ -99,8 +104,7 @@ def recommend(fits: Sequence[Fit]) -> str:
             else f"the quickest of {len(trusted)} guides whose draws can be taken as they are."
         )
     elif usable:
-        elbos = {fit.guide: fit.value("elbo") for fit in usable}
-        best = max(usable, key=lambda fit: -math.inf if elbos[fit.guide] is None else elbos[fit.guide])
+        best = max(usable, key=_elbo)
         first = f"No guide can be taken as it is; {best.guide} comes closest: use its draws with their weights."
     else:
         return "None of these guides can be trusted on this problem; use NUTS."

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from tests.numerics import linear_regression_exact as exact
 import numpy as np
 import pytest
 
 from guidebench.inference_data import group
 from guidebench.problems import linear_regression as problem
 from guidebench.results import Comparison, Status, Verdict
+from tests.numerics import linear_regression_exact as exact
 
 BEST = {
     "mean_field": -23.204,

@@ -1,0 +1,132 @@
+"""Verdicts: on guides whose error is known, and on guides that are bad on purpose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpyro
+import numpyro.distributions as dist
+import pytest
+
+from guidebench.contracts import Guide, MetricValue, Problem
+from guidebench.results import Comparison, Fit, Status, Verdict
+from guidebench.verdict import judge, recommend
+
+
+def test_the_guides_of_the_seed_problem(seed_problem: Comparison) -> None:
+    assert {fit.guide: fit.verdict for fit in seed_problem} == {
+        "mean_field": Verdict.DISTRUST,
+        "auto_normal": Verdict.DISTRUST,
+        "auto_delta": Verdict.POINT,
+        "auto_multivariate_normal": Verdict.REWEIGHT,
+        "auto_laplace_approximation": Verdict.DISTRUST,
+        "auto_iaf_normal": Verdict.REWEIGHT,
+    }
+
+
+def test_whatever_needs_reweighting_is_repaired_by_it(seed_problem: Comparison) -> None:
+    from tests.numerics import linear_regression_exact as exact
+
+    truth = exact.posterior()
+    for fit in seed_problem:
+        if fit.verdict is not Verdict.REWEIGHT:
+            continue
+        raw = [abs((fit.value("sd", site) or 0) / truth.sd[site] - 1) for site in truth.sd]
+        assert max(raw) > 0.1, fit.guide  # so that it was right not to trust it
+        for site in truth.mean:
+            mean, sd = fit.value("mean_reweighted", site), fit.value("sd_reweighted", site)
+            assert mean is not None
+            assert sd is not None
+            assert abs(mean - truth.mean[site]) < 0.1 * truth.sd[site], (fit.guide, site)
+            assert abs(sd / truth.sd[site] - 1) < 0.15, (fit.guide, site)
+
+
+def standard_normal() -> None:
+    numpyro.sample("x", dist.Normal(0.0, 1.0).expand([2]).to_event(1))
+
+
+def fixed(loc: float, scale: float) -> Guide:
+    def guide() -> None:
+        numpyro.param("unused", 0.0)
+        numpyro.sample("x", dist.Normal(loc, scale).expand([2]).to_event(1))
+
+    return Guide(name="fixed", build=lambda model: guide)
+
+
+BAD = {
+    "ten-times-too-wide": (0.0, 10.0, Verdict.DISTRUST),
+    "ten-times-too-narrow": (0.0, 0.1, Verdict.DISTRUST),
+    "three-sds-off": (3.0, 1.0, Verdict.DISTRUST),
+    "a-quarter-too-wide": (0.0, 1.25, Verdict.REWEIGHT),
+    "exact": (0.0, 1.0, Verdict.TRUST),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_normal_of_known_error(run: Callable[..., Comparison], case: str) -> None:
+    loc, scale, expected = BAD[case]
+    problem = Problem(name="normal", model=standard_normal)
+    for seed in range(3):
+        fit = run(problem, fixed(loc, scale), steps=20, restarts=1, seed=seed)["fixed"]
+        assert fit.verdict is expected, fit.reason
+        kl = np.log(scale**-2) + scale**2 - 1 + loc**2
+        assert -(fit.value("elbo") or 0) == pytest.approx(kl, abs=0.02 + 0.02 * kl)
+
+
+def metrics(**changes: float) -> list[MetricValue]:
+    values: dict[str, float] = {"elbo": -1.0, "log_evidence": -0.99, "khat": 0.3, "mean_shift": 0.01, "sd_shift": 0.02}
+    return [MetricValue(metric=name, value=value, mcse=0.01) for name, value in {**values, **changes}.items()]
+
+
+@pytest.mark.parametrize(
+    ("found", "bound", "status", "verdict", "words"),
+    [
+        (metrics(), "elbo", Status.CONVERGED, Verdict.TRUST, "as they are"),
+        (metrics(), "elbo", Status.MAX_STEPS, Verdict.TRUST, "ran out of steps"),
+        (metrics(mean_shift=0.065), "elbo", Status.CONVERGED, Verdict.REWEIGHT, "their weights"),
+        (metrics(sd_shift=0.3), "elbo", Status.CONVERGED, Verdict.REWEIGHT, "30%"),
+        (metrics(elbo=-2.0), "elbo", Status.CONVERGED, Verdict.DISTRUST, "1.01 nat"),
+        (metrics(khat=1.05), "elbo", Status.CONVERGED, Verdict.DISTRUST, "k-hat 1.05"),
+        (metrics(khat=np.inf), "elbo", Status.CONVERGED, Verdict.DISTRUST, "no mean"),
+        (metrics(khat=np.nan), "elbo", Status.CONVERGED, Verdict.DISTRUST, "no mean"),
+        (metrics(log_evidence=np.nan), "elbo", Status.CONVERGED, Verdict.DISTRUST, "nan"),
+        (metrics()[:1], "augmented", Status.CONVERGED, Verdict.DISTRUST, "cannot be checked"),
+        ([], "none", Status.CONVERGED, Verdict.POINT, "no intervals"),
+        ([], "elbo", Status.FAILED, Verdict.FAILED, "no draws"),
+    ],
+)
+def test_judging(found: Any, bound: Any, status: Status, verdict: Verdict, words: str) -> None:
+    given, reason = judge(found, bound, status)
+    assert given is verdict
+    assert words in reason
+
+
+def fit(guide: str, verdict: Verdict, seconds: float = 1.0, elbo: float = -1.0) -> Fit:
+    return Fit(
+        problem="p",
+        guide=guide,
+        plugin="test",
+        status=Status.CONVERGED,
+        bound="elbo",
+        verdict=verdict,
+        train_s=seconds,
+        metrics=(MetricValue(metric="elbo", value=elbo),),
+    )
+
+
+def test_the_recommendation_names_the_cheapest_trusted_guide() -> None:
+    fits = [fit("slow", Verdict.TRUST, 9), fit("quick", Verdict.TRUST, 1), fit("far", Verdict.DISTRUST)]
+    assert recommend(fits).startswith("Use quick: the quickest of 2 guides")
+    assert "Do not use the intervals of far." in recommend(fits)
+
+
+def test_without_a_trusted_guide_the_closest_is_named_with_its_weights() -> None:
+    fits = [fit("near", Verdict.REWEIGHT, elbo=0.0), fit("further", Verdict.REWEIGHT, elbo=-0.5)]
+    assert "near comes closest: use its draws with their weights" in recommend(fits)
+
+
+@pytest.mark.parametrize("fits", [[fit("a", Verdict.DISTRUST)], [fit("b", Verdict.POINT)], [fit("c", Verdict.FAILED)]])
+def test_none_is_an_answer(fits: list[Fit]) -> None:
+    assert "use NUTS" in recommend(fits)
