@@ -229,6 +229,7 @@ class Comparison:
         import pandas as pd
 
         table = pd.DataFrame([fit.row() for fit in self.fits], columns=list(SUMMARY_COLUMNS))
+        # Nullable integers: an empty cell must not turn the column into floats.
         return table.astype({"steps": "Int64", "restarts": "Int64"})
 
     def metrics(self) -> pd.DataFrame:

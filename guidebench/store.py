@@ -68,9 +68,7 @@ def save(comparison: Comparison, path: str | Path) -> Path:
             stale.discard(target)
     for left_over in stale:
         left_over.unlink(missing_ok=True)
-    # Nullable integers: an empty cell must not turn the column into floats.
-    summary = comparison.summary().astype({"steps": "Int64", "restarts": "Int64"})
-    replace(folder / "summary.csv", lambda partial: summary.to_csv(partial, index=False))
+    replace(folder / "summary.csv", lambda partial: comparison.summary().to_csv(partial, index=False))
     replace(folder / "metrics.csv", lambda partial: comparison.metrics().to_csv(partial, index=False))
     text = json.dumps({"schema": SCHEMA, **_plain(comparison)}, indent=1, allow_nan=False)
     replace(folder / RESULTS, lambda partial: partial.write_text(text, encoding="utf-8"))

@@ -102,6 +102,11 @@ def prepare(problem: Problem, config: RunConfig, recipe: Recipe) -> Prepared:
         start_keys = keys(config.seed, recipe.restarts, problem.name, "start")
         starts, found = starting_points(start_keys, problem.model, arguments, init)
         valid = np.asarray(found)
+        if not valid.any() and config.init.startswith("value:"):
+            raise RequestError(
+                f"--init {config.init!r}: the log density of {problem.name} or its gradient is not finite there; "
+                "are all values inside the supports of their sites?"
+            )
         if not valid.any():
             refusal = "no starting point with a finite log density and gradient was found; check the model and its data"
     return Prepared(

@@ -119,6 +119,14 @@ WRONG = {
         "--init value:y=1",
         "--init: the model has no latent site 'y'; its sites are w, b, s_eps",
     ),
+    "init outside the support": (
+        "--init value:s_eps=-3",
+        "--init 'value:s_eps=-3': the log density of linear-regression or its gradient is not finite there",
+    ),
+    "init at a value that is none": (
+        "--init value:w=nan",
+        "--init 'value:w=nan': the log density of linear-regression",
+    ),
     "init at what is no number": ("--init value:w=0.5,b=low", "--init: 'b=low' is not SITE=NUMBER"),
     "init at a site without a value": ("--init value:w", "--init: 'w' is not SITE=NUMBER (no =)"),
 }
