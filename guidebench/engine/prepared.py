@@ -37,7 +37,7 @@ class Prepared:
     values: Mapping[str, Any]
     arguments: Arguments
     structure: ModelStructure
-    starts: Mapping[str, jax.Array]
+    starts: Mapping[str, np.ndarray]
     valid: np.ndarray
     refusal: str | None
     record: ProblemRecord
@@ -95,7 +95,7 @@ def prepare(problem: Problem, config: RunConfig, recipe: Recipe) -> Prepared:
     arguments = Arguments.split(problem.model, values)
     structure = inspect_model(problem.model, arguments)
     refusal = structure.unsupported()
-    starts: dict[str, jax.Array] = {}
+    starts: dict[str, np.ndarray] = {}
     valid = np.ones(recipe.restarts, bool)
     if refusal is None:
         init = strategy(config.init, structure)

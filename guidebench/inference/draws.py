@@ -66,7 +66,7 @@ class Sampler:
 
     program: Callable[..., Any]
     traced: Mapping[str, Any]
-    start: Mapping[str, jax.Array]
+    start: Mapping[str, np.ndarray]
     sites: tuple[str, ...]
     count: int
     compile_s: float
@@ -89,7 +89,7 @@ def make_sampler(
     structure: ModelStructure,
     *,
     params: Params,
-    start: Mapping[str, jax.Array],
+    start: Mapping[str, np.ndarray],
     count: int,
     to_draw_from: Callable[[Any, Params], Any] | None = None,
 ) -> Sampler:

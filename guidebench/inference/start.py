@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from numpyro.infer import initialization
 from numpyro.infer.util import initialize_model
 
@@ -59,7 +60,7 @@ def starting_points(
     model: Callable[..., Any],
     arguments: Arguments,
     init: Callable[..., Any],
-) -> tuple[dict[str, jax.Array], jax.Array]:
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Return one valid starting point per key, in the model's own coordinates.
 
     NumPyro tries up to 100 draws of the strategy until the log joint density and its gradient are
@@ -83,5 +84,5 @@ def starting_points(
             finite &= jnp.all(jnp.isfinite(gradient))
         return {name: values[name] for name in start.z}, finite
 
-    values, valid = once(jax.vmap(find, in_axes=(0, None)), keys, dict(arguments.arrays))
+    values, valid = jax.device_get(once(jax.vmap(find, in_axes=(0, None)), keys, dict(arguments.arrays)))
     return values, valid

@@ -36,7 +36,7 @@ class Training:
     Attributes
     ----------
     params : dict
-        Guide parameters, each of shape ``(R, ...)``, in their constrained space.
+        Guide parameters on the host, each of shape ``(R, ...)``, in their constrained space.
     losses : ndarray
         The training objective in nats, shape ``(R, T)``.
     skipped : ndarray of int
@@ -75,7 +75,7 @@ def train(
     model: Callable[..., Any],
     arguments: Arguments,
     recipe: Recipe,
-    starts: Mapping[str, jax.Array],
+    starts: Mapping[str, np.ndarray],
     keys: jax.Array,
     *,
     loss: Any = None,
@@ -100,7 +100,7 @@ def train(
     loss : numpyro.infer.elbo.ELBO, optional
         Replaces the recipe's objective.
     on_chunk : callable, optional
-        Called between chunks with the number of steps done and the mean loss of the last one.
+        Called between chunks with the number of steps done and the current loss, a mean over restarts.
     """
     optimizer = make_optimizer(recipe)
     loss = loss or objective(recipe.loss, recipe.particles)
@@ -149,21 +149,25 @@ def train(
     began = time.perf_counter()
     carry = once(on_all(init, 0, 0, None), keys, starts, traced)
     program = compile_for(
-        on_all(advance, 0, None, 0, 0, None), carry, jnp.int32(0), keys, starts, traced, level=_level(arguments)
+        on_all(advance, 0, None, 0, 0, None), carry, np.int32(0), keys, starts, traced, level=_level(arguments)
     )
     ready = time.perf_counter()
 
     losses, snapshots = [], []
     for number in range(chunks):
-        carry, values, small, params = program(carry, jnp.int32(number * chunk), keys, starts, traced)
+        carry, values, small, params = program(carry, np.int32(number * chunk), keys, starts, traced)
         losses.append(values)
         snapshots.append(small)
         if on_chunk is not None:
-            on_chunk((number + 1) * chunk, float(jnp.nanmean(values[:, -1])))
+            last = np.asarray(values)[:, -1]
+            on_chunk(
+                (number + 1) * chunk, float(np.mean(last[np.isfinite(last)])) if np.isfinite(last).any() else np.nan
+            )
     jax.block_until_ready(carry)
     trained = time.perf_counter()
 
     finite = np.ones(len(keys), bool)
+    params = jax.device_get(params)  # taking restarts apart on the device would compile a program per shape
     for value in jax.tree.leaves(params):
         finite &= np.isfinite(np.asarray(value)).reshape(len(keys), -1).all(axis=1)
     taken = carry.state.optim_state[0]  # the optimiser counts only the steps it takes
