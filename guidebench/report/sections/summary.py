@@ -164,8 +164,8 @@ def notes(fits: Sequence[Fit], problem: ProblemRecord) -> list[str]:
         )
     if any(fit.metric("khat") for fit in fits):
         found.append(
-            "k-hat is the tail shape of the importance weights: above its threshold, what is estimated with them settles "
-            "slowly. "
+            "k-hat is the tail shape of the importance weights: above its threshold, what is estimated with them "
+            "settles slowly. "
             "Weight ESS is the number of independent draws that the weighted draws are worth."
         )
     if any(fit.metric("coverage_90") for fit in fits) and problem.heldout_size:
