@@ -23,7 +23,7 @@ Family = Literal["none", "diagonal", "affine"]
 Direction = Literal["higher", "lower", "nominal", "none"]
 
 #: Names of sets of guides on the command line.
-RESERVED_NAMES = frozenset({"all", "default"})
+RESERVED_NAMES = frozenset({"all", "default", "reference"})
 
 #: Filled in by the engine when a guide's ``build`` names it; never an option of the user's.
 RESERVED_OPTIONS = frozenset({"init_loc_fn"})
@@ -176,6 +176,9 @@ class Problem:
         else differs from `predict` (where given) or from the training arguments.
     truth : mapping, optional
         True values of latent sites, where the data were simulated.
+    reference : callable, optional
+        ``reference(seed, count)`` returns independent draws from the exact posterior by latent site,
+        each of shape ``(count, ...)``, where they can be had.
     log_evidence : float, optional
         The exact log p(y) in nats, where known.
     summary, cite : str
@@ -189,6 +192,7 @@ class Problem:
     predict: Mapping[str, Any] | None = None
     heldout: Mapping[str, Any] | None = None
     truth: Mapping[str, Any] | None = None
+    reference: Callable[[int, int], Mapping[str, Any]] | None = None
     log_evidence: float | None = None
     summary: str = ""
     cite: str = ""

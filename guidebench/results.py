@@ -167,6 +167,8 @@ class ProblemRecord:
         True values of latent sites (nested lists), where known.
     noise_sd : mapping
         Per observed site, the sd of each observation given the true values, where known.
+    reference : str
+        What the reference is ("exact posterior"), or nothing where there is none.
     predictor : str or None
         The argument that varies along the prediction grid, where there is exactly one such array.
     heldout_size : int
@@ -183,6 +185,7 @@ class ProblemRecord:
     truth: Mapping[str, Any] = field(default_factory=dict)
     noise_sd: Mapping[str, Any] = field(default_factory=dict)
     log_evidence: float | None = None
+    reference: str = ""
     predictor: str | None = None
     heldout_size: int = 0
     notes: tuple[str, ...] = ()
@@ -191,6 +194,8 @@ class ProblemRecord:
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
     """The result of a run: every fit, what made it, and where.
+
+    `references` holds draws from the true posterior by problem, where there are any.
 
     ``comparison["auto_normal"]`` is a fit (with several problems: ``comparison["problem", "guide"]``).
     """
@@ -201,6 +206,7 @@ class Comparison:
     recipe: str = ""
     config: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)
+    references: Mapping[str, InferenceData] = field(default_factory=dict, repr=False, compare=False)
     interrupted: bool = False
 
     def __iter__(self) -> Iterator[Fit]:

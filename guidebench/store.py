@@ -25,7 +25,10 @@ SCHEMA = 1
 #: Holds everything but arrays.
 RESULTS = "results.json"
 
-_NOT_IN_JSON = {"inference_data"}
+_NOT_IN_JSON = {"inference_data", "references"}
+
+#: The name under which the reference lies beside the guides; no guide may have it.
+REFERENCE = "reference"
 
 
 _NOT_FINITE = tuple({"float": text} for text in ("nan", "inf", "-inf"))
@@ -61,10 +64,11 @@ def save(comparison: Comparison, path: str | Path) -> Path:
     folder = Path(path)
     stale = _saved_draws(folder)
     (folder / RESULTS).unlink(missing_ok=True)
-    for fit in comparison.fits:
-        if fit.inference_data is not None:
-            target = draws_path(folder, fit.problem, fit.guide)
-            replace(target, lambda partial, fit=fit: idata.save(fit.inference_data, partial))  # type: ignore[misc]
+    draws = {draws_path(folder, fit.problem, fit.guide): fit.inference_data for fit in comparison.fits}
+    draws |= {draws_path(folder, problem, REFERENCE): found for problem, found in comparison.references.items()}
+    for target, found in draws.items():
+        if found is not None:
+            replace(target, lambda partial, found=found: idata.save(found, partial))  # type: ignore[misc]
             stale.discard(target)
     for left_over in stale:
         left_over.unlink(missing_ok=True)
@@ -92,7 +96,9 @@ def load(path: str | Path) -> Comparison:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise ResultsError(f"{folder / RESULTS} does not hold a comparison ({reason})") from None
-    return Comparison(problems=problems, fits=fits, **rest)
+    references = {one.name: _draws(draws_path(folder, one.name, REFERENCE)) for one in problems if one.reference}
+    found = {problem: draws for problem, draws in references.items() if draws is not None}
+    return Comparison(problems=problems, fits=fits, references=found, **rest)
 
 
 def _fit(one: dict[str, Any], folder: Path) -> Fit:
@@ -136,7 +142,10 @@ def _read(folder: Path) -> dict[str, Any]:
 
 def _saved_draws(folder: Path) -> set[Path]:
     try:
-        return {draws_path(folder, one["problem"], one["guide"]) for one in _read(folder)["fits"]}
+        raw = _read(folder)
+        drawn = [(one["problem"], one["guide"]) for one in raw["fits"]]
+        drawn += [(one["name"], REFERENCE) for one in raw["problems"] if one["reference"]]
+        return {draws_path(folder, problem, name) for problem, name in drawn}
     except (ResultsError, KeyError, TypeError):
         return set()
 

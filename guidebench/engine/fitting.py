@@ -100,6 +100,7 @@ def fit_guide(
             marginal_weights=declaration.bound == "elbo",
             restart_elbos=tuple(one.elbo for one in restarts if one.elbo is not None),
             heldout=heldout,
+            reference=ready.reference,
         )
         phase = "metrics"
         values, notes = _metrics(evidence, metrics)

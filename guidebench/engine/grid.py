@@ -9,6 +9,7 @@ from guidebench import environment
 from guidebench.config import RunConfig
 from guidebench.contracts import Problem
 from guidebench.engine.fitting import fit_guide
+from guidebench.engine.forward import reference_data
 from guidebench.engine.prepared import prepare
 from guidebench.engine.progress import Progress, Silent
 from guidebench.inference.recipe import RECIPES, Recipe, make_optimizer, objective
@@ -87,5 +88,6 @@ def compare(
         recipe=recipe.describe(),
         config=config.model_dump(mode="json"),
         environment=environment.describe(),
+        references={ready.problem.name: reference_data(ready) for ready in prepared if ready.reference},
         interrupted=interrupted,
     )

@@ -28,6 +28,9 @@ from guidebench.inference.structure import ModelStructure, inspect_model
 from guidebench.results import ProblemRecord
 from guidebench.seeds import derive
 
+#: Draws from an exact posterior: enough that its own noise hardly counts.
+REFERENCE_DRAWS = 40_000
+
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
@@ -41,6 +44,7 @@ class Prepared:
     valid: np.ndarray
     refusal: str | None
     record: ProblemRecord
+    reference: Mapping[str, np.ndarray]
     _programs: dict[str, Forward] = field(default_factory=dict, repr=False)
     _observed: dict[str, dict[str, np.ndarray]] = field(default_factory=dict, repr=False)
 
@@ -118,7 +122,25 @@ def prepare(problem: Problem, config: RunConfig, recipe: Recipe) -> Prepared:
         valid=valid,
         refusal=refusal,
         record=_record(problem, values, arguments, structure),
+        reference=_reference(problem, structure, config),
     )
+
+
+def _reference(problem: Problem, structure: ModelStructure, config: RunConfig) -> dict[str, np.ndarray]:
+    """Return draws from the exact posterior, where the problem has them."""
+    if problem.reference is None:
+        return {}
+    count = max(config.draws, REFERENCE_DRAWS)
+    draws = problem.reference(derive(config.seed, problem.name, "reference"), count)
+    found = {name: np.asarray(value) for name, value in draws.items()}
+    for site in structure.latents:
+        if site.name not in found or found[site.name].shape != (count, *site.shape):
+            given = found[site.name].shape if site.name in found else "nothing"
+            raise RequestError(
+                f"problem {problem.name!r}: its reference gives {given} for site {site.name}, "
+                f"not draws of shape {(count, *site.shape)}"
+            )
+    return {site.name: found[site.name] for site in structure.latents}
 
 
 def _check_names(problem: Problem, values: Mapping[str, Any]) -> None:
@@ -167,6 +189,7 @@ def _record(
         truth={name: np.asarray(value).tolist() for name, value in truth.items()},
         noise_sd={name: value.tolist() for name, value in noise.items()},
         log_evidence=problem.log_evidence,
+        reference="" if problem.reference is None else "exact posterior",
         predictor=along[0] if len(along) == 1 else None,
         heldout_size=int(sum(held)),
         notes=tuple(notes),

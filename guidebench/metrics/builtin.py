@@ -77,6 +77,13 @@ def guidebench_metrics() -> Iterator[Metric]:
     yield Metric(
         name="correlation", compute=_lazy("moments", "correlation"), summary="Correlation of every pair of latents"
     )
+    for name, needs, unit, summary in (
+        ("mean_error", ("reference",), "sd of the reference", "Error of the mean against the reference"),
+        ("sd_error", ("reference spread",), "share", "Relative error of the sd against the reference"),
+        ("w1_error", ("reference spread",), "sd of the reference", "1-Wasserstein distance of the marginals"),
+        ("correlation_error", ("reference spread",), "", "Error of the correlations against the reference"),
+    ):
+        yield Metric(name=name, compute=_lazy("errors", name), needs=needs, better="lower", unit=unit, summary=summary)
     yield Metric(
         name="coverage",
         compute=_lazy("predictive", "coverage"),

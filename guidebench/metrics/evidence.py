@@ -45,6 +45,8 @@ class Evidence:
         ELBO of every restart that trained.
     heldout : Heldout or None
         Where the problem has held-out data.
+    reference : mapping
+        Draws from the true posterior by latent site, shape ``(M, ...)``, where there are any.
     """
 
     latents: Mapping[str, np.ndarray]
@@ -52,6 +54,7 @@ class Evidence:
     marginal_weights: bool = True
     restart_elbos: tuple[float, ...] = ()
     heldout: Heldout | None = field(default=None, repr=False)
+    reference: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
 
     def has(self, part: str) -> bool:
         """Return whether a part that a metric may need is there."""
@@ -62,11 +65,24 @@ class Evidence:
                 return self.log_weights is not None and self.marginal_weights
             case "heldout":
                 return self.heldout is not None
+            case "reference":
+                return bool(self.reference)
+            case "reference spread":  # a point estimate has no spread to compare
+                return bool(self.reference) and self.log_weights is not None
         return False
 
     def scalars(self) -> Iterator[tuple[str, np.ndarray]]:
         """Yield every scalar component of the latents as ``name`` or ``name[i,j]`` with its draws."""
-        for name, draws in self.latents.items():
-            for index in np.ndindex(draws.shape[1:]):
-                label = f"{name}[{','.join(map(str, index))}]" if index else name
-                yield label, draws[(slice(None), *index)]
+        return scalars(self.latents)
+
+    def reference_scalars(self) -> Iterator[tuple[str, np.ndarray]]:
+        """Yield the same of the reference."""
+        return scalars(self.reference)
+
+
+def scalars(sites: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield every scalar component of draws of sites as ``name`` or ``name[i,j]``."""
+    for name, draws in sites.items():
+        for index in np.ndindex(draws.shape[1:]):
+            label = f"{name}[{','.join(map(str, index))}]" if index else name
+            yield label, draws[(slice(None), *index)]

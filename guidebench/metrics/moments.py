@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -21,19 +21,26 @@ def mean(evidence: Evidence) -> Iterator[MetricValue]:
         yield MetricValue(value=float(np.mean(draws, dtype=np.float64)), mcse=error, variable=name)
 
 
-def sd(evidence: Evidence) -> Iterator[MetricValue]:
-    r"""Standard deviation of every scalar component.
+def spread_error(draws: np.ndarray) -> tuple[float, float]:
+    r"""Return the standard deviation of draws and its error, :math:`\sqrt{(m_4 - s^4) / S} / (2 s)`."""
+    centred = draws.astype(np.float64) - np.mean(draws, dtype=np.float64)
+    variance = float(np.sum(centred**2) / (len(draws) - 1))
+    value = float(np.sqrt(variance))
+    if not value > 0:
+        return 0.0, 0.0
+    excess = max(float(np.mean(centred**4)) - variance**2, 0.0)
+    return value, float(np.sqrt(excess / len(draws))) / (2 * value)
 
-    Its error is :math:`\sqrt{(m_4 - s^4) / S} / (2 s)` with the fourth central moment :math:`m_4`.
-    """
+
+def correlation_matrix(components: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the Pearson correlations of at least two components, in float64."""
+    return np.asarray(np.corrcoef(np.stack([draws.astype(np.float64) for draws in components])))
+
+
+def sd(evidence: Evidence) -> Iterator[MetricValue]:
+    """Standard deviation of every scalar component, with the error of :func:`spread_error`."""
     for name, draws in evidence.scalars():
-        centred = draws.astype(np.float64) - np.mean(draws, dtype=np.float64)
-        variance = float(np.sum(centred**2) / (len(draws) - 1))
-        value = float(np.sqrt(variance))
-        error = 0.0
-        if value > 0:
-            excess = max(float(np.mean(centred**4)) - variance**2, 0.0)
-            error = float(np.sqrt(excess / len(draws))) / (2 * value)
+        value, error = spread_error(draws)
         yield MetricValue(value=value, mcse=error, variable=name)
 
 
@@ -42,12 +49,11 @@ def correlation(evidence: Evidence) -> Iterator[MetricValue]:
 
     A component that does not vary has no correlation and is left out.
     """
-    components = dict(evidence.scalars())
-    varying = [name for name, draws in components.items() if np.ptp(draws) > 0]
-    if not 2 <= len(varying) <= MOST_CORRELATED:
+    components = {name: draws for name, draws in evidence.scalars() if np.ptp(draws) > 0}
+    if not 2 <= len(components) <= MOST_CORRELATED:
         return
-    matrix = np.asarray(np.corrcoef(np.stack([components[name].astype(np.float64) for name in varying])))
-    count = len(components[varying[0]])
-    for (i, first), (j, second) in combinations(enumerate(varying), 2):
+    matrix = correlation_matrix(list(components.values()))
+    count = len(next(iter(components.values())))
+    for (i, first), (j, second) in combinations(enumerate(components), 2):
         value = float(matrix[i, j])
         yield MetricValue(value=value, mcse=(1 - value**2) / np.sqrt(count), variable=f"{first},{second}")

@@ -44,6 +44,41 @@ def heldout() -> dict[str, np.ndarray]:
     return {"x": x.astype(np.float32), "y": y.astype(np.float32)}
 
 
+def reference(seed: int, count: int) -> dict[str, np.ndarray]:
+    """Draw from the exact posterior.
+
+    Given the noise, slope and intercept are Gaussian and integrate out; the noise itself is drawn by
+    inverting its distribution function on a fine grid of its logarithm.
+    """
+    from scipy.special import logsumexp
+
+    design = np.stack([np.asarray(X), np.ones(len(X))], axis=1)
+    target, prior = np.asarray(Y), 10.0
+    # In the basis of singular vectors the residual splits into what the line can reach and the rest.
+    left, singular, right = np.linalg.svd(design, full_matrices=False)
+    reached, rest = left.T @ target, target @ target - np.sum((left.T @ target) ** 2)
+
+    log_noise = np.linspace(-3.0, 5.0, 40_001)
+    variance = np.exp(2 * log_noise)[:, None]
+    explained = variance + (prior * singular) ** 2
+    log_density = (
+        -0.5 * np.sum(np.log(explained) + reached**2 / explained, axis=1)
+        - (len(X) - 2) * log_noise
+        - 0.5 * rest / variance[:, 0]
+        - np.log1p(np.exp(2 * log_noise) / prior**2)
+        + log_noise
+    )
+    cumulative = np.cumsum(np.exp(log_density - logsumexp(log_density)))
+    rng = np.random.default_rng(seed)
+    noise = np.exp(np.interp(rng.uniform(size=count), cumulative, log_noise))
+
+    shrunk = (prior * singular) ** 2 / (noise[:, None] ** 2 + (prior * singular) ** 2)
+    mean = shrunk * reached / singular
+    sd = noise[:, None] * np.sqrt(shrunk) / singular
+    w, b = ((mean + sd * rng.standard_normal((count, 2))) @ right).T
+    return {"w": w, "b": b, "s_eps": noise}
+
+
 def problem() -> Problem:
     """Return the problem ``linear-regression``."""
     return Problem(
@@ -53,6 +88,7 @@ def problem() -> Problem:
         predict={"x": np.linspace(-12, 12, 100, dtype=np.float32)},
         heldout=heldout(),
         truth=TRUTH,
+        reference=reference,
         log_evidence=LOG_EVIDENCE,
         summary="Bayesian linear regression on ten points: slope, intercept and noise unknown",
     )

@@ -18,7 +18,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from guidebench.report.palette import INK, Style
+from guidebench.report.palette import INK, REFERENCE, Style
 
 #: Dots per inch of the files, and the width of a full-width figure in inches.
 DPI = 150
@@ -158,6 +158,11 @@ def title(ax: Axes, name: str, overhang: float = 0.1) -> None:
 def truth_handle(label: str = "true value") -> Line2D:
     """Return the legend entry of the true value."""
     return Line2D([], [], color=INK, linestyle=(0, (3, 2)), linewidth=1.2, label=label)
+
+
+def reference_handle(label: str) -> Line2D:
+    """Return the legend entry of the reference."""
+    return Line2D([], [], color=REFERENCE, linewidth=7, solid_capstyle="butt", label=label)
 
 
 def spread_labels(positions: Sequence[float], gap: float, low: float, high: float) -> list[float]:

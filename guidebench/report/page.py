@@ -164,6 +164,13 @@ class Page:
             return np.empty(0)
         return np.asarray(found[np.isfinite(found)])
 
+    def reference(self, component: draws.Component) -> draws.Array:
+        """Return the reference's draws of one component (empty where there is no reference)."""
+        posterior = group(self.comparison.references.get(self.problem.name), "posterior")
+        if posterior is None or component.site not in posterior:
+            return np.empty(0)
+        return np.asarray(draws.values(posterior, component))
+
     def truth(self, component: draws.Component) -> float | None:
         """Return the true value of a component, or ``None`` where it is not known."""
         return draws.truth_of(self.problem.truth, component)

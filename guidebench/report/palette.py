@@ -24,6 +24,9 @@ DASHES: tuple[Dashes, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (5, 1, 1,
 #: Ink for truth marks and outlines, which belong to no guide.
 INK = "#222222"
 
+#: The area under the reference's density, light enough for lines of any colour upon it.
+REFERENCE = "#dcdcdc"
+
 TONES: dict[Verdict, tuple[Tone, str]] = {
     Verdict.TRUST: ("good", "✓"),
     Verdict.REWEIGHT: ("fair", "↻"),

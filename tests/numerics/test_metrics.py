@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import genpareto, norm
 
-from guidebench.metrics import bounds, moments, predictive
+from guidebench.metrics import bounds, errors, moments, predictive, reweighting
 from guidebench.metrics.evidence import Evidence, Heldout
 
 RNG = np.random.default_rng(20)
@@ -145,3 +145,48 @@ def test_point_estimates_have_no_density() -> None:
     augmented = weighted(np.zeros(5), marginal_weights=False)
     assert augmented.has("density")
     assert not augmented.has("weights")
+
+
+def test_errors_of_a_shifted_narrow_uncorrelated_guide() -> None:
+    count = 200_000
+    x, e = RNG.normal(size=(2, count))
+    reference = {"a": 1 + 2 * x, "b": 0.6 * x + 0.8 * e}
+    latents = {"a": RNG.normal(1.5, 1.0, count), "b": RNG.normal(size=count)}
+    evidence = Evidence(latents=latents, log_weights=np.zeros(count), reference=reference)
+    mean = values(errors.mean_error, evidence)
+    assert mean["", "a"].value == pytest.approx(0.25, abs=4 * mean["", "a"].mcse)
+    assert mean["", "b"].value == pytest.approx(0, abs=4 * mean["", "b"].mcse)
+    assert mean["", ""].value == mean["", "a"].value
+    sd = values(errors.sd_error, evidence)
+    assert sd["", "a"].value == pytest.approx(0.5, abs=4 * sd["", "a"].mcse)
+    assert sd["", ""].mcse == sd["", "a"].mcse
+    # W1 of N(0.5, 1) and N(0, 2) is E|0.5 - z| for a standard normal z, over the sd of 2.
+    w1 = values(errors.w1_error, evidence)
+    assert w1["", "a"].value == pytest.approx((2 * norm.pdf(0.5) + 0.5 * (2 * norm.cdf(0.5) - 1)) / 2, abs=0.02)
+    correlation = values(errors.correlation_error, evidence)
+    assert correlation["", "a,b"].value == pytest.approx(0.6, abs=4 * correlation["", "a,b"].mcse)
+
+
+def test_error_of_equal_samples_is_zero_and_a_point_has_only_that_of_its_mean() -> None:
+    x = RNG.normal(size=1000)
+    same = Evidence(latents={"x": x}, log_weights=np.zeros(1000), reference={"x": x})
+    assert all(values(one, same)["", ""].value == 0 for one in (errors.mean_error, errors.sd_error, errors.w1_error))
+    point = Evidence(latents={"x": np.ones(10)}, reference={"x": x})
+    assert point.has("reference")
+    assert not point.has("reference spread")
+    assert values(errors.mean_error, point)["", ""].value == pytest.approx((1 - x.mean()) / x.std())
+
+
+def test_weights_repair_a_guide_of_known_error_and_know_how_well() -> None:
+    shifts: dict[str, list[float]] = {"mean_reweighted": [], "sd_reweighted": []}
+    for _ in range(200):
+        x = RNG.normal(0.3, 1.3, 4000)
+        log_weights = norm.logpdf(x) - norm(0.3, 1.3).logpdf(x)
+        found = values(reweighting.reweighted, Evidence(latents={"x": x}, log_weights=log_weights))
+        for name, truth in (("mean_reweighted", 0.0), ("sd_reweighted", 1.0)):
+            shifts[name].append((found[name, "x"].value - truth) / found[name, "x"].mcse)
+    assert found["mean_shift", ""].value == pytest.approx(0.3, abs=0.1)
+    assert found["sd_shift", ""].value == pytest.approx(0.3, abs=0.1)
+    for name, standardised in shifts.items():
+        assert np.std(standardised) == pytest.approx(1, abs=0.15), name
+        assert np.mean(standardised) == pytest.approx(0, abs=0.3), name

@@ -165,3 +165,36 @@ def test_heldout_data_take_no_part_in_training(run, seed_problem: Comparison) ->
 def test_adding_a_guide_changes_no_bit_of_another(run, seed_problem: Comparison) -> None:  # type: ignore[no-untyped-def]
     alone = run("linear-regression", "auto_normal")["auto_normal"]
     assert alone.metrics == seed_problem["auto_normal"].metrics
+
+
+def test_exact_draws_agree_with_quadrature(truth: exact.Exact) -> None:
+    count = 400_000
+    draws = problem.reference(7, count)
+    for site, values in draws.items():
+        assert values.mean() == pytest.approx(truth.mean[site], abs=4 * truth.sd[site] / np.sqrt(count)), site
+        assert values.std() == pytest.approx(truth.sd[site], rel=0.015), site  # the tail is heavy
+    assert np.corrcoef(draws["w"], draws["b"])[0, 1] == pytest.approx(truth.correlation_wb, abs=0.005)
+
+
+def test_errors_are_measured_against_the_exact_posterior(seed_problem: Comparison, truth: exact.Exact) -> None:
+    for fit in seed_problem:
+        for site in truth.mean:
+            error = abs((fit.value("mean", site) or 0) - truth.mean[site]) / truth.sd[site]
+            assert fit.value("mean_error", site) == pytest.approx(error, abs=0.025), (fit.guide, site)
+    mean_field = seed_problem["mean_field"]
+    assert mean_field.value("correlation_error") == pytest.approx(-truth.correlation_wb, abs=0.03)
+    # sd of w under the best mean-field guide: its conditional sd, sqrt(1 - r^2) of the marginal one, and narrower yet.
+    assert 0.2 < (mean_field.value("sd_error") or 0) < 0.35
+    assert seed_problem["auto_delta"].value("sd_error") is None
+    assert seed_problem.problems[0].reference == "exact posterior"
+
+
+def test_the_reference_is_saved_beside_the_guides(seed_problem: Comparison, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    from guidebench.store import load, save
+
+    save(seed_problem, tmp_path)
+    assert (tmp_path / "inference_data" / "linear-regression" / "reference.nc").exists()
+    again = load(tmp_path)
+    saved, original = (group(one.references["linear-regression"], "posterior") for one in (again, seed_problem))
+    assert saved is not None
+    assert saved.equals(original)

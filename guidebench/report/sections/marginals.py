@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from guidebench.report.density import density
-from guidebench.report.drawing import legend, legend_height, title, truth_handle
+from guidebench.report.drawing import legend, legend_height, reference_handle, title, truth_handle
 from guidebench.report.draws import SAMPLE_DIMS, Array, Component, moments, weights
 from guidebench.report.page import Block, Cell, Figure, Page, Table
-from guidebench.report.palette import INK
+from guidebench.report.palette import INK, REFERENCE
 from guidebench.results import Fit, Verdict
 
 MAX_COMPONENTS = 12
@@ -45,6 +45,9 @@ def rows(page: Page, components: Sequence[Component]) -> list[list[Cell]]:
             if any(found is not None for found in again):
                 cells = [None if found is None else _shown(*found) for found in again]
                 table.append([f"{fit.guide}, reweighted", *cells])
+    exact = [page.reference(component) for component in components]
+    if any(sample.size for sample in exact):
+        table.append([page.problem.reference, *(_raw(sample, point=False) for sample in exact)])
     if any(page.truth(component) is not None for component in components):
         known = [page.truth(component) for component in components]
         table.append(["true value", *(None if value is None else f"{value:.6g}" for value in known)])
@@ -112,15 +115,17 @@ def window(samples: Sequence[Array], marks: Sequence[float]) -> tuple[float, flo
 
 
 def curves(page: Page, component: Component) -> dict[str, tuple[Array, Array]]:
-    """Return grid and density per guide; a point estimate has the grid point alone."""
+    """Return grid and density per guide and of the reference; a point estimate has the grid point alone."""
     samples = {fit.guide: page.values(fit, component) for fit in page.drawn}
     varying = {fit.guide for fit in page.spread if samples[fit.guide].size and np.ptp(samples[fit.guide]) > 0}
     truth = page.truth(component)
     points = [float(sample[0]) for guide, sample in samples.items() if sample.size and guide not in varying]
-    low, high = window(
-        [samples[guide] for guide in samples if guide in varying], points if truth is None else [*points, truth]
-    )
+    exact = page.reference(component)
+    shown = [samples[guide] for guide in samples if guide in varying] + ([exact] if exact.size else [])
+    low, high = window(shown, points if truth is None else [*points, truth])
     found = {}
+    if exact.size:
+        found[page.problem.reference] = density(exact, low, high)
     for guide, sample in samples.items():
         if guide in varying:
             found[guide] = density(sample, low, high)
@@ -132,7 +137,8 @@ def curves(page: Page, component: Component) -> dict[str, tuple[Array, Array]]:
 def figure(page: Page, components: Sequence[Component]) -> Figure:
     """Draw one panel per component."""
     entries = page.legend(page.drawn)
-    labels = [guide for guide, _ in entries] + ["true value"]
+    extra = [reference_handle(page.problem.reference)] if page.problem.reference else []
+    labels = [guide for guide, _ in entries] + [str(handle.get_label()) for handle in extra] + ["true value"]
     columns = min(3, len(components))
     fig, axes = page.panels(
         len(components), columns, height=2.1, gap=(0.3, 0.55), margin=(0.2, 0.15, 0.32 + legend_height(labels), 0.32)
@@ -143,6 +149,9 @@ def figure(page: Page, components: Sequence[Component]) -> Figure:
         peaks = [curve.max() for _, curve in found.values() if np.isfinite(curve).all()]
         # A collapsed guide is a spike; the others must remain visible beneath it.
         top = 1.08 * min(max(peaks, default=1.0), 4 * float(np.median(peaks)) if peaks else 1.0) or 1.0
+        if page.problem.reference in found:
+            grid, curve = found[page.problem.reference]
+            ax.fill_between(grid, curve, color=REFERENCE, linewidth=0)
         for fit in page.drawn:
             if fit.guide not in found:
                 continue
@@ -159,12 +168,13 @@ def figure(page: Page, components: Sequence[Component]) -> Figure:
         ax.set(ylim=(0, top), yticks=[])
         title(ax, component.name)
         ax.spines["left"].set_visible(False)
-    legend(fig, entries, extra=[truth_handle()] if truths else [])
+    legend(fig, entries, extra=[*extra, truth_handle()] if truths else extra)
+    exact = f", the {page.problem.reference} a grey area" if page.problem.reference else ""
     point = ", a point estimate a vertical line" if len(page.spread) < len(page.drawn) else ""
     return page.figure(
         "marginals",
         fig,
         alt=f"Marginal posterior densities of {', '.join(c.name for c in components)} for each guide",
-        caption=f"Each guide is a density{point}. The windows hold the central 99 % of the draws; kernel density "
-        "estimates with the normal reference bandwidth.",
+        caption=f"Each guide is a density{point}{exact}. The windows hold the central 99 % of the draws; kernel "
+        "density estimates with the normal reference bandwidth.",
     )
