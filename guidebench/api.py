@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -71,7 +72,8 @@ def compare(
     """
     from guidebench import engine
 
-    label = name or getattr(model, "__name__", "model").strip("_<>").lower().replace("_", "-") or "model"
+    slug = re.sub(r"[^a-z0-9]+", "-", getattr(model, "__name__", "").lower()).strip("-0123456789")
+    label = name or slug or "model"
     problem = Problem(name=label, model=model, args=args, kwargs=kwargs, predict=predict, heldout=heldout, truth=truth)
     config = make_config(
         {

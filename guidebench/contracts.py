@@ -234,8 +234,10 @@ class Metric:
         ``compute(evidence)`` takes an :class:`~guidebench.metrics.evidence.Evidence` and yields
         :class:`MetricValue` records; it must be pure.  A record's ``metric`` defaults to `name`.
     needs : tuple of str
-        Parts of the evidence it cannot do without (``"weights"``, ``"heldout"``, ``"truth"``); where
-        one is missing the metric is left out, which the tables show as an empty cell.
+        Parts of the evidence it cannot do without: ``"density"`` (not a point estimate), ``"weights"``
+        (a density over the model's own latents), ``"heldout"``, ``"reference"``, ``"reference spread"``
+        (both a reference and a density); where one is missing the metric is left out, which the
+        tables show as an empty cell.
     better : {"higher", "lower", "nominal", "none"}
         Which direction is better; "nominal" for a coverage, best at its nominal value.
     unit : str

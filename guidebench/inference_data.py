@@ -23,6 +23,10 @@ InferenceData: TypeAlias = Any
 ENGINE: Literal["h5netcdf"] = "h5netcdf"
 
 
+#: What stands in a file for the slash of a scoped site name, which NetCDF does not allow.
+_SLASH = "%2F"
+
+
 @cache
 def arviz_generation() -> int:
     """Return the major version of the installed ArviZ: 0 or 1 (and up)."""
@@ -67,6 +71,7 @@ def save(inference_data: InferenceData, path: Path) -> None:
     for name in group_names(inference_data):
         dataset = group(inference_data, name)
         assert dataset is not None
+        dataset = _renamed(dataset, "/", _SLASH)
         dataset.to_netcdf(path, mode=mode, group=name, engine=ENGINE)
         mode = "a"
 
@@ -74,7 +79,13 @@ def save(inference_data: InferenceData, path: Path) -> None:
 def load(path: Path) -> InferenceData:
     """Read a file written by :func:`save` (or by ArviZ) into memory and close it."""
     with xr.open_datatree(path, engine=ENGINE) as tree:
-        return from_groups({name: child.to_dataset().load() for name, child in tree.children.items()})
+        found = {name: child.to_dataset().load() for name, child in tree.children.items()}
+    return from_groups({name: _renamed(dataset, _SLASH, "/") for name, dataset in found.items()})
+
+
+def _renamed(dataset: xr.Dataset, old: str, new: str) -> xr.Dataset:
+    names = [str(name) for name in (*dataset.variables, *dataset.dims) if old in str(name)]
+    return dataset.rename({name: name.replace(old, new) for name in names})
 
 
 def pareto_smooth(log_weights: np.ndarray) -> tuple[np.ndarray, float]:

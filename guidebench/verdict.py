@@ -106,6 +106,9 @@ def recommend(fits: Sequence[Fit]) -> str:
     elif usable:
         best = max(usable, key=_elbo)
         first = f"No guide can be taken as it is; {best.guide} comes closest: use its draws with their weights."
+    elif not any(fit.status.has_draws for fit in fits):
+        reasons = list(dict.fromkeys(fit.message for fit in fits if fit.message))
+        return "No guide could be trained: " + ("; ".join(reasons[:3]) or "see their messages") + "."
     else:
         return "None of these guides can be trusted on this problem; use NUTS."
     if trusted and usable:

@@ -86,7 +86,7 @@ OUTPUT = "Output"
 def run(
     targets: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[TARGET]...", help="Problems by name or glob; see 'guidebench list'."),
+        typer.Argument(metavar="TARGET", help="Problems by name or glob; see 'guidebench list'."),
     ] = None,
     guide: Annotated[
         list[str] | None,
@@ -202,6 +202,8 @@ def run(
         tables.print_comparison(comparison, page)
     if comparison.interrupted:
         return INTERRUPTED
+    if not any(fit.status.has_draws for fit in comparison):
+        return 1
     bad = {"failed", "diverged"} | ({"max_steps"} if strict else set())
     return int(any(fit.status in bad for fit in comparison))
 

@@ -23,7 +23,6 @@ from guidebench.contracts import Metric, MetricValue
 from guidebench.engine.forward import label, run_forward
 from guidebench.engine.prepared import Prepared, keys
 from guidebench.engine.progress import Progress
-from guidebench.errors import RequestError
 from guidebench.inference import convergence
 from guidebench.inference.draws import Draws, Sampler, make_sampler
 from guidebench.inference.recipe import Recipe
@@ -31,7 +30,7 @@ from guidebench.inference.train import Params, Training, train
 from guidebench.inference_data import from_groups
 from guidebench.metrics.bounds import mean_log_weight
 from guidebench.metrics.evidence import Evidence
-from guidebench.registry import Registered
+from guidebench.registry import OWN, Registered
 from guidebench.results import Fit, Restart, Status, Verdict
 from guidebench.seeds import derive
 from guidebench.selection import ChosenGuide
@@ -44,6 +43,22 @@ SCORE_BATCHES = 10
 MOST_SCORED = 20_000_000
 
 
+def blank(problem: str, guide: ChosenGuide) -> Fit:
+    """Return the fit of a guide that has not got anywhere yet."""
+    declaration = guide.declaration
+    return Fit(
+        problem=problem,
+        guide=guide.label,
+        plugin=guide.registered.distribution,
+        status=Status.FAILED,
+        bound=declaration.bound,
+        verdict=Verdict.FAILED,
+        summary=declaration.summary,
+        cite=declaration.cite,
+        options={**declaration.options(), **guide.options},
+    )
+
+
 def fit_guide(
     ready: Prepared,
     guide: ChosenGuide,
@@ -54,26 +69,18 @@ def fit_guide(
 ) -> Fit:
     """Train and score one guide; whatever goes wrong becomes part of the fit."""
     declaration = guide.declaration
-    blank = Fit(
-        problem=ready.problem.name,
-        guide=guide.label,
-        plugin=guide.registered.distribution,
-        status=Status.FAILED,
-        bound=declaration.bound,
-        verdict=Verdict.FAILED,
-        summary=declaration.summary,
-        cite=declaration.cite,
-        options={**declaration.options(), **guide.options},
-    )
+    empty = blank(ready.problem.name, guide)
     phase = "supports"
     try:
         refusal = ready.refusal or (declaration.supports(ready.structure) if declaration.supports else None)
+        if refusal is not None and not isinstance(refusal, str):
+            raise TypeError(f"supports must return a reason or None, not {refusal!r}")
         if refusal:
-            return replace(blank, status=Status.UNSUPPORTED, message=refusal, reason=f"Not possible here: {refusal}.")
+            return replace(empty, status=Status.UNSUPPORTED, message=refusal, reason=f"Not possible here: {refusal}.")
         phase = "train"
         watcher.phase(ready.problem.name, guide.label, "training")
         training = _train(ready, guide, config, recipe, watcher)
-        trained = replace(blank, steps=recipe.steps, compile_s=training.compile_s, train_s=training.train_s)
+        trained = replace(empty, steps=recipe.steps, compile_s=training.compile_s, train_s=training.train_s)
         restarts = _restarts(training, ready.valid, recipe)
         if not any(one.status.has_draws for one in restarts):
             message = f"the loss or the parameters were not finite in any of {len(restarts)} starts"
@@ -93,7 +100,10 @@ def fit_guide(
         draws, scored = _draw(ready, guide, sampler, _params(training, best), config)
         point = declaration.bound == "none"
         phase = "predict"
-        predictions, heldout = run_forward(ready, draws.latents, config.seed)
+        per_draw = max(ready.arguments.size(), ready.structure.latent_dim, 1)
+        kept = draws.head(max(datasets.MOST_VALUES // per_draw, 100))
+        fixed = {name: value for name, value in _params(training, best).items() if name in ready.structure.params}
+        predictions, heldout = run_forward(ready, kept.latents, fixed, config.seed)
         evidence = Evidence(
             latents=scored.latents,
             log_weights=None if point else scored.log_weights,
@@ -105,10 +115,11 @@ def fit_guide(
         phase = "metrics"
         values, notes = _metrics(evidence, metrics)
         status = restarts[best].status
-        verdict, reason = judge(values, declaration.bound, status)
+        own = [value for value, metric in values if metric.distribution == OWN]
+        verdict, reason = judge(own, declaration.bound, status)
         phase = "inference data"
         groups = {
-            **label(ready, draws, predictions, point=point),
+            **label(ready, kept, predictions, point=point),
             **datasets.of_training(training, best),
         }
         return replace(
@@ -116,21 +127,19 @@ def fit_guide(
             status=status,
             restarts=restarts,
             best=best,
-            metrics=values,
+            metrics=tuple(value for value, _ in values),
             verdict=verdict,
             reason=reason,
-            message="; ".join([*_remarks(restarts), *notes]),
+            message="; ".join([*_remarks(restarts, len(draws.log_p), len(kept.log_p)), *notes]),
             compile_s=training.compile_s + (drawn - began),
             evaluate_s=time.perf_counter() - drawn,
             inference_data=from_groups(groups),
         )
-    except RequestError:
-        raise
-    except Exception as error:  # noqa: BLE001 - the boundary of a fit: recorded in its row
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the boundary of a fit: recorded in its row
         text = " ".join(str(error).split())[:300] or "no message"
         message = f"{phase}: {type(error).__name__}: {text}"
         return replace(
-            blank,
+            empty,
             message=message,
             reason=f"The guide of {guide.registered.distribution} failed in phase {phase!r}.",
             traceback=traceback.format_exc(),
@@ -224,8 +233,8 @@ def _rank(
         draws = sampler(_params(training, one.index), key, keep_latents=False)
         elbo, mcse = mean_log_weight(draws.log_weights)
         scored.append(replace(one, elbo=elbo, elbo_mcse=mcse))
-    finite = [one for one in scored if one.elbo is not None and np.isfinite(one.elbo)]
-    best = max(finite, key=lambda one: one.elbo or 0.0) if finite else scored[0]
+    drawn = [one for one in scored if one.elbo is not None]
+    best = max(drawn, key=lambda one: one.elbo if one.elbo is not None and np.isfinite(one.elbo) else -np.inf)
     return tuple(scored), best.index
 
 
@@ -255,23 +264,37 @@ def _draw(
     return kept, scored
 
 
-def _metrics(evidence: Evidence, metrics: Sequence[Registered[Metric]]) -> tuple[tuple[MetricValue, ...], list[str]]:
-    """Compute every metric that the evidence allows; one that raises is named and left out."""
-    values: list[MetricValue] = []
+def _metrics(
+    evidence: Evidence, metrics: Sequence[Registered[Metric]]
+) -> tuple[list[tuple[MetricValue, Registered[Metric]]], list[str]]:
+    """Compute every metric that the evidence allows, each value with who made it.
+
+    One that raises, or yields what is no number or belongs to another, is named and left out.
+    """
+    values: list[tuple[MetricValue, Registered[Metric]]] = []
     notes = []
     for one in metrics:
         metric = one.declaration
         if not all(evidence.has(part) for part in metric.needs):
             continue
         try:
-            values.extend(replace(found, metric=found.metric or metric.name) for found in metric.compute(evidence))
-        except Exception as error:  # noqa: BLE001 - the boundary of a metric: named in the fit
+            values.extend([(_checked(found, one), one) for found in metric.compute(evidence)])
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - the boundary of a metric: named in the fit
             notes.append(f"metric {metric.name!r} of {one.distribution} failed: {type(error).__name__}: {error}")
-    return tuple(values), notes
+    return values, notes
 
 
-def _remarks(restarts: Sequence[Restart]) -> list[str]:
-    """Return what a reader should know of the restarts."""
+def _checked(found: MetricValue, one: Registered[Metric]) -> MetricValue:
+    own = one.name
+    name = found.metric or own
+    if one.distribution != OWN and name != own and not name.startswith(f"{own}_"):
+        raise ValueError(f"it yields {name!r}, which is not its own; names other than {own!r} start with '{own}_'")
+    mcse = None if found.mcse is None else float(found.mcse)
+    return replace(found, metric=name, value=float(found.value), mcse=mcse)
+
+
+def _remarks(restarts: Sequence[Restart], drawn: int, kept: int) -> list[str]:
+    """Return what a reader should know of the restarts and the draws."""
     lost = sum(not one.status.has_draws for one in restarts)
     skipped = sum(one.skipped for one in restarts)
     remarks = []
@@ -279,4 +302,6 @@ def _remarks(restarts: Sequence[Restart]) -> list[str]:
         remarks.append(f"{lost} of {len(restarts)} starts diverged")
     if skipped:
         remarks.append(f"{skipped} steps skipped because the loss or gradient was not finite")
+    if kept < drawn:
+        remarks.append(f"only {kept:,} of {drawn:,} draws are kept, for the data are large")
     return remarks

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import numpy as np
@@ -26,23 +27,25 @@ class Predictions:
     groups: Mapping[str, tuple[Forward, Mapping[str, np.ndarray]]]
 
 
-def run_forward(ready: Prepared, latents: Mapping[str, np.ndarray], seed: int) -> tuple[Predictions, Heldout | None]:
+def run_forward(
+    ready: Prepared, latents: Mapping[str, np.ndarray], fixed: Mapping[str, Any], seed: int
+) -> tuple[Predictions, Heldout | None]:
     """Predict at the training data, on the prediction grid and at the held-out data.
 
     Every guide is given the same random numbers, so that differences between guides are theirs.
+    `fixed` holds what the guide made of the model's own parameters.
     """
 
     def run(name: str) -> tuple[Forward, dict[str, np.ndarray]]:
-        forward = ready.forward(name, latents)
-        return forward, forward(jax.random.key(derive(seed, ready.problem.name, name)), latents)
+        forward = ready.forward(name, latents, fixed)
+        return forward, forward(jax.random.key(derive(seed, ready.problem.name, name)), latents, fixed)
 
     groups = {"posterior_predictive": run("train"), "log_likelihood": run("log_train")}
     if ready.predict_values is not None:
         groups["predictions"] = run("predict")
     heldout = None
-    held = ready.heldout_values
-    if held is not None:
-        observed = [site.name for site in ready.structure.observed]
+    observed = [site.name for site in ready.structure.observed]
+    if ready.heldout_values is not None and observed and not ready.structure.masked:
         _, log_likelihood = run("log_heldout")
         _, predicted = run("heldout")
         values = ready.observed("heldout")
@@ -50,6 +53,7 @@ def run_forward(ready: Prepared, latents: Mapping[str, np.ndarray], seed: int) -
             observed={name: values[name] for name in observed if name in values},
             predicted={name: predicted[name] for name in observed if name in values},
             log_likelihood=log_likelihood,
+            discrete=frozenset(site.name for site in ready.structure.observed if site.discrete),
         )
     return Predictions(groups=groups), heldout
 

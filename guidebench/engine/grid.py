@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from guidebench import environment
 from guidebench.config import RunConfig
 from guidebench.contracts import Problem
-from guidebench.engine.fitting import fit_guide
+from guidebench.engine.fitting import blank, fit_guide
 from guidebench.engine.forward import reference_data
-from guidebench.engine.prepared import prepare
+from guidebench.engine.prepared import Prepared, prepare
 from guidebench.engine.progress import Progress, Silent
 from guidebench.inference.recipe import RECIPES, Recipe, make_optimizer, objective
 from guidebench.registry import Registry
-from guidebench.results import Comparison, Fit
+from guidebench.results import Comparison, Fit, ProblemRecord
 from guidebench.selection import ChosenGuide
 
 
@@ -35,6 +36,13 @@ def recipe_of(config: RunConfig) -> Recipe:
     make_optimizer(recipe)
     objective(recipe.loss, recipe.particles)
     return recipe
+
+
+class Unprepared(NamedTuple):
+    """One of several problems that could not be made ready, and why."""
+
+    record: ProblemRecord
+    reason: str
 
 
 def compare(
@@ -67,14 +75,25 @@ def compare(
     """
     watcher = progress or Silent()
     recipe = recipe_of(config)
-    prepared = [prepare(problem, config, recipe) for problem in problems]
+    prepared: list[Prepared | Unprepared] = []
+    for problem in problems:
+        try:
+            prepared.append(prepare(problem, config, recipe))
+        except (Exception, SystemExit) as error:
+            if len(problems) == 1:
+                raise
+            reason = f"the problem could not be prepared: {type(error).__name__}: {' '.join(str(error).split())}"
+            prepared.append(Unprepared(ProblemRecord(name=problem.name, summary=problem.summary), reason))
     watcher.begin(len(prepared) * len(guides))
     fits: list[Fit] = []
     interrupted = False
     try:
         for ready in prepared:
             for guide in guides:
-                fit = fit_guide(ready, guide, config, recipe, registry.metrics, watcher)
+                if isinstance(ready, Unprepared):
+                    fit = replace(blank(ready.record.name, guide), message=ready.reason, reason=ready.reason)
+                else:
+                    fit = fit_guide(ready, guide, config, recipe, registry.metrics, watcher)
                 watcher.finish(fit)
                 fits.append(fit)
     except KeyboardInterrupt:
@@ -88,6 +107,10 @@ def compare(
         recipe=recipe.describe(),
         config=config.model_dump(mode="json"),
         environment=environment.describe(),
-        references={ready.problem.name: reference_data(ready) for ready in prepared if ready.reference},
+        references={
+            ready.problem.name: reference_data(ready)
+            for ready in prepared
+            if isinstance(ready, Prepared) and ready.reference
+        },
         interrupted=interrupted,
     )

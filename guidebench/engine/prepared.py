@@ -14,7 +14,7 @@ import numpy as np
 from guidebench.config import RunConfig
 from guidebench.contracts import Problem
 from guidebench.errors import RequestError
-from guidebench.inference.arguments import Arguments
+from guidebench.inference.arguments import Arguments, as_arrays
 from guidebench.inference.predict import (
     Forward,
     make_log_likelihood,
@@ -53,21 +53,21 @@ class Prepared:
         """Arguments on the prediction grid."""
         if self.problem.predict is None:
             return None
-        return {**self.values, **_arrays(self.problem.predict)}
+        return {**self.values, **as_arrays(self.problem.predict)}
 
     @cached_property
     def heldout_values(self) -> dict[str, Any] | None:
         """Arguments of the held-out data."""
         if self.problem.heldout is None:
             return None
-        return {**self.values, **_arrays(self.problem.predict or {}), **_arrays(self.problem.heldout)}
+        return {**self.values, **as_arrays(self.problem.predict or {}), **as_arrays(self.problem.heldout)}
 
-    def forward(self, name: str, latents: Mapping[str, np.ndarray]) -> Forward:
+    def forward(self, name: str, latents: Mapping[str, np.ndarray], fixed: Mapping[str, Any]) -> Forward:
         """Return a forward program, compiled on first use: ``train``, ``predict`` or ``heldout``, or ``log_...``."""
         if name not in self._programs:
             make = make_log_likelihood if name.startswith("log_") else make_predictive
             values = self._values(name.removeprefix("log_"))
-            self._programs[name] = make(self.problem.model, values, self.structure, latents)
+            self._programs[name] = make(self.problem.model, values, self.structure, latents, fixed)
         return self._programs[name]
 
     def observed(self, name: str) -> dict[str, np.ndarray]:
@@ -82,10 +82,6 @@ class Prepared:
         return values
 
 
-def _arrays(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: np.asarray(value) if isinstance(value, (list, tuple)) else value for name, value in values.items()}
-
-
 def prepare(problem: Problem, config: RunConfig, recipe: Recipe) -> Prepared:
     """Inspect a problem and find starting points.
 
@@ -94,7 +90,7 @@ def prepare(problem: Problem, config: RunConfig, recipe: Recipe) -> Prepared:
     RequestError
         Where the model does not run, or the request does not fit it.
     """
-    values = problem.arguments()
+    values = as_arrays(problem.arguments())
     _check_names(problem, values)
     arguments = Arguments.split(problem.model, values)
     structure = inspect_model(problem.model, arguments)
@@ -112,7 +108,10 @@ def prepare(problem: Problem, config: RunConfig, recipe: Recipe) -> Prepared:
                 "are all values inside the supports of their sites?"
             )
         if not valid.any():
-            refusal = "no starting point with a finite log density and gradient was found; check the model and its data"
+            refusal = (
+                f"no starting point with a finite log density and gradient was found with --init {config.init}; "
+                "check the model and its data, or start elsewhere"
+            )
     return Prepared(
         problem=problem,
         values=values,
@@ -168,9 +167,12 @@ def _record(
             "density but no observation, so nothing is predicted for them."
         )
     truth = dict(problem.truth or {})
-    unknown = sorted(set(truth) - {site.name for site in structure.latents})
-    if unknown:
-        raise RequestError(f"problem {problem.name!r}: truth names {', '.join(unknown)}, which is no latent site")
+    shapes = {site.name: site.shape for site in structure.latents}
+    for name, value in truth.items():
+        if name not in shapes:
+            raise RequestError(f"problem {problem.name!r}: truth names {name}, which is no latent site")
+        if np.asarray(value).dtype.kind not in "biuf" or np.shape(value) != shapes[name]:
+            raise RequestError(f"problem {problem.name!r}: truth of {name} must be numbers of shape {shapes[name]}")
     along = [
         name
         for name, value in (problem.predict or {}).items()
@@ -179,7 +181,20 @@ def _record(
     noise: dict[str, np.ndarray] = {}
     if truth.keys() == {site.name for site in structure.latents} and truth:
         noise = observation_sd(problem.model, arguments, structure, truth)
-    held = [np.size(value) for name, value in (problem.heldout or {}).items() if name in structure.observed_arguments]
+    heldout_size = 0
+    if problem.heldout is not None:
+        lacking = [name for name in structure.observed_arguments if name not in problem.heldout]
+        if lacking:
+            raise RequestError(
+                f"problem {problem.name!r}: heldout lacks the observed argument(s) {', '.join(lacking)}; "
+                "those of training would be scored in their place"
+            )
+        held = {**values, **as_arrays(problem.predict or {}), **as_arrays(problem.heldout)}
+        heldout_size = sum(np.size(found) for found in observed_values(problem.model, held, structure).values())
+    if not structure.observed and not structure.factors:
+        notes.append("The model observes nothing: what was trained is its prior.  Was the data argument left out?")
+    if structure.masked and problem.heldout is not None:
+        notes.append(f"{', '.join(structure.masked)} is observed under a mask, so held-out data are not scored.")
     return ProblemRecord(
         name=problem.name,
         summary=problem.summary,
@@ -191,7 +206,7 @@ def _record(
         log_evidence=problem.log_evidence,
         reference="" if problem.reference is None else "exact posterior",
         predictor=along[0] if len(along) == 1 else None,
-        heldout_size=int(sum(held)),
+        heldout_size=heldout_size,
         notes=tuple(notes),
     )
 

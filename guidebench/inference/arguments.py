@@ -18,6 +18,24 @@ import numpy as np
 from numpyro.handlers import seed
 
 
+def as_arrays(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `values` with lists and tuples of numbers and the columns of pandas as NumPy arrays."""
+
+    def convert(value: Any) -> Any:
+        if isinstance(value, (list, tuple)):
+            try:
+                converted = np.asarray(value)
+            except ValueError:  # ragged
+                return value
+        elif hasattr(value, "to_numpy"):
+            converted = value.to_numpy()
+        else:
+            return value
+        return converted if converted.dtype.kind in "biufc" else value
+
+    return {name: convert(value) for name, value in values.items()}
+
+
 def is_array(value: Any) -> bool:
     """Return whether JAX can trace `value` as an array of numbers."""
     return isinstance(value, (np.ndarray, jax.Array, np.generic)) and np.dtype(value.dtype).kind in "biufc"
@@ -33,7 +51,11 @@ class Arguments:
     @classmethod
     def split(cls, model: Callable[..., Any], values: Mapping[str, Any]) -> Arguments:
         """Split `values`, tracing the arrays unless the model needs to see their contents."""
-        arrays = {name: jnp.asarray(value) for name, value in values.items() if is_array(value)}
+        arrays = {
+            name: jnp.asarray(value)
+            for name, value in values.items()
+            if is_array(value) and not (np.ndim(value) == 0 and np.dtype(value.dtype).kind in "iub")
+        }
         static = {name: value for name, value in values.items() if name not in arrays}
         split = cls(arrays=arrays, static=static)
 
@@ -43,8 +65,8 @@ class Arguments:
 
         try:
             jax.eval_shape(run, arrays)
-        except (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError):
-            return cls(static={**static, **arrays})
+        except Exception:  # noqa: BLE001 - it needs to see its data; if it is broken, inspecting it will say so
+            return cls(static={name: np.asarray(value) if is_array(value) else value for name, value in values.items()})
         return split
 
     def size(self) -> int:

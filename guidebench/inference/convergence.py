@@ -3,8 +3,10 @@
 The mean loss of a block of steps is compared with that of the block before it.  Training has
 converged where the later block is not lower by more than 0.02 nat and three standard errors, over
 two block lengths and, for the shorter one, twice running, and where the learning rate has decayed.
-Otherwise the steps simply ran out.  Longer blocks would see the noise of a larger learning rate
-being annealed away and mistake it for progress.
+Otherwise the steps simply ran out.  An absence of evidence is not enough: where the longer blocks
+are too short or too noisy to show an improvement of 0.1 nat, or many steps were skipped (the rate
+decays with the steps that are taken), nothing is called converged.  Longer blocks would see the
+noise of a larger learning rate being annealed away and mistake it for progress.
 
 One standard error, which suits a rule that stops training as soon as it holds, would call a
 settled run unsettled in a third of cases when it is asked once, at the end.
@@ -24,6 +26,14 @@ SIGNIFICANT = 3.0
 
 #: What is compared: the block length, and how far before the end it ends, as shares of all steps.
 COMPARISONS = ((0.05, 0.0), (0.05, 0.05), (0.10, 0.0))
+
+
+#: The improvement that the longest comparison must be able to show, in nats, and its fewest steps.
+RESOLUTION = 0.1
+FEWEST = 50
+
+#: Largest share of skipped steps in a training that converged.
+MOST_SKIPPED = 0.05
 
 
 def improvement(losses: np.ndarray, block: int, back: int = 0) -> tuple[float, float]:
@@ -58,13 +68,13 @@ def _finite(values: np.ndarray) -> np.ndarray:
 
 
 def plateaued(losses: np.ndarray) -> bool:
-    """Return whether the loss has stopped improving, over every horizon and twice running."""
+    """Return whether the loss has visibly stopped improving, over every horizon and twice running."""
     for share, before_end in COMPARISONS:
         block = max(int(share * len(losses)), 2)
         gain, error = improvement(losses, block, int(before_end * len(losses)))
         if gain > max(SIGNIFICANT * error, TOLERANCE):
             return False
-    return True
+    return block >= FEWEST and SIGNIFICANT * error <= RESOLUTION
 
 
 def judge(losses: np.ndarray, *, skipped: int, finite: bool, decayed: bool) -> Status:
@@ -83,4 +93,5 @@ def judge(losses: np.ndarray, *, skipped: int, finite: bool, decayed: bool) -> S
     """
     if not finite or skipped > len(losses) // 2 or not np.isfinite(losses[-max(len(losses) // 20, 1) :]).any():
         return Status.DIVERGED
-    return Status.CONVERGED if decayed and plateaued(losses) else Status.MAX_STEPS
+    settled = decayed and skipped <= MOST_SKIPPED * len(losses) and plateaued(losses)
+    return Status.CONVERGED if settled else Status.MAX_STEPS

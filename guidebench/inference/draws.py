@@ -42,6 +42,11 @@ class Draws:
         """log p(y, theta) - log q(theta), shape ``(S,)``."""
         return np.asarray(self.log_p - self.log_q)
 
+    def head(self, count: int) -> Draws:
+        """Return the first draws."""
+        latents = {name: value[:count] for name, value in self.latents.items()}
+        return Draws(log_p=self.log_p[:count], log_q=self.log_q[:count], latents=latents)
+
     @classmethod
     def concatenate(cls, batches: Sequence[Draws]) -> Draws:
         """Return the draws of all batches as one."""
@@ -52,11 +57,12 @@ class Draws:
         )
 
     def constant_sites(self) -> tuple[str, ...]:
-        """Return the sites with a component that is the same in every draw."""
+        """Return the sites that are the same in every draw.
+
+        Single components may be constant by construction: the zeros of a Cholesky factor.
+        """
         return tuple(
-            name
-            for name, value in self.latents.items()
-            if len(value) > 1 and value.size and np.any(np.all(value == value[:1], axis=0))
+            name for name, value in self.latents.items() if len(value) > 1 and value.size and np.all(value == value[:1])
         )
 
 

@@ -50,10 +50,12 @@ class Forward:
     traced: Mapping[str, Any]
     sites: Mapping[str, Site]
 
-    def __call__(self, key: jax.Array, latents: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Return each site's values, shape ``(S, ...)``."""
+    def __call__(
+        self, key: jax.Array, latents: Mapping[str, np.ndarray], fixed: Mapping[str, Any]
+    ) -> dict[str, np.ndarray]:
+        """Return each site's values, shape ``(S, ...)``; `fixed` are values of the model's own parameters."""
         count = len(next(iter(latents.values())))
-        found = self.program(jax.random.split(key, count), dict(latents), self.traced)
+        found = self.program(jax.random.split(key, count), dict(latents), dict(fixed), self.traced)
         return {name: np.asarray(value) for name, value in jax.device_get(found).items()}
 
 
@@ -62,6 +64,7 @@ def make_predictive(
     values: Mapping[str, Any],
     structure: ModelStructure,
     latents: Mapping[str, np.ndarray],
+    fixed: Mapping[str, Any],
 ) -> Forward:
     """Compile prediction at the arguments `values`: deterministic sites and unset observations.
 
@@ -75,16 +78,35 @@ def make_predictive(
         Of the model with its training arguments.
     latents : mapping of str to ndarray
         Draws shaped like those to come, leading axis S.
+    fixed : mapping
+        Values of the model's own ``numpyro.param`` sites.
     """
-    arguments = Arguments.split(model, without_observations(model, values, structure))
+    unset = without_observations(model, values, structure)
+    # Some models cannot run without their observations (a scan along them, say); those keep theirs.
+    arguments = Arguments.split(model, unset if runs(model, unset) else values)
     names = [site.name for site in (*structure.deterministics, *structure.observed)]
 
-    def sites(key: jax.Array, latents: Mapping[str, Any], traced: Mapping[str, Any]) -> dict[str, Any]:
+    def sites(
+        key: jax.Array, latents: Mapping[str, Any], fixed: Mapping[str, Any], traced: Mapping[str, Any]
+    ) -> dict[str, Any]:
         args, kwargs = arguments.call(model, traced)
-        run = seed(Unobserved(substitute(model, latents)), key)
+        run = seed(Unobserved(substitute(model, {**fixed, **latents})), key)
         return {name: site for name, site in trace(run).get_trace(*args, **kwargs).items() if name in names}
 
-    return _compile(sites, lambda site: (site["value"], getattr(site.get("fn"), "event_dim", 0)), arguments, latents)
+    return _compile(
+        sites, lambda site: (site["value"], getattr(site.get("fn"), "event_dim", 0)), arguments, latents, fixed
+    )
+
+
+def runs(model: Callable[..., Any], values: Mapping[str, Any]) -> bool:
+    """Return whether `model` can be traced with these arguments."""
+    arguments = Arguments.split(model, values)
+    args, kwargs = arguments.call(model, arguments.arrays)
+    try:
+        jax.eval_shape(lambda: seed(model, jax.random.key(0))(*args, **kwargs) and None)
+    except Exception:  # noqa: BLE001 - the question is whether it does, not why
+        return False
+    return True
 
 
 def make_log_likelihood(
@@ -92,17 +114,20 @@ def make_log_likelihood(
     values: Mapping[str, Any],
     structure: ModelStructure,
     latents: Mapping[str, np.ndarray],
+    fixed: Mapping[str, Any],
 ) -> Forward:
     """Compile the log likelihood of every single observation at the arguments `values`, in nats."""
     arguments = Arguments.split(model, values)
     names = [site.name for site in structure.observed]
 
-    def sites(key: jax.Array, latents: Mapping[str, Any], traced: Mapping[str, Any]) -> dict[str, Any]:
+    def sites(
+        key: jax.Array, latents: Mapping[str, Any], fixed: Mapping[str, Any], traced: Mapping[str, Any]
+    ) -> dict[str, Any]:
         args, kwargs = arguments.call(model, traced)
-        run = seed(substitute(model, latents), key)
+        run = seed(substitute(model, {**fixed, **latents}), key)
         return {name: site for name, site in trace(run).get_trace(*args, **kwargs).items() if name in names}
 
-    return _compile(sites, lambda site: (site["fn"].log_prob(site["value"]), 0), arguments, latents)
+    return _compile(sites, lambda site: (site["fn"].log_prob(site["value"]), 0), arguments, latents, fixed)
 
 
 def _compile(
@@ -110,13 +135,16 @@ def _compile(
     read: Callable[[Any], Any],
     arguments: Arguments,
     latents: Mapping[str, np.ndarray],
+    fixed: Mapping[str, Any],
 ) -> Forward:
     described: dict[str, Site] = {}
 
-    def program(keys: jax.Array, latents: Mapping[str, Any], traced: Mapping[str, Any]) -> dict[str, Any]:
+    def program(
+        keys: jax.Array, latents: Mapping[str, Any], fixed: Mapping[str, Any], traced: Mapping[str, Any]
+    ) -> dict[str, Any]:
         def one(draw: tuple[jax.Array, Mapping[str, Any]]) -> dict[str, Any]:
             found = {}
-            for name, site in sites(*draw, traced).items():
+            for name, site in sites(*draw, fixed, traced).items():
                 value, event_dim = read(site)
                 found[name] = jnp.asarray(value)
                 shape = found[name].shape
@@ -129,7 +157,9 @@ def _compile(
 
     count = len(next(iter(latents.values())))
     traced = dict(arguments.arrays)
-    compiled = compile_for(program, jax.random.split(jax.random.key(0), count), dict(latents), traced, level=1)
+    compiled = compile_for(
+        program, jax.random.split(jax.random.key(0), count), dict(latents), dict(fixed), traced, level=1
+    )
     return Forward(program=compiled, traced=traced, sites=described)
 
 

@@ -94,7 +94,7 @@ RECIPES = {
     "plain": Recipe(name="plain", learning_rate=0.01, schedule="constant", steps=1000, restarts=1, particles=1),
 }
 
-_ADAM_FAMILY = {"adam", "adamw", "adamax", "adamaxw", "nadam", "nadamw", "amsgrad", "radam", "adan", "lamb", "yogi"}
+_ADAM_FAMILY = {"adam", "adamw", "adamax", "adamaxw", "nadam", "nadamw", "amsgrad", "radam", "lamb", "yogi"}
 
 #: Objectives by name.  Scores never depend on the objective: every guide is scored by its ELBO.
 OBJECTIVES: dict[str, Callable[[int], Any]] = {
@@ -133,7 +133,7 @@ def make_optimizer(recipe: Recipe) -> optax.GradientTransformation:
     if recipe.schedule == "cosine":
         rate = optax.cosine_decay_schedule(recipe.learning_rate, recipe.steps)
     options = {}
-    if recipe.second_moment_decay is not None and recipe.optimizer in _ADAM_FAMILY - {"adan"}:
+    if recipe.second_moment_decay is not None and recipe.optimizer in _ADAM_FAMILY:
         options["b2"] = recipe.second_moment_decay
     try:
         optimizer = factory(learning_rate=rate, **options)

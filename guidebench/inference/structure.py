@@ -52,6 +52,10 @@ class ModelStructure:
         Arguments of the model whose values reach an observed site.
     dynamic : tuple of str
         Latent sites whose support depends on another latent site.
+    subsampled : tuple of str
+        Plates that show the model a random part of the data at a time.
+    masked : tuple of str
+        Observed sites under a mask.
     """
 
     latents: tuple[Site, ...]
@@ -61,6 +65,8 @@ class ModelStructure:
     factors: tuple[str, ...] = ()
     observed_arguments: tuple[str, ...] = ()
     dynamic: tuple[str, ...] = ()
+    subsampled: tuple[str, ...] = ()
+    masked: tuple[str, ...] = ()
 
     @property
     def latent_dim(self) -> int:
@@ -74,6 +80,15 @@ class ModelStructure:
         discrete = [site.name for site in self.latents if site.discrete]
         if discrete:
             return f"the model has discrete latent sites ({', '.join(discrete)}); marginalise them out"
+        if self.subsampled:
+            return (
+                f"plate(s) {', '.join(self.subsampled)} subsample the data, and a score needs all of them; "
+                "leave subsample_size out"
+            )
+        names = {site.name for site in self.observed}
+        filled = [site.name for site in self.latents if site.name.replace("_unobserved", "_observed") in names]
+        if filled:
+            return f"obs_mask turns missing data into the latent site(s) {', '.join(filled)}; mask the site instead"
         if self.dynamic:
             return (
                 f"the support of {', '.join(self.dynamic)} depends on another latent site; "
@@ -102,11 +117,13 @@ def inspect_model(model: Callable[..., Any], arguments: Arguments) -> ModelStruc
         Where the model does not run with these arguments.
     """
     found: dict[str, Any] = {}
+    masked: set[str] = set()
 
     def run(traced: Mapping[str, Any]) -> None:
         args, kwargs = arguments.call(model, traced)
         sites = trace(seed(model, jax.random.key(0))).get_trace(*args, **kwargs)
         found.update({name: _describe(site) for name, site in sites.items()})
+        masked.update(name for name, site in sites.items() if _is_masked(site))
 
     try:
         jax.eval_shape(run, dict(arguments.arrays))
@@ -126,6 +143,8 @@ def inspect_model(model: Callable[..., Any], arguments: Arguments) -> ModelStruc
         factors=tuple(site.name for site in kind("factor")),
         observed_arguments=_observed_arguments(model, arguments),
         dynamic=_dynamic_supports(model, arguments, latents),
+        subsampled=tuple(site.name for site in kind("subsampled")),
+        masked=tuple(sorted(masked)),
     )
 
 
@@ -134,6 +153,8 @@ def _describe(site: Mapping[str, Any]) -> tuple[str, Site]:
     shape = tuple(int(n) for n in getattr(site["value"], "shape", ()))
     if site["type"] == "deterministic":
         return "deterministic", Site(name=name, shape=shape, dims=site_dims(name, shape, site["cond_indep_stack"]))
+    if site["type"] == "plate" and site["args"][1] is not None and site["args"][1] < site["args"][0]:
+        return "subsampled", Site(name=name, shape=(), dims=())
     if site["type"] != "sample":
         return site["type"], Site(name=name, shape=shape, dims=tuple(f"{name}_dim_{i}" for i in range(len(shape))))
     fn = site["fn"]
@@ -156,6 +177,15 @@ def is_factor(site: Mapping[str, Any]) -> bool:
     while not isinstance(fn, dist.Unit) and hasattr(fn, "base_dist"):
         fn = fn.base_dist
     return isinstance(fn, dist.Unit)
+
+
+def _is_masked(site: Mapping[str, Any]) -> bool:
+    if site["type"] != "sample" or not site["is_observed"]:
+        return False
+    fn = site["fn"]
+    while not isinstance(fn, dist.MaskedDistribution) and hasattr(fn, "base_dist"):
+        fn = fn.base_dist
+    return isinstance(fn, dist.MaskedDistribution)
 
 
 def _observed_arguments(model: Callable[..., Any], arguments: Arguments) -> tuple[str, ...]:

@@ -72,7 +72,11 @@ def guidebench_metrics() -> Iterator[Metric]:
     )
     yield Metric(name="mean", compute=_lazy("moments", "mean"), unit="of the site", summary="Mean of every latent")
     yield Metric(
-        name="sd", compute=_lazy("moments", "sd"), unit="of the site", summary="Standard deviation of every latent"
+        name="sd",
+        compute=_lazy("moments", "sd"),
+        needs=("density",),
+        unit="of the site",
+        summary="Standard deviation of every latent",
     )
     yield Metric(
         name="correlation", compute=_lazy("moments", "correlation"), summary="Correlation of every pair of latents"

@@ -20,11 +20,14 @@ class Heldout:
         Draws from the posterior predictive of the same, shape ``(S, N, ...)``.
     log_likelihood : mapping
         log p(y_n | theta_s) in nats, shape ``(S, N, ...)``.
+    discrete : frozenset of str
+        Sites with discrete values, whose central intervals cannot have a given coverage.
     """
 
     observed: Mapping[str, np.ndarray]
     predicted: Mapping[str, np.ndarray]
     log_likelihood: Mapping[str, np.ndarray]
+    discrete: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from scipy.special import logsumexp
@@ -14,10 +14,11 @@ from guidebench.metrics.evidence import Evidence, Heldout
 LEVELS = tuple(range(5, 100, 5))
 
 
-def _pooled(heldout: Heldout) -> tuple[np.ndarray, np.ndarray]:
-    """Return held-out values, shape ``(N,)``, and predictive draws, ``(S, N)``, of all sites together."""
+def _pooled(heldout: Heldout, sites: Iterable[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Return held-out values, shape ``(N,)``, and predictive draws, ``(S, N)``, of `sites` together."""
     values, draws = [], []
-    for site, observed in heldout.observed.items():
+    for site in sites:
+        observed = heldout.observed[site]
         values.append(np.ravel(observed))
         draws.append(heldout.predicted[site].reshape(len(heldout.predicted[site]), -1))
     return np.concatenate(values), np.concatenate(draws, axis=1)
@@ -44,10 +45,14 @@ def coverage(evidence: Evidence) -> Iterator[MetricValue]:
 
     One value ``coverage_05`` to ``coverage_95`` per nominal level, with the binomial standard error
     sqrt(c (1 - c) / N); ``calibration_error`` is the mean over levels of the absolute difference
-    between observed and nominal coverage.
+    between observed and nominal coverage.  Discrete data are left out: their intervals jump from one
+    coverage to the next.
     """
     assert evidence.heldout is not None
-    values, draws = _pooled(evidence.heldout)
+    sites = [site for site in evidence.heldout.observed if site not in evidence.heldout.discrete]
+    if not sites:
+        return
+    values, draws = _pooled(evidence.heldout, sites)
     nominal = np.asarray(LEVELS) / 100
     edges = np.quantile(draws, np.concatenate([(1 - nominal) / 2, (1 + nominal) / 2]), axis=0)
     low, high = np.split(edges, 2)
@@ -67,7 +72,7 @@ def crps(evidence: Evidence) -> Iterator[MetricValue]:
     The error is over held-out points.
     """
     assert evidence.heldout is not None
-    values, draws = _pooled(evidence.heldout)
+    values, draws = _pooled(evidence.heldout, evidence.heldout.observed)
     count = len(draws)
     order = np.sort(draws.astype(np.float64), axis=0)
     ranks = 2 * np.arange(1, count + 1) - count - 1

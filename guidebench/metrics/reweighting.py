@@ -23,13 +23,15 @@ def reweighted(evidence: Evidence) -> Iterator[MetricValue]:
     :math:`|\sigma / \tilde\sigma - 1|`, each without a component name for the largest one.  The
     errors are those of the paired differences, to first order.  ``smoothed_ess_share`` is the
     effective sample size of the smoothed weights over the number of draws: where it is small, the
-    repaired moments rest on few draws.
+    repaired moments rest on few draws.  Where k-hat is above 0.7 the repaired moments are given without
+    an error: heavy tails make them converge too slowly for one, and biased towards the guide.
     """
     assert evidence.log_weights is not None
-    smoothed, _ = pareto_smooth(evidence.log_weights)
+    smoothed, khat = pareto_smooth(evidence.log_weights)
     weights = np.exp(smoothed - smoothed.max())
     weights /= weights.sum()
     count = len(weights)
+    settled = khat <= 0.7
     yield MetricValue(value=float(1 / np.sum(weights**2) / count), metric="smoothed_ess_share")
 
     worst: dict[str, MetricValue] = {}
@@ -41,9 +43,11 @@ def reweighted(evidence: Evidence) -> Iterator[MetricValue]:
         raw_mean, raw_sd = float(np.mean(x)), float(np.std(x))
         if not sd > 0:
             continue
-        yield MetricValue(value=mean, mcse=_norm(weights * centred), variable=name, metric="mean_reweighted")
+        yield MetricValue(
+            value=mean, mcse=_norm(weights * centred) if settled else None, variable=name, metric="mean_reweighted"
+        )
         influence = weights * (centred**2 - sd**2) / (2 * sd)
-        yield MetricValue(value=sd, mcse=_norm(influence), variable=name, metric="sd_reweighted")
+        yield MetricValue(value=sd, mcse=_norm(influence) if settled else None, variable=name, metric="sd_reweighted")
         raw_centred = x - raw_mean
         shifts = {
             "mean_shift": (

@@ -12,7 +12,8 @@ def build(model: Callable[..., Any], *, init_loc_fn: Any = None, init_scale: flo
     r"""Return a guide with :math:`q(\theta) = \prod_i \mathrm{N}(u_i; m_i, s_i^2)\, |du_i/d\theta_i|`.
 
     Here u is the unconstrained image of the latent sites under NumPyro's ``biject_to`` of their
-    supports.  The parameters of site ``x`` are ``x_loc`` and ``x_scale``, in unconstrained space.
+    supports.  The parameters of site ``x`` are ``x_loc`` and ``x_scale``, in unconstrained space
+    (``x_auto_loc`` and ``x_auto_scale`` where the model has a site of that name itself).
 
     Parameters
     ----------
@@ -51,9 +52,10 @@ def build(model: Callable[..., Any], *, init_loc_fn: Any = None, init_scale: flo
             site = trace[name]
             transform = biject_to(site["fn"].support)
             event_dim = transform.domain.event_dim
-            loc = numpyro.param(f"{name}_loc", unconstrained)
+            prefix = f"{name}_auto" if {f"{name}_loc", f"{name}_scale"} & trace.keys() else name
+            loc = numpyro.param(f"{prefix}_loc", unconstrained)
             scale = numpyro.param(
-                f"{name}_scale",
+                f"{prefix}_scale",
                 jnp.full(jnp.shape(unconstrained), init_scale),
                 constraint=constraints.softplus_positive,
             )

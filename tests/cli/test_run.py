@@ -97,6 +97,7 @@ def test_every_file_is_there_and_no_other(first: Run) -> None:
         "results.json",
         "inference_data/linear-regression/mean_field.nc",
         "inference_data/linear-regression/auto_delta.nc",
+        "inference_data/linear-regression/reference.nc",
     }
     assert {"figures/loss.png", "figures/marginals.png", "figures/prediction.png"} <= figures
     for name in figures:

@@ -38,8 +38,7 @@ def rows(page: Page, components: Sequence[Component]) -> list[list[Cell]]:
     """Return a row per guide, another one reweighted where that is the verdict, and the true values."""
     table: list[list[Cell]] = []
     for fit in page.drawn:
-        samples = [page.values(fit, component) for component in components]
-        table.append([page.key(fit), *(_raw(sample, point=fit.bound == "none") for sample in samples)])
+        table.append([page.key(fit), *(raw(page, fit, component) for component in components)])
         if fit.verdict is Verdict.REWEIGHT:
             again = [repaired(page, fit, component) for component in components]
             if any(found is not None for found in again):
@@ -72,6 +71,14 @@ def repaired(page: Page, fit: Fit, component: Component) -> tuple[float, float] 
         return None
     weight = weights(stats["log_weight"].transpose(*SAMPLE_DIMS).values)
     return moments(sample, weight) if np.isfinite(weight).all() else None
+
+
+def raw(page: Page, fit: Fit, component: Component) -> Cell:
+    """Return mean and sd of a guide: those of the metrics, which know more draws than are kept."""
+    mean, sd = fit.value("mean", component.name), fit.value("sd", component.name)
+    if mean is not None and sd is not None:
+        return _shown(mean, sd)
+    return _raw(page.values(fit, component), point=fit.bound == "none")
 
 
 def _raw(sample: Array, *, point: bool) -> Cell:
