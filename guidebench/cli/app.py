@@ -183,6 +183,9 @@ def run(
     name = problems[0].name if len(problems) == 1 else f"{len(problems)}-problems"
     _check_out(out / name)
 
+    # Tracing leaves so many small objects behind that looking for cycles took an eighth of a warm run.
+    gc.set_threshold(200_000, 20, 20)
+
     from guidebench import cache, engine
     from guidebench.cli import tables
     from guidebench.cli.progress import watch
@@ -190,8 +193,6 @@ def run(
     from guidebench.store import save
 
     cache.enable()
-    # Tracing leaves so many small objects behind that looking for cycles took an eighth of a warm run.
-    gc.set_threshold(200_000, 20, 20)
     Thread(target=_import_ahead, daemon=True).start()
     with watch(quiet=quiet) as watcher:
         comparison = engine.compare(name, problems, guides, settings, registry, watcher)
