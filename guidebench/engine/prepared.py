@@ -58,9 +58,7 @@ class Prepared:
     @cached_property
     def heldout_values(self) -> dict[str, Any] | None:
         """Arguments of the held-out data."""
-        if self.problem.heldout is None:
-            return None
-        return {**self.values, **as_arrays(self.problem.predict or {}), **as_arrays(self.problem.heldout)}
+        return _heldout_values(self.problem, self.values)
 
     def forward(self, name: str, latents: Mapping[str, np.ndarray], fixed: Mapping[str, Any]) -> Forward:
         """Return a forward program, compiled on first use: ``train``, ``predict`` or ``heldout``, or ``log_...``."""
@@ -80,6 +78,13 @@ class Prepared:
         values = {"train": dict(self.values), "predict": self.predict_values, "heldout": self.heldout_values}[name]
         assert values is not None
         return values
+
+
+def _heldout_values(problem: Problem, values: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the arguments of the held-out data: they replace those of prediction, and those of training."""
+    if problem.heldout is None:
+        return None
+    return {**values, **as_arrays(problem.predict or {}), **as_arrays(problem.heldout)}
 
 
 def prepare(problem: Problem, config: RunConfig, recipe: Recipe) -> Prepared:
@@ -112,6 +117,9 @@ def prepare(problem: Problem, config: RunConfig, recipe: Recipe) -> Prepared:
                 f"no starting point with a finite log density and gradient was found with --init {config.init}; "
                 "check the model and its data, or start elsewhere"
             )
+    _check_heldout(problem, structure)
+    held = _heldout_values(problem, values)
+    observed = {} if held is None else {"heldout": observed_values(problem.model, held, structure)}
     return Prepared(
         problem=problem,
         values=values,
@@ -120,8 +128,11 @@ def prepare(problem: Problem, config: RunConfig, recipe: Recipe) -> Prepared:
         starts=starts,
         valid=valid,
         refusal=refusal,
-        record=_record(problem, values, arguments, structure),
+        record=_record(
+            problem, values, arguments, structure, sum(np.size(found) for found in observed.get("heldout", {}).values())
+        ),
         reference=_reference(problem, structure, config),
+        _observed=observed,
     )
 
 
@@ -152,8 +163,17 @@ def _check_names(problem: Problem, values: Mapping[str, Any]) -> None:
             )
 
 
+def _check_heldout(problem: Problem, structure: ModelStructure) -> None:
+    lacking = [name for name in structure.observed_arguments if name not in (problem.heldout or {})]
+    if problem.heldout is not None and lacking:
+        raise RequestError(
+            f"problem {problem.name!r}: heldout lacks the observed argument(s) {', '.join(lacking)}; "
+            "those of training would be scored in their place"
+        )
+
+
 def _record(
-    problem: Problem, values: Mapping[str, Any], arguments: Arguments, structure: ModelStructure
+    problem: Problem, values: Mapping[str, Any], arguments: Arguments, structure: ModelStructure, heldout_size: int
 ) -> ProblemRecord:
     notes = []
     if structure.params:
@@ -181,16 +201,6 @@ def _record(
     noise: dict[str, np.ndarray] = {}
     if truth.keys() == {site.name for site in structure.latents} and truth:
         noise = observation_sd(problem.model, arguments, structure, truth)
-    heldout_size = 0
-    if problem.heldout is not None:
-        lacking = [name for name in structure.observed_arguments if name not in problem.heldout]
-        if lacking:
-            raise RequestError(
-                f"problem {problem.name!r}: heldout lacks the observed argument(s) {', '.join(lacking)}; "
-                "those of training would be scored in their place"
-            )
-        held = {**values, **as_arrays(problem.predict or {}), **as_arrays(problem.heldout)}
-        heldout_size = sum(np.size(found) for found in observed_values(problem.model, held, structure).values())
     if not structure.observed and not structure.factors:
         notes.append("The model observes nothing: what was trained is its prior.  Was the data argument left out?")
     if structure.masked and problem.heldout is not None:
