@@ -6,10 +6,12 @@ from collections.abc import Iterator
 
 from guidebench.contracts import Problem
 from guidebench.hookspecs import hookimpl
-from guidebench.problems import linear_regression
+from guidebench.problems import funnel, linear_regression, two_modes
 
 
 @hookimpl
 def guidebench_problems() -> Iterator[Problem]:
     """Declare each bundled problem."""
     yield linear_regression.problem()
+    yield funnel.problem()
+    yield two_modes.problem()

@@ -91,4 +91,5 @@ def problem() -> Problem:
         reference=reference,
         log_evidence=LOG_EVIDENCE,
         summary="Bayesian linear regression on ten points: slope, intercept and noise unknown",
+        cite="Prior of the noise: Gelman (2006), Bayesian Analysis 1(3), doi:10.1214/06-BA117A",
     )

@@ -59,6 +59,8 @@ def test_a_broken_plugin_is_listed_with_its_reason(listing: str, line: str) -> N
         ("unfinished", "acme-unfinished"),
         ("mean_field *", "init_scale=0.1", "guidebench"),
         ("linear-regression", "guidebench"),
+        ("funnel", "guidebench"),
+        ("two-modes", "guidebench"),
         ("elbo", "guidebench"),
         ("prediction", "guidebench"),
         ("rival-one/contested", "rival-one"),
