@@ -87,6 +87,9 @@ class Fit:
         How training ended, and why where that needs words.
     verdict, reason : Verdict, str
         How far to trust the draws, and one sentence on why.
+    coordinates : str
+        In which the guide was trained: the model's ``own``, its ``unconstrained`` ones, or these
+        standardised coordinate by coordinate (``diagonal``) or fully (``affine``).
     steps : int
         Optimiser steps of each restart.
     restarts : tuple of Restart
@@ -112,6 +115,7 @@ class Fit:
     summary: str = ""
     cite: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
+    coordinates: str = ""
     steps: int = 0
     restarts: tuple[Restart, ...] = ()
     best: int = 0

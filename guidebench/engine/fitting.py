@@ -21,9 +21,11 @@ from guidebench import datasets
 from guidebench.config import RunConfig
 from guidebench.contracts import Metric, MetricValue
 from guidebench.engine.forward import label, run_forward
-from guidebench.engine.prepared import Prepared, keys
+from guidebench.engine.prepared import Prepared
 from guidebench.engine.progress import Progress
+from guidebench.engine.starts import keys
 from guidebench.inference import convergence
+from guidebench.inference.coordinates import Frame
 from guidebench.inference.draws import Draws, Sampler, make_sampler
 from guidebench.inference.recipe import Recipe
 from guidebench.inference.train import Params, Training, train
@@ -79,8 +81,11 @@ def fit_guide(
             return replace(empty, status=Status.UNSUPPORTED, message=refusal, reason=f"Not possible here: {refusal}.")
         phase = "train"
         watcher.phase(ready.problem.name, guide.label, "training")
-        training = _train(ready, guide, config, recipe, watcher)
-        trained = replace(empty, steps=recipe.steps, compile_s=training.compile_s, train_s=training.train_s)
+        frame = ready.frame(declaration.family)
+        training = _train(ready, frame, guide, config, recipe, watcher)
+        trained = replace(
+            empty, coordinates=frame.kind, steps=recipe.steps, compile_s=training.compile_s, train_s=training.train_s
+        )
         restarts = _restarts(training, ready.valid, recipe)
         if not any(one.status.has_draws for one in restarts):
             message = f"the loss or the parameters were not finite in any of {len(restarts)} starts"
@@ -94,7 +99,7 @@ def fit_guide(
         phase = "draw"
         watcher.phase(ready.problem.name, guide.label, "drawing")
         began = time.perf_counter()
-        sampler = _sampler(ready, guide, training, config)
+        sampler = _sampler(ready, frame, guide, training, config)
         drawn = time.perf_counter()
         restarts, best = _rank(ready, guide, sampler, training, restarts, config)
         draws, scored = _draw(ready, guide, sampler, _params(training, best), config)
@@ -161,14 +166,16 @@ def _make_guide(guide: ChosenGuide, model: Callable[..., Any]) -> Callable[[Mapp
     return make
 
 
-def _train(ready: Prepared, guide: ChosenGuide, config: RunConfig, recipe: Recipe, watcher: Progress) -> Training:
+def _train(
+    ready: Prepared, frame: Frame, guide: ChosenGuide, config: RunConfig, recipe: Recipe, watcher: Progress
+) -> Training:
     own = guide.declaration.objective
     return train(
-        _make_guide(guide, ready.problem.model),
-        ready.problem.model,
-        ready.arguments,
+        _make_guide(guide, frame.model),
+        frame.model,
+        frame.arguments,
         recipe,
-        ready.starts,
+        frame.starts,
         keys(config.seed, recipe.restarts, ready.problem.name, guide.label, "train"),
         loss=own(recipe.particles) if own is not None and config.loss is None else None,
         on_chunk=lambda done, loss: watcher.steps(done, recipe.steps, loss),
@@ -196,16 +203,17 @@ def _params(training: Training, restart: int) -> Params:
     return params
 
 
-def _sampler(ready: Prepared, guide: ChosenGuide, training: Training, config: RunConfig) -> Sampler:
+def _sampler(ready: Prepared, frame: Frame, guide: ChosenGuide, training: Training, config: RunConfig) -> Sampler:
     return make_sampler(
-        _make_guide(guide, ready.problem.model),
-        ready.problem.model,
-        ready.arguments,
+        _make_guide(guide, frame.model),
+        frame.model,
+        frame.arguments,
         ready.structure,
         params=_params(training, 0),
-        start={name: value[0] for name, value in ready.starts.items()},
+        start={name: value[0] for name, value in frame.starts.items()},
         count=config.draws,
         to_draw_from=guide.declaration.draw,
+        to_latents=frame.to_latents,
     )
 
 

@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from guidebench.config import RunConfig
-from guidebench.contracts import Problem
+from guidebench.contracts import Family, Problem
+from guidebench.engine.starts import Starts, find_starts
 from guidebench.errors import RequestError
 from guidebench.inference.arguments import Arguments, as_arrays
+from guidebench.inference.coordinates import Affine, Frame, standardised
+from guidebench.inference.modes import Landscape
 from guidebench.inference.predict import (
     Forward,
     make_log_likelihood,
@@ -23,8 +24,8 @@ from guidebench.inference.predict import (
     observed_values,
 )
 from guidebench.inference.recipe import Recipe
-from guidebench.inference.start import starting_points, strategy
 from guidebench.inference.structure import ModelStructure, inspect_model
+from guidebench.inference.target import Target
 from guidebench.results import ProblemRecord
 from guidebench.seeds import derive
 
@@ -42,11 +43,21 @@ class Prepared:
     structure: ModelStructure
     starts: Mapping[str, np.ndarray]
     valid: np.ndarray
+    points: np.ndarray | None
+    target: Target | None
+    landscape: Landscape | None
     refusal: str | None
     record: ProblemRecord
     reference: Mapping[str, np.ndarray]
     _programs: dict[str, Forward] = field(default_factory=dict, repr=False)
     _observed: dict[str, dict[str, np.ndarray]] = field(default_factory=dict, repr=False)
+
+    def frame(self, family: Family) -> Frame:
+        """Return the model as a guide of that family is shown it."""
+        if family == "none" or self.target is None or self.landscape is None or self.points is None:
+            return Frame(model=self.problem.model, arguments=self.arguments, starts=self.starts)
+        affine = Affine.for_family(family, self.landscape.best, self.target.dim)
+        return standardised(self.target, affine, self.points)
 
     @cached_property
     def predict_values(self) -> dict[str, Any] | None:
@@ -100,13 +111,10 @@ def prepare(problem: Problem, config: RunConfig, recipe: Recipe) -> Prepared:
     arguments = Arguments.split(problem.model, values)
     structure = inspect_model(problem.model, arguments)
     refusal = structure.unsupported()
-    starts: dict[str, np.ndarray] = {}
-    valid = np.ones(recipe.restarts, bool)
+    found = Starts(values={}, valid=np.ones(recipe.restarts, bool))
     if refusal is None:
-        init = strategy(config.init, structure)
-        start_keys = keys(config.seed, recipe.restarts, problem.name, "start")
-        starts, found = starting_points(start_keys, problem.model, arguments, init)
-        valid = np.asarray(found)
+        found = find_starts(problem, values, arguments, structure, config, recipe)
+        valid = found.valid
         if not valid.any() and config.init.startswith("value:"):
             raise RequestError(
                 f"--init {config.init!r}: the log density of {problem.name} or its gradient is not finite there; "
@@ -125,8 +133,11 @@ def prepare(problem: Problem, config: RunConfig, recipe: Recipe) -> Prepared:
         values=values,
         arguments=arguments,
         structure=structure,
-        starts=starts,
-        valid=valid,
+        starts=found.values,
+        valid=found.valid,
+        points=found.points,
+        target=found.target,
+        landscape=found.landscape,
         refusal=refusal,
         record=_record(
             problem, values, arguments, structure, sum(np.size(found) for found in observed.get("heldout", {}).values())
@@ -219,8 +230,3 @@ def _record(
         heldout_size=heldout_size,
         notes=tuple(notes),
     )
-
-
-def keys(seed: int, count: int, *names: str) -> jax.Array:
-    """Return one key per restart, each derived from its own name."""
-    return jnp.stack([jax.random.key(derive(seed, *names, index)) for index in range(count)])

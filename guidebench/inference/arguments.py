@@ -71,7 +71,8 @@ class Arguments:
 
     def size(self) -> int:
         """Return how many numbers the arguments hold."""
-        return sum(np.size(value) for value in (*self.arrays.values(), *self.static.values()) if is_array(value))
+        leaves = jax.tree.leaves((dict(self.arrays), dict(self.static)))
+        return sum(np.size(value) for value in leaves if is_array(value))
 
     def call(self, model: Callable[..., Any], traced: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return ``args, kwargs`` for `model` with `traced` in the place of the arrays."""

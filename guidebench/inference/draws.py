@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from guidebench.inference.arguments import Arguments
 from guidebench.inference.compiled import compile_for, over_draws
+from guidebench.inference.coordinates import ToLatents
 from guidebench.inference.density import draw
 from guidebench.inference.structure import ModelStructure
 from guidebench.inference.train import MakeGuide, Params
@@ -79,11 +81,14 @@ class Sampler:
 
     def __call__(self, params: Params, key: jax.Array, *, keep_latents: bool = True) -> Draws:
         """Draw with the parameters of one restart, leaving the latents behind unless they are kept."""
-        log_p, log_q, latents = self.program(params, jax.random.split(key, self.count), self.start, self.traced)
+        log_p, log_q, log_jacobian, latents = self.program(
+            params, jax.random.split(key, self.count), self.start, self.traced
+        )
         kept = self.sites if keep_latents else ()  # in the order of the model; JAX sorts by name
         return Draws(
-            log_p=np.asarray(log_p, np.float64),
-            log_q=np.asarray(log_q, np.float64),
+            # Both densities are over the model's own latents; their difference keeps all its bits.
+            log_p=np.asarray(log_p, np.float64) - np.asarray(log_jacobian, np.float64),
+            log_q=np.asarray(log_q, np.float64) - np.asarray(log_jacobian, np.float64),
             latents={name: np.asarray(latents[name]) for name in kept},
         )
 
@@ -98,6 +103,7 @@ def make_sampler(
     start: Mapping[str, np.ndarray],
     count: int,
     to_draw_from: Callable[[Any, Params], Any] | None = None,
+    to_latents: ToLatents | None = None,
 ) -> Sampler:
     """Compile the drawing of `count` samples for parameters shaped like `params`.
 
@@ -115,6 +121,8 @@ def make_sampler(
         Number of draws.
     to_draw_from : callable, optional
         ``to_draw_from(guide, params)`` returns the guide to draw from instead of the trained one.
+    to_latents : callable, optional
+        Maps the sites of a model in other coordinates to the problem's latents, with the log Jacobian.
     """
     names = tuple(site.name for site in structure.latents)
     size = arguments.size() + structure.latent_dim
@@ -127,9 +135,13 @@ def make_sampler(
             draw(jax.random.key(0), params, model, guide, args, kwargs)
             guide = to_draw_from(guide, params)
 
-        def one(key: jax.Array) -> tuple[jax.Array, jax.Array, dict[str, jax.Array]]:
+        def one(key: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, dict[str, jax.Array]]:
             result = draw(key, params, model, guide, args, kwargs)
-            return result.log_p, result.log_q, {name: result.trace[name]["value"] for name in names}
+            latents = {name: result.trace[name]["value"] for name in names}
+            log_jacobian = jnp.zeros(())
+            if to_latents is not None:
+                latents, log_jacobian = to_latents(latents, traced)
+            return result.log_p, result.log_q, log_jacobian, latents
 
         return over_draws(one, keys, size)
 

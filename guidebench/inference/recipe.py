@@ -43,6 +43,8 @@ class Recipe:
         Optimiser steps, starting points, and draws per gradient.
     loss : str
         Name of the objective.
+    standardise : bool
+        Whether guides are trained in standardised coordinates, as far as their family allows.
     """
 
     name: Literal["default", "plain"]
@@ -56,6 +58,7 @@ class Recipe:
     restarts: int
     particles: int
     loss: str = "Trace_ELBO"
+    standardise: bool = False
 
     def decayed(self) -> bool:
         """Return whether the learning rate ends at zero."""
@@ -76,6 +79,8 @@ class Recipe:
         parts.append(f"objective {self.loss}")
         if self.tail:
             parts.append(f"parameters averaged over the last {self.tail:.0%} of the steps")
+        if self.standardise:
+            parts.append("coordinates standardised as far as a family allows")
         return f"Recipe {self.name}: " + ", ".join(parts) + "."
 
 
@@ -90,6 +95,7 @@ RECIPES = {
         steps=4000,
         restarts=4,
         particles=10,
+        standardise=True,
     ),
     "plain": Recipe(name="plain", learning_rate=0.01, schedule="constant", steps=1000, restarts=1, particles=1),
 }

@@ -16,6 +16,7 @@ from guidebench.errors import RequestError
 from guidebench.inference.arguments import Arguments
 from guidebench.inference.compiled import once
 from guidebench.inference.structure import ModelStructure
+from guidebench.inference.target import Target
 
 STRATEGIES = ("uniform", "median", "feasible", "mean", "sample")
 
@@ -60,8 +61,8 @@ def starting_points(
     model: Callable[..., Any],
     arguments: Arguments,
     init: Callable[..., Any],
-) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Return one valid starting point per key, in the model's own coordinates.
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], np.ndarray]:
+    """Return one valid starting point per key.
 
     NumPyro tries up to 100 draws of the strategy until the log joint density and its gradient are
     finite.
@@ -69,12 +70,14 @@ def starting_points(
     Returns
     -------
     values : dict of str to array
-        Per latent site, shape ``(len(keys), *site_shape)``.
+        Per latent site in the model's own coordinates, shape ``(len(keys), *site_shape)``.
+    unconstrained : dict of str to array
+        The same in unconstrained coordinates.
     valid : array of bool
         Whether a valid point was found, shape ``(len(keys),)``.
     """
 
-    def find(key: jax.Array, traced: Mapping[str, Any]) -> tuple[dict[str, jax.Array], jax.Array]:
+    def find(key: jax.Array, traced: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any], jax.Array]:
         args, kwargs = arguments.call(model, traced)
         found = initialize_model(key, model, init_strategy=init, model_args=args, model_kwargs=kwargs)
         start = found.param_info
@@ -82,7 +85,31 @@ def starting_points(
         finite = jnp.isfinite(start.potential_energy)
         for gradient in jax.tree.leaves(start.z_grad):
             finite &= jnp.all(jnp.isfinite(gradient))
-        return {name: values[name] for name in start.z}, finite
+        return {name: values[name] for name in start.z}, dict(start.z), finite
 
-    values, valid = jax.device_get(once(jax.vmap(find, in_axes=(0, None)), keys, dict(arguments.arrays)))
-    return values, valid
+    values, unconstrained, valid = jax.device_get(once(jax.vmap(find, in_axes=(0, None)), keys, dict(arguments.arrays)))
+    return values, unconstrained, valid
+
+
+def check(target: Target, points: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Return the latent sites at unconstrained points, and whether target and gradient are finite there.
+
+    Parameters
+    ----------
+    target : Target
+        The posterior.
+    points : ndarray
+        Shape ``(R, D)``.
+    """
+
+    def at(flat: jax.Array, traced: Mapping[str, Any]) -> tuple[dict[str, Any], jax.Array]:
+        value, gradient = jax.value_and_grad(target.log_density)(flat, traced)
+        values, _ = target.constrain(flat, traced)
+        finite = jnp.isfinite(value) & jnp.all(jnp.isfinite(gradient))
+        for latent in values.values():
+            finite &= jnp.all(jnp.isfinite(latent))
+        return values, finite
+
+    arrays = dict(target.arguments.arrays)
+    values, finite = jax.device_get(once(jax.vmap(at, in_axes=(0, None)), jnp.asarray(points), arrays))
+    return values, finite

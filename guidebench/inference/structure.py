@@ -25,7 +25,8 @@ class Site:
     """A sample or deterministic site.
 
     ``dims`` names every axis of its value: plate names for the axes of plates, ``NAME_dim_0`` and so
-    on for the others.  ``size`` counts unconstrained coordinates (0 for anything but a latent).
+    on for the others.  ``size`` counts the unconstrained coordinates and ``unconstrained`` is their
+    shape (0 and nothing for anything but a continuous latent).
     """
 
     name: str
@@ -34,6 +35,7 @@ class Site:
     support: str = ""
     discrete: bool = False
     size: int = 0
+    unconstrained: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,8 +169,8 @@ def _describe(site: Mapping[str, Any]) -> tuple[str, Site]:
         return "observed", Site(name=name, shape=shape, dims=dims, support=support, discrete=discrete)
     if discrete:
         return "latent", Site(name=name, shape=shape, dims=dims, support=support, discrete=True)
-    size = math.prod(biject_to(fn.support).inverse_shape(shape))
-    return "latent", Site(name=name, shape=shape, dims=dims, support=support, size=size)
+    free = tuple(biject_to(fn.support).inverse_shape(shape))
+    return "latent", Site(name=name, shape=shape, dims=dims, support=support, size=math.prod(free), unconstrained=free)
 
 
 def is_factor(site: Mapping[str, Any]) -> bool:

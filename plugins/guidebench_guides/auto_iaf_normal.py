@@ -38,6 +38,7 @@ GUIDE = Guide(
     build=build,
     supports=supports,
     summary="AutoIAFNormal: inverse autoregressive flows from a diagonal Gaussian",
+    family="diagonal",
     aliases=("AutoIAFNormal",),
     default=True,
     cite="Kingma et al. (2016), Improving Variational Inference with Inverse Autoregressive Flow, arXiv:1606.04934",
