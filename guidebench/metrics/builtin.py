@@ -47,6 +47,24 @@ def guidebench_metrics() -> Iterator[Metric]:
         cite=_PSIS,
     )
     yield Metric(
+        name="kl",
+        compute=_lazy("bounds", "kl"),
+        needs=("weights",),
+        better="lower",
+        unit="nat",
+        summary="Kullback-Leibler divergence from the guide to the posterior",
+        cite="Kullback & Leibler (1951), Ann. Math. Statist. 22(1), doi:10.1214/aoms/1177729694",
+    )
+    yield Metric(
+        name="iw_bound",
+        compute=_lazy("bounds", "iw_bound"),
+        needs=("weights",),
+        better="higher",
+        unit="nat",
+        summary="Importance-weighted bound on log p(y) of 100 draws",
+        cite="Burda, Grosse & Salakhutdinov (2016), ICLR, doi:10.48550/arXiv.1509.00519",
+    )
+    yield Metric(
         name="khat",
         compute=_lazy("bounds", "khat"),
         needs=("weights",),
@@ -89,12 +107,57 @@ def guidebench_metrics() -> Iterator[Metric]:
     ):
         yield Metric(name=name, compute=_lazy("errors", name), needs=needs, better="lower", unit=unit, summary=summary)
     yield Metric(
+        name="sd_ratio",
+        compute=_lazy("errors", "sd_ratio"),
+        needs=("reference spread",),
+        better="nominal",
+        unit="ratio",
+        summary="Sd of every latent over that of the reference",
+    )
+    yield Metric(
+        name="quantile_error",
+        compute=_lazy("errors", "quantile_error"),
+        needs=("reference spread",),
+        better="lower",
+        unit="sd of the reference",
+        summary="Largest error of the 5 to 95 % quantiles against the reference",
+        cite="Vehtari et al. (2021), Bayesian Analysis 16(2), doi:10.1214/20-BA1221",
+    )
+    yield Metric(
+        name="sliced_w2",
+        compute=_lazy("distances", "sliced_w2"),
+        needs=("reference spread",),
+        better="lower",
+        unit="sd of the reference",
+        summary="Sliced 2-Wasserstein distance of the joint distributions, and its floor",
+        cite="Bonneel, Rabin, Peyré & Pfister (2015), J. Math. Imaging Vis. 51, doi:10.1007/s10851-014-0506-3",
+    )
+    yield Metric(
+        name="energy_distance",
+        compute=_lazy("distances", "energy_distance"),
+        needs=("reference spread",),
+        better="lower",
+        unit="sd of the reference",
+        summary="Energy distance of the joint distributions",
+        cite="Székely & Rizzo (2013), J. Stat. Plan. Inference 143(8), doi:10.1016/j.jspi.2013.03.018",
+    )
+    yield Metric(
         name="coverage",
         compute=_lazy("predictive", "coverage"),
         needs=("heldout",),
         better="nominal",
         unit="probability",
         summary="Coverage of central predictive intervals on held-out data, and the calibration error",
+        cite="Brown, Cai & DasGupta (2001), Statistical Science 16(2), doi:10.1214/ss/1009213286",
+    )
+    yield Metric(
+        name="pit",
+        compute=_lazy("predictive", "pit"),
+        needs=("heldout",),
+        better="nominal",
+        unit="probability",
+        summary="Probability integral transform of held-out data: histogram and distance from uniform",
+        cite="Gneiting, Balabdaoui & Raftery (2007), J. R. Stat. Soc. B 69(2), doi:10.1111/j.1467-9868.2007.00587.x",
     )
     yield Metric(
         name="crps",

@@ -1,13 +1,14 @@
 """Errors against a reference: how far a guide's moments and marginals are from the true posterior's.
 
-All are in units of the reference's standard deviation.  Each metric yields one value per scalar
-component (or pair), and the largest of them without a component name.
+All are in units of the reference's standard deviation, which counts as known.  Each metric yields one
+value per scalar component (or pair), and the largest of them without a component name.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import combinations
+from itertools import combinations, islice
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,6 +19,40 @@ from guidebench.metrics.moments import MOST_CORRELATED, correlation_matrix, spre
 #: Draws that enter a Wasserstein distance, of either side.
 MOST_SORTED = 20_000
 
+#: Probabilities of the quantiles that are compared.
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+
+
+class Pair(NamedTuple):
+    """One scalar component under the guide and in the reference, in float64.
+
+    Attributes
+    ----------
+    name : str
+        Its name.
+    draws : ndarray
+        Under the guide, shape ``(S,)``.
+    reference : ndarray
+        From the true posterior, shape ``(M,)``.
+    effective : float
+        How many independent draws the reference is worth.
+    """
+
+    name: str
+    draws: np.ndarray
+    reference: np.ndarray
+    effective: float
+
+
+def pairs(evidence: Evidence) -> Iterator[Pair]:
+    """Yield every component that both sides have and that varies in the reference."""
+    reference = dict(evidence.reference_scalars())
+    for name, draws in evidence.scalars():
+        if name in reference and np.ptp(reference[name]) > 0:
+            true = reference[name].astype(np.float64)
+            effective = float(evidence.reference_ess.get(name, len(true)))
+            yield Pair(name=name, draws=draws.astype(np.float64), reference=true, effective=effective)
+
 
 def _worst(found: Iterable[MetricValue]) -> Iterator[MetricValue]:
     values = list(found)
@@ -27,36 +62,36 @@ def _worst(found: Iterable[MetricValue]) -> Iterator[MetricValue]:
         yield MetricValue(value=worst.value, mcse=worst.mcse)
 
 
-def _pairs(evidence: Evidence) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    reference = dict(evidence.reference_scalars())
-    for name, draws in evidence.scalars():
-        if name in reference and np.ptp(reference[name]) > 0:
-            yield name, draws.astype(np.float64), reference[name].astype(np.float64)
-
-
 def mean_error(evidence: Evidence) -> Iterator[MetricValue]:
     r"""Absolute error of the mean, :math:`|\mu_q - \mu_p| / \sigma_p`."""
 
     def each() -> Iterator[MetricValue]:
-        for name, draws, reference in _pairs(evidence):
+        for name, draws, reference, effective in pairs(evidence):
             sd = float(np.std(reference))
-            error = np.hypot(np.std(draws) / np.sqrt(len(draws)), sd / np.sqrt(len(reference))) / sd
+            error = np.hypot(np.std(draws) / np.sqrt(len(draws)), sd / np.sqrt(effective)) / sd
             yield MetricValue(value=abs(float(draws.mean() - reference.mean())) / sd, mcse=float(error), variable=name)
 
     yield from _worst(each())
 
 
+def sd_ratio(evidence: Evidence) -> Iterator[MetricValue]:
+    r"""Standard deviation over that of the reference, :math:`\sigma_q / \sigma_p`; below one is too narrow.
+
+    The error is that of a ratio of independent estimates, each by
+    :func:`~guidebench.metrics.moments.spread_error`.
+    """
+    for name, draws, reference, effective in pairs(evidence):
+        (sd, error), (true, true_error) = spread_error(draws), spread_error(reference)
+        ratio = sd / true
+        true_error *= np.sqrt(len(reference) / effective)
+        yield MetricValue(value=ratio, mcse=float(np.hypot(error, ratio * true_error) / true), variable=name)
+
+
 def sd_error(evidence: Evidence) -> Iterator[MetricValue]:
     r"""Relative error of the standard deviation, :math:`|\sigma_q / \sigma_p - 1|`."""
-
-    def each() -> Iterator[MetricValue]:
-        for name, draws, reference in _pairs(evidence):
-            (sd, error), (true, true_error) = spread_error(draws), spread_error(reference)
-            ratio = sd / true
-            mcse = float(np.hypot(error, ratio * true_error) / true)
-            yield MetricValue(value=abs(ratio - 1), mcse=mcse, variable=name)
-
-    yield from _worst(each())
+    yield from _worst(
+        MetricValue(value=abs(one.value - 1), mcse=one.mcse, variable=one.variable) for one in sd_ratio(evidence)
+    )
 
 
 def w1_error(evidence: Evidence) -> Iterator[MetricValue]:
@@ -69,25 +104,111 @@ def w1_error(evidence: Evidence) -> Iterator[MetricValue]:
     from scipy.stats import wasserstein_distance
 
     def each() -> Iterator[MetricValue]:
-        for name, draws, reference in _pairs(evidence):
+        for name, draws, reference, _ in pairs(evidence):
             distance = wasserstein_distance(draws[:MOST_SORTED], reference[:MOST_SORTED])
             yield MetricValue(value=float(distance / np.std(reference)), variable=name)
 
     yield from _worst(each())
 
 
-def correlation_error(evidence: Evidence) -> Iterator[MetricValue]:
-    r"""Absolute error of every pairwise correlation, :math:`|r_q - r_p|`."""
+def quantiles_with_errors(draws: np.ndarray, effective: float) -> tuple[np.ndarray, np.ndarray]:
+    r"""Return the quantiles of draws at :data:`QUANTILES` and their Monte Carlo standard errors.
+
+    The error is half the distance between the quantiles at :math:`u \pm \sqrt{u (1 - u) / S}`, so it
+    takes no estimate of a density.
+
+    Parameters
+    ----------
+    draws : ndarray
+        Shape ``(S,)``.
+    effective : float
+        How many independent draws they are worth.
+
+    References
+    ----------
+    Vehtari, Gelman, Simpson, Carpenter & Bürkner (2021), Bayesian Analysis 16(2), sec. 4.4,
+    doi:10.1214/20-BA1221.
+    """
+    levels = np.asarray(QUANTILES)
+    widths = np.sqrt(levels * (1 - levels) / effective)
+    wanted = np.clip([levels, levels - widths, levels + widths], 0, 1)
+    values, low, high = np.quantile(np.sort(draws), wanted)
+    return values, (high - low) / 2
+
+
+def quantile_error(evidence: Evidence) -> Iterator[MetricValue]:
+    r"""Largest error of the 5, 25, 50, 75 and 95 % quantiles.
+
+    .. math:: \max_u |F_q^{-1}(u) - F_p^{-1}(u)| \,/\, \sigma_p
+
+    The error is that of the quantile which is farthest off; choosing the largest of five makes the
+    value itself high by about one error where the marginals are equal.
+    """
 
     def each() -> Iterator[MetricValue]:
-        pairs = [(name, q, p) for name, q, p in _pairs(evidence) if np.ptp(q) > 0]
-        if not 2 <= len(pairs) <= MOST_CORRELATED:
-            return
-        guide = correlation_matrix([q for _, q, _ in pairs])
-        truth = correlation_matrix([p for _, _, p in pairs])
-        for (i, (first, q, p)), (j, (second, _, _)) in combinations(enumerate(pairs), 2):
-            errors = ((1 - guide[i, j] ** 2) / np.sqrt(len(q)), (1 - truth[i, j] ** 2) / np.sqrt(len(p)))
-            value = abs(float(guide[i, j] - truth[i, j]))
-            yield MetricValue(value=value, mcse=float(np.hypot(*errors)), variable=f"{first},{second}")
+        for name, draws, reference, effective in pairs(evidence):
+            found, error = quantiles_with_errors(draws, len(draws))
+            true, true_error = quantiles_with_errors(reference, effective)
+            difference = np.abs(found - true)
+            worst = int(np.argmax(difference))
+            sd = float(np.std(reference))
+            mcse = float(np.hypot(error[worst], true_error[worst])) / sd
+            yield MetricValue(value=float(difference[worst]) / sd, mcse=mcse, variable=name)
 
     yield from _worst(each())
+
+
+def correlation_error(evidence: Evidence) -> Iterator[MetricValue]:
+    r"""Absolute error of every pairwise correlation, and the distance of the correlation matrices.
+
+    ``correlation_error`` is :math:`|r_q - r_p|` of each pair; ``correlation_error_frobenius`` is
+
+    .. math:: \Big( \sum_{i,j} (R_q - R_p)_{ij}^2 \Big)^{1/2},
+
+    each pair counted twice, with the error of its first-order expansion.  Where the matrices are equal
+    it is still about :math:`\sqrt{d (d - 1) (1/S + 1/M)}`: the errors of the pairs add up.
+    """
+    found = list(islice((pair for pair in pairs(evidence) if np.ptp(pair.draws) > 0), MOST_CORRELATED + 1))
+    if not 2 <= len(found) <= MOST_CORRELATED:
+        return
+    draws, reference = np.stack([one.draws for one in found]), np.stack([one.reference for one in found])
+    guide, truth = correlation_matrix(list(draws)), correlation_matrix(list(reference))
+
+    def each() -> Iterator[MetricValue]:
+        for (i, first), (j, second) in combinations(enumerate(found), 2):
+            errors = (
+                (1 - guide[i, j] ** 2) / np.sqrt(draws.shape[1]),
+                (1 - truth[i, j] ** 2) / np.sqrt(min(first.effective, second.effective)),
+            )
+            value = abs(float(guide[i, j] - truth[i, j]))
+            yield MetricValue(value=value, mcse=float(np.hypot(*errors)), variable=f"{first.name},{second.name}")
+
+    yield from _worst(each())
+    difference = guide - truth
+    norm = float(np.linalg.norm(difference))
+    mcse = None
+    if norm > 0:
+        spread = np.std(correlation_influence(draws, guide, difference / norm)) / np.sqrt(draws.shape[1])
+        true_spread = np.std(correlation_influence(reference, truth, difference / norm))
+        mcse = float(np.hypot(spread, true_spread / np.sqrt(min(one.effective for one in found))))
+    yield MetricValue(value=norm, mcse=mcse, metric="correlation_error_frobenius")
+
+
+def correlation_influence(draws: np.ndarray, matrix: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    r"""Return the influence of each draw on a weighted sum of correlations, shape ``(S,)``.
+
+    .. math:: \sum_{i,j} a_{ij} \big( z_i z_j - \tfrac12 r_{ij} (z_i^2 + z_j^2) \big)
+
+    for standardised draws :math:`z` and symmetric weights :math:`a`.
+
+    Parameters
+    ----------
+    draws : ndarray
+        Shape ``(d, S)``.
+    matrix : ndarray
+        Their correlations, shape ``(d, d)``.
+    weights : ndarray
+        Symmetric, shape ``(d, d)``.
+    """
+    z = (draws - draws.mean(axis=1, keepdims=True)) / draws.std(axis=1, keepdims=True)
+    return np.asarray(np.sum(z * (weights @ z), axis=0) - np.sum(weights * matrix, axis=1) @ z**2)

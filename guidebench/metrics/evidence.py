@@ -50,6 +50,9 @@ class Evidence:
         Where the problem has held-out data.
     reference : mapping
         Draws from the true posterior by latent site, shape ``(M, ...)``, where there are any.
+    reference_ess : mapping
+        Per scalar component, how many independent draws those of the reference are worth; one that
+        is missing has independent draws.
     """
 
     latents: Mapping[str, np.ndarray]
@@ -58,6 +61,7 @@ class Evidence:
     restart_elbos: tuple[float, ...] = ()
     heldout: Heldout | None = field(default=None, repr=False)
     reference: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
+    reference_ess: Mapping[str, float] = field(default_factory=dict, repr=False)
 
     def has(self, part: str) -> bool:
         """Return whether a part that a metric may need is there."""

@@ -23,12 +23,12 @@ def mean(evidence: Evidence) -> Iterator[MetricValue]:
 
 def spread_error(draws: np.ndarray) -> tuple[float, float]:
     r"""Return the standard deviation of draws and its error, :math:`\sqrt{(m_4 - s^4) / S} / (2 s)`."""
-    centred = draws.astype(np.float64) - np.mean(draws, dtype=np.float64)
-    variance = float(np.sum(centred**2) / (len(draws) - 1))
+    squared = (draws.astype(np.float64) - np.mean(draws, dtype=np.float64)) ** 2
+    variance = float(np.sum(squared) / (len(draws) - 1))
     value = float(np.sqrt(variance))
     if not value > 0:
         return 0.0, 0.0
-    excess = max(float(np.mean(centred**4)) - variance**2, 0.0)
+    excess = max(float(np.mean(squared**2)) - variance**2, 0.0)
     return value, float(np.sqrt(excess / len(draws))) / (2 * value)
 
 
