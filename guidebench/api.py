@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from guidebench.config import make_config
@@ -31,6 +32,9 @@ def compare(
     init: str | None = None,
     draws: int | None = None,
     seed: int | None = None,
+    reference: str | Path | Mapping[str, Any] | None = None,
+    simulations: int | None = None,
+    x64: bool | None = None,
     **kwargs: Any,
 ) -> Comparison:
     """Train guides on one model and compare them.
@@ -53,6 +57,13 @@ def compare(
         What the problem is called; the model's name by default.
     recipe, optimizer, learning_rate, steps, restarts, particles, loss, init, draws, seed
         As the options of ``guidebench run``; ``None`` takes the default.
+    reference : str, Path or mapping, optional
+        What the guides are measured against: as the option of ``guidebench run``, or draws by latent
+        site, each of shape ``(draws, ...)`` or, to have their convergence checked, ``(chains, draws, ...)``.
+    simulations : int, optional
+        Data sets to draw from the model and to fit every guide to, for the true coverage of its intervals.
+    x64 : bool, optional
+        Whether to compute in float64 throughout; outside of this call nothing changes.
 
     Returns
     -------
@@ -75,6 +86,7 @@ def compare(
     slug = re.sub(r"[^a-z0-9]+", "-", getattr(model, "__name__", "").lower()).strip("-0123456789")
     label = name or slug or "model"
     problem = Problem(name=label, model=model, args=args, kwargs=kwargs, predict=predict, heldout=heldout, truth=truth)
+    given = reference if isinstance(reference, Mapping) else None
     config = make_config(
         {
             "problems": (label,),
@@ -89,7 +101,12 @@ def compare(
             "init": init,
             "draws": draws,
             "seed": seed,
+            "simulations": simulations,
+            "x64": x64,
+            "reference": None if reference is None or given is not None else str(reference),
         }
     )
+    if given is not None:
+        config = config.model_copy(update={"reference": "given"})
     registry = load_registry()
-    return engine.compare(label, [problem], choose_guides(registry, config.guides), config, registry)
+    return engine.compare(label, [problem], choose_guides(registry, config.guides), config, registry, given=given)

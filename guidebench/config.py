@@ -12,6 +12,10 @@ from pydantic_core import PydanticCustomError
 
 from guidebench.errors import RequestError
 
+#: What a reference may be, and the files it may be read from.
+REFERENCES = ("auto", "exact", "nuts", "none")
+REFERENCE_FILES = (".nc", ".npz", ".csv")
+
 
 class RunConfig(BaseModel):
     """Everything that decides the numbers of a run; ``None`` means "as the recipe has it".
@@ -33,6 +37,9 @@ class RunConfig(BaseModel):
     init: str = "uniform"
     draws: int = Field(4000, ge=100, le=10_000_000)
     seed: int = Field(0, ge=0)
+    reference: str = "auto"
+    simulations: int | None = Field(None, ge=20, le=100_000)
+    x64: bool = False
     log_loss: bool = False
 
     @model_validator(mode="before")
@@ -46,12 +53,20 @@ class RunConfig(BaseModel):
             for key, value in values.items()
         }
 
-    @field_validator("learning_rate", "steps", "restarts", "particles", "draws", "seed", mode="before")
+    @field_validator("learning_rate", "steps", "restarts", "particles", "draws", "seed", "simulations", mode="before")
     @classmethod
     def _numbers(cls, value: Any) -> Any:
         """Refuse what pydantic would turn into a number: ``true`` is no count, nor is a string."""
         if isinstance(value, (bool, str)):
             raise PydanticCustomError("number", "should be a number")
+        return value
+
+    @field_validator("reference")
+    @classmethod
+    def _reference(cls, value: str) -> str:
+        if value not in REFERENCES and Path(value).suffix.lower() not in REFERENCE_FILES:
+            known, endings = ", ".join(REFERENCES), ", ".join(REFERENCE_FILES)
+            raise PydanticCustomError("reference", f"should be one of {known}, or a file that ends in {endings}")
         return value
 
     @field_validator("problems", "guides", mode="before")

@@ -178,7 +178,8 @@ class Problem:
         True values of latent sites, where the data were simulated.
     reference : callable, optional
         ``reference(seed, count)`` returns independent draws from the exact posterior by latent site,
-        each of shape ``(count, ...)``, where they can be had.
+        each of shape ``(count, ...)``, where they can be had; without it, NUTS takes its place where it
+        converges.
     log_evidence : float, optional
         The exact log p(y) in nats, where known.
     summary, cite : str
@@ -235,9 +236,9 @@ class Metric:
         :class:`MetricValue` records; it must be pure.  A record's ``metric`` defaults to `name`.
     needs : tuple of str
         Parts of the evidence it cannot do without: ``"density"`` (not a point estimate), ``"weights"``
-        (a density over the model's own latents), ``"heldout"``, ``"reference"``, ``"reference spread"``
-        (both a reference and a density); where one is missing the metric is left out, which the
-        tables show as an empty cell.
+        (a density over the model's own latents), ``"modes"`` (several modes), ``"heldout"``,
+        ``"reference"``, ``"reference spread"`` (both a reference and a density); where one is missing
+        the metric is left out, which the tables show as an empty cell.
     better : {"higher", "lower", "nominal", "none"}
         Which direction is better; "nominal" for a coverage, best at its nominal value.
     unit : str

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import xarray as xr
@@ -123,3 +123,41 @@ def pareto_smooth(log_weights: np.ndarray) -> tuple[np.ndarray, float]:
         with np.errstate(over="ignore"):
             smoothed, khat = array_stats.psislw(-values)
     return np.asarray(smoothed), float(khat)
+
+
+class Mixing(NamedTuple):
+    """How well chains of one scalar mixed; a number that cannot be computed is NaN."""
+
+    rhat: float
+    ess_bulk: float
+    ess_tail: float
+
+
+def mixing(chains: np.ndarray) -> Mixing:
+    """Return rank-normalised split R-hat and the effective sample sizes of bulk and tails, by ArviZ.
+
+    Parameters
+    ----------
+    chains : ndarray
+        Draws of one scalar, shape ``(chain, draw)``; R-hat of a single chain is NaN.
+
+    References
+    ----------
+    Vehtari, Gelman, Simpson, Carpenter & Bürkner (2021), Bayesian Analysis 16(2), doi:10.1214/20-BA1221.
+    """
+    values = np.ascontiguousarray(chains, np.float64)
+    if values.shape[1] < 4:
+        return Mixing(*[float("nan")] * 3)
+    several = len(values) > 1
+    with np.errstate(all="ignore"):  # a chain that is stuck has no variance to divide by
+        if arviz_generation() == 0:
+            from arviz import ess, rhat
+
+            found = (rhat(values) if several else np.nan, ess(values), ess(values, method="tail"))
+        else:
+            from arviz_stats.base import array_stats
+
+            # ArviZ 1.x asks for the probabilities that 0.x takes for granted.
+            tail = array_stats.ess(values, method="tail", prob=(0.05, 0.95))
+            found = (array_stats.rhat(values) if several else np.nan, array_stats.ess(values), tail)
+    return Mixing(*map(float, found))

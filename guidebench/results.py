@@ -96,7 +96,7 @@ class Fit:
         All of them; `best` is the index of the one whose draws are kept.
     metrics : tuple of MetricValue
         Everything that ``metrics.csv`` holds for this fit.
-    compile_s, train_s, evaluate_s : float
+    compile_s, train_s, evaluate_s, simulate_s : float
         Wall time in seconds.
     inference_data : InferenceData or None
         Draws of the best restart, with the extra group ``training`` (loss and parameters).
@@ -123,6 +123,7 @@ class Fit:
     compile_s: float | None = None
     train_s: float | None = None
     evaluate_s: float | None = None
+    simulate_s: float | None = None
     inference_data: InferenceData | None = field(default=None, repr=False, compare=False)
     traceback: str = field(default="", repr=False)
 
@@ -172,7 +173,12 @@ class ProblemRecord:
     noise_sd : mapping
         Per observed site, the sd of each observation given the true values, where known.
     reference : str
-        What the reference is ("exact posterior"), or nothing where there is none.
+        What the reference is ("exact posterior", "NUTS", the name of a file), or nothing where none is used.
+    reference_checks : mapping of str to float
+        Of the reference, or of one that failed: ``chains``, ``draws``, the worst ``rhat``, ``ess_bulk`` and
+        ``ess_tail`` of all scalar components, and ``divergences``, as far as they are known.
+    reference_note : str
+        How it was made, what was not checked, or why none is used.
     predictor : str or None
         The argument that varies along the prediction grid, where there is exactly one such array.
     heldout_size : int
@@ -190,6 +196,8 @@ class ProblemRecord:
     noise_sd: Mapping[str, Any] = field(default_factory=dict)
     log_evidence: float | None = None
     reference: str = ""
+    reference_checks: Mapping[str, float] = field(default_factory=dict)
+    reference_note: str = ""
     predictor: str | None = None
     heldout_size: int = 0
     notes: tuple[str, ...] = ()

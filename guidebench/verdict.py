@@ -13,13 +13,18 @@ poor verdict: it has a standard deviation of about 0.1 over seeds, and a posteri
 than the guide puts it near one however close the two are elsewhere.  The effective sample size hangs
 on the single largest weight in the same way; the KL does not.
 
-All of this looks where the guide has draws: it is blind to a mode in which the guide has none.
+All of this looks where the guide has draws: it is blind to a mode in which the guide has none.  Two
+things are not, and can only make a verdict worse:
+
+- the modes that a search found before training: a guide without draws at one of them gets ``distrust``;
+- the reference, where there is one: beyond 0.1 posterior sds on a mean or 15 % on an sd, Monte Carlo
+  error allowed for, nothing is trusted; and where the repaired draws are as wrong, nothing helps.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from guidebench.contracts import Bound, MetricValue
 from guidebench.results import Fit, Status, Verdict
@@ -31,6 +36,10 @@ SD_SHIFT = 0.10
 #: Largest estimate of KL(q || p), in nats, at which weights repair the draws.
 REPAIRABLE = 0.2
 
+#: Largest errors of a mean, in sds of the reference, and of an sd, as a share, in draws that are right.
+MEAN_ERROR = 0.10
+SD_ERROR = 0.15
+
 _NEEDED = ("elbo", "log_evidence", "khat", "mean_shift", "sd_shift")
 
 
@@ -40,7 +49,8 @@ def judge(metrics: Sequence[MetricValue], bound: Bound, status: Status) -> tuple
     Parameters
     ----------
     metrics : sequence of MetricValue
-        Those of the fit; ``elbo``, ``log_evidence``, ``khat``, ``mean_shift`` and ``sd_shift`` decide.
+        Those of the fit; ``elbo``, ``log_evidence``, ``khat``, ``mean_shift`` and ``sd_shift`` decide, and
+        ``dropped_mass`` and the errors against a reference where they are there.
     bound : {"elbo", "augmented", "none"}
         What the guide's ELBO is.
     status : Status
@@ -63,18 +73,48 @@ def judge(metrics: Sequence[MetricValue], bound: Bound, status: Status) -> tuple
     if not gap <= REPAIRABLE:
         reason = f"It is {gap:.2f} nat from the posterior by KL(q||p), too far for weights to repair its intervals."
         return Verdict.DISTRUST, reason + unsettled
+    dropped = found.get("dropped_mass")
+    if dropped is not None and dropped.value > 0:
+        reason = (
+            f"It has hardly any draws at modes that hold about {dropped.value:.0%} of the posterior; "
+            "its weights cannot see them."
+        )
+        return Verdict.DISTRUST, reason + unsettled
+    wrong, repaired_wrong = (
+        _wrong(found, "mean_error", "sd_error"),
+        _wrong(found, "reweighted_mean_error", "reweighted_sd_error"),
+    )
+    if wrong and repaired_wrong:
+        reason = f"Against the reference {wrong}, which its weights do not see: repaired by them, {repaired_wrong}."
+        return Verdict.DISTRUST, reason + unsettled
     mean, sd = found["mean_shift"], found["sd_shift"]
-    if mean.value + (mean.mcse or 0) <= MEAN_SHIFT and sd.value + (sd.mcse or 0) <= SD_SHIFT:
+    if not wrong and mean.value + (mean.mcse or 0) <= MEAN_SHIFT and sd.value + (sd.mcse or 0) <= SD_SHIFT:
         reason = (
             f"Reweighting hardly changes it (means by {mean.value:.2f} sd, sds by {sd.value:.0%} at most): "
             "use its draws as they are."
         )
         return Verdict.TRUST, reason + unsettled
+    if repaired_wrong:
+        reason = f"Its draws would have to be reweighted, but repaired, {repaired_wrong} against the reference."
+        return Verdict.DISTRUST, reason + unsettled
     reason = (
         f"It is {gap:.2f} nat from the posterior by KL(q||p): reweighting moves a mean by up to {mean.value:.2f} sd "
         f"and an sd by up to {sd.value:.0%}, so use its draws with their weights."
     )
     return Verdict.REWEIGHT, reason + unsettled
+
+
+def _wrong(found: Mapping[str, MetricValue], mean_error: str, sd_error: str) -> str:
+    """Return what is wrong against the reference beyond its error, or nothing."""
+    said = []
+    for name, limit, text in (
+        (mean_error, MEAN_ERROR, "a mean is off by {:.2f} sd"),
+        (sd_error, SD_ERROR, "an sd is off by {:.0%}"),
+    ):
+        one = found.get(name)
+        if one is not None and not one.value - 2 * (one.mcse or 0.0) <= limit:
+            said.append(text.format(one.value))
+    return " and ".join(said)
 
 
 def _elbo(fit: Fit) -> float:

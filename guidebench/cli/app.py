@@ -134,9 +134,29 @@ def run(
             rich_help_panel=TRAINING,
         ),
     ] = None,
+    x64: Annotated[
+        bool | None, typer.Option("--x64", help="Compute in float64 throughout.", rich_help_panel=TRAINING)
+    ] = None,
     seed: Annotated[int | None, typer.Option(metavar="N", help="Seed of the run.", rich_help_panel=TRAINING)] = None,
     draws: Annotated[
         int | None, typer.Option(metavar="N", help="Draws from every trained guide.", rich_help_panel=OUTPUT)
+    ] = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|exact|nuts|none|FILE",
+            help="What guides are measured against. auto: the exact posterior where it is known, else NUTS if it "
+            "converges. FILE: your own draws (.nc, .npz, .csv).",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+    simulations: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Check every guide's intervals on N data sets drawn from the model, and report their true coverage.",
+            rich_help_panel=OUTPUT,
+        ),
     ] = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Results go to DIR/NAME.", rich_help_panel=OUTPUT)] = Path(
         "reports"
@@ -174,6 +194,9 @@ def run(
         "init": init,
         "seed": seed,
         "draws": draws,
+        "reference": reference,
+        "simulations": simulations,
+        "x64": x64,
         "log_loss": log_loss,
     }
     settings = make_config(options, config)

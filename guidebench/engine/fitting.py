@@ -14,12 +14,14 @@ from typing import Any
 
 import jax
 import numpy as np
+import xarray as xr
 from numpyro.infer.autoguide import AutoGuide, AutoGuideList
 from numpyro.infer.initialization import init_to_value
 
 from guidebench import datasets
 from guidebench.config import RunConfig
 from guidebench.contracts import Metric, MetricValue
+from guidebench.engine.calibration import Simulations, ranks, recipe_for
 from guidebench.engine.forward import label, run_forward
 from guidebench.engine.prepared import Prepared
 from guidebench.engine.progress import Progress
@@ -32,6 +34,7 @@ from guidebench.inference.train import Params, Training, train
 from guidebench.inference_data import from_groups
 from guidebench.metrics.bounds import mean_log_weight
 from guidebench.metrics.evidence import Evidence
+from guidebench.metrics.simulated import calibration
 from guidebench.registry import OWN, Registered
 from guidebench.results import Fit, Restart, Status, Verdict
 from guidebench.seeds import derive
@@ -40,6 +43,9 @@ from guidebench.verdict import judge
 
 #: A guide is scored with this many times the draws that are kept: weights are cheap, their noise is not.
 SCORE_BATCHES = 10
+
+#: Restarts whose final loss is within so many nats of the best may turn out the best.
+WITHIN = 0.1
 
 #: Numbers that the scored draws of one guide may hold.
 MOST_SCORED = 20_000_000
@@ -68,6 +74,7 @@ def fit_guide(
     recipe: Recipe,
     metrics: Sequence[Registered[Metric]],
     watcher: Progress,
+    simulations: Simulations | None = None,
 ) -> Fit:
     """Train and score one guide; whatever goes wrong becomes part of the fit."""
     declaration = guide.declaration
@@ -84,7 +91,11 @@ def fit_guide(
         frame = ready.frame(declaration.family)
         training = _train(ready, frame, guide, config, recipe, watcher)
         trained = replace(
-            empty, coordinates=frame.kind, steps=recipe.steps, compile_s=training.compile_s, train_s=training.train_s
+            empty,
+            coordinates=frame.kind,
+            steps=training.losses.shape[1],
+            compile_s=training.compile_s,
+            train_s=training.train_s,
         )
         restarts = _restarts(training, ready.valid, recipe)
         if not any(one.status.has_draws for one in restarts):
@@ -115,29 +126,42 @@ def fit_guide(
             marginal_weights=declaration.bound == "elbo",
             restart_elbos=tuple(one.elbo for one in restarts if one.elbo is not None),
             heldout=heldout,
-            reference=ready.reference,
+            reference=ready.reference.draws,
+            reference_ess=ready.reference.effective,
+            mode_shares=() if point else ready.mode_shares(scored.latents),
         )
         phase = "metrics"
         values, notes = _metrics(evidence, metrics)
         status = restarts[best].status
         own = [value for value, metric in values if metric.distribution == OWN]
         verdict, reason = judge(own, declaration.bound, status)
+        evaluated = time.perf_counter()
+        phase = "simulations"
+        calibrated: dict[str, xr.Dataset] = {}
+        simulated: list[MetricValue] = []
+        if simulations is not None and point:
+            notes.append("a point estimate has no intervals, so there is no calibration to simulate")
+        elif simulations is not None:
+            watcher.phase(ready.problem.name, guide.label, f"fitting {simulations.count} simulated data sets")
+            calibrated, simulated = _calibrate(ready, simulations, guide, config, recipe, watcher)
         phase = "inference data"
         groups = {
             **label(ready, kept, predictions, point=point),
             **datasets.of_training(training, best),
+            **calibrated,
         }
         return replace(
             trained,
             status=status,
             restarts=restarts,
             best=best,
-            metrics=tuple(value for value, _ in values),
+            metrics=(*(value for value, _ in values), *simulated),
             verdict=verdict,
             reason=reason,
             message="; ".join([*_remarks(restarts, len(draws.log_p), len(kept.log_p)), *notes]),
             compile_s=training.compile_s + (drawn - began),
-            evaluate_s=time.perf_counter() - drawn,
+            evaluate_s=evaluated - drawn,
+            simulate_s=time.perf_counter() - evaluated if calibrated else None,
             inference_data=from_groups(groups),
         )
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the boundary of a fit: recorded in its row
@@ -178,23 +202,42 @@ def _train(
         frame.starts,
         keys(config.seed, recipe.restarts, ready.problem.name, guide.label, "train"),
         loss=own(recipe.particles) if own is not None and config.loss is None else None,
-        on_chunk=lambda done, loss: watcher.steps(done, recipe.steps, loss),
+        on_chunk=watcher.steps,
+        settled=lambda losses, skipped: _settled(losses, skipped, recipe),
     )
+
+
+def _settled(losses: np.ndarray, skipped: np.ndarray, recipe: Recipe) -> bool:
+    """Return whether no restart that may turn out the best has anything left to gain."""
+    final = np.array([_final(one) for one in losses])
+    if not np.isfinite(final).any():
+        return True
+    candidates = np.flatnonzero(final <= np.nanmin(final) + WITHIN)
+    return all(
+        convergence.judge(losses[index], skipped=int(skipped[index]), finite=True, decayed=recipe.decayed())
+        is Status.CONVERGED
+        for index in candidates
+    )
+
+
+def _final(losses: np.ndarray) -> float:
+    """Return the mean loss over the last tenth of the steps."""
+    last = losses[-max(len(losses) // 10, 1) :]
+    return float(np.mean(last[np.isfinite(last)])) if np.isfinite(last).any() else float("nan")
 
 
 def _restarts(training: Training, valid: np.ndarray, recipe: Recipe) -> tuple[Restart, ...]:
     """Return how each restart ended."""
     found = []
     for index, losses in enumerate(training.losses):
+        round_ = losses[-training.last_round :]
         status = convergence.judge(
-            losses,
+            round_,
             skipped=int(training.skipped[index]),
             finite=bool(training.finite[index] and valid[index]),
             decayed=recipe.decayed(),
         )
-        last = losses[-max(len(losses) // 10, 1) :]
-        mean = float(np.mean(last[np.isfinite(last)])) if np.isfinite(last).any() else float("nan")
-        found.append(Restart(index=index, status=status, loss=mean, skipped=int(training.skipped[index])))
+        found.append(Restart(index=index, status=status, loss=_final(round_), skipped=int(training.skipped[index])))
     return tuple(found)
 
 
@@ -270,6 +313,33 @@ def _draw(
         share = np.mean(~np.isfinite(scored.log_weights))
         raise ValueError(f"log p or log q is not finite for {share:.1%} of its draws: its support is not the model's")
     return kept, scored
+
+
+def _calibrate(
+    ready: Prepared,
+    simulations: Simulations,
+    guide: ChosenGuide,
+    config: RunConfig,
+    recipe: Recipe,
+    watcher: Progress,
+) -> tuple[dict[str, xr.Dataset], list[MetricValue]]:
+    """Fit the guide to every simulated data set; return the ranks of the true values and what they say."""
+    frame = simulations.frame(guide.declaration.family)
+    own = guide.declaration.objective
+    found = ranks(
+        simulations,
+        frame,
+        _make_guide(guide, frame.model),
+        recipe_for(recipe, simulations),
+        config.seed,
+        (ready.problem.name, guide.label),
+        loss=own(recipe.particles) if own is not None and config.loss is None else None,
+        to_draw_from=guide.declaration.draw,
+        on_chunk=watcher.steps,
+    )
+    by_component = {str(name): found["rank"].sel(component=name).to_numpy() for name in found["component"].to_numpy()}
+    values = [MetricValue(value=float(found["converged"].mean()), metric="simulated_converged")]
+    return {"simulations": found}, [*values, *calibration(by_component, int(found.attrs["draws"]))]
 
 
 def _metrics(

@@ -15,7 +15,6 @@ from guidebench.engine.prepared import Prepared
 from guidebench.inference.draws import Draws
 from guidebench.inference.predict import Forward
 from guidebench.inference.structure import Site
-from guidebench.inference_data import InferenceData, from_groups
 from guidebench.metrics.evidence import Heldout
 from guidebench.seeds import derive
 
@@ -90,9 +89,3 @@ def label(ready: Prepared, draws: Draws, predictions: Predictions, *, point: boo
             ready.predict_values, structure, forward.sites.values()
         )
     return groups
-
-
-def reference_data(ready: Prepared) -> InferenceData:
-    """Return the reference draws of a problem as InferenceData with one group, ``posterior``."""
-    sites = {site.name: site for site in ready.structure.latents}
-    return from_groups({"posterior": datasets.of_draws(ready.reference, sites)})

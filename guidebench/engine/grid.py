@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from guidebench import environment
 from guidebench.config import RunConfig
 from guidebench.contracts import Problem
+from guidebench.engine import calibration
 from guidebench.engine.fitting import blank, fit_guide
-from guidebench.engine.forward import reference_data
 from guidebench.engine.prepared import Prepared, prepare
 from guidebench.engine.progress import Progress, Silent
+from guidebench.engine.references import reference_data, with_reference
+from guidebench.inference import precision
 from guidebench.inference.recipe import RECIPES, Recipe, make_optimizer, objective
 from guidebench.registry import Registry
 from guidebench.results import Comparison, Fit, ProblemRecord
@@ -33,6 +35,8 @@ def recipe_of(config: RunConfig) -> Recipe:
         if getattr(config, name) is not None
     }
     recipe = replace(RECIPES[config.recipe], **changes)
+    if config.steps is not None:  # so many, and no more
+        recipe = replace(recipe, rounds=1)
     make_optimizer(recipe)
     objective(recipe.loss, recipe.particles)
     return recipe
@@ -52,6 +56,7 @@ def compare(
     config: RunConfig,
     registry: Registry,
     progress: Progress | None = None,
+    given: Mapping[str, Any] | None = None,
 ) -> Comparison:
     """Train every guide on every problem and score them all.
 
@@ -67,18 +72,32 @@ def compare(
         Brings the metrics.
     progress : Progress, optional
         Is told what happens.
+    given : mapping, optional
+        Draws by site that take the place of the reference that `config` names.
 
     Raises
     ------
     RequestError
         Where the request is wrong; what goes wrong inside a fit is recorded in it instead.
     """
-    watcher = progress or Silent()
+    with precision.chosen(config.x64):
+        return _compare(name, problems, guides, config, registry, progress or Silent(), given)
+
+
+def _compare(
+    name: str,
+    problems: Sequence[Problem],
+    guides: Sequence[ChosenGuide],
+    config: RunConfig,
+    registry: Registry,
+    watcher: Progress,
+    given: Mapping[str, Any] | None,
+) -> Comparison:
     recipe = recipe_of(config)
     prepared: list[Prepared | Unprepared] = []
     for problem in problems:
         try:
-            prepared.append(prepare(problem, config, recipe))
+            prepared.append(with_reference(prepare(problem, config, recipe), config, recipe, given, watcher))
         except (Exception, SystemExit) as error:
             if len(problems) == 1:
                 raise
@@ -89,11 +108,12 @@ def compare(
     interrupted = False
     try:
         for ready in prepared:
+            simulations = _simulations(ready, config, recipe, watcher)
             for guide in guides:
                 if isinstance(ready, Unprepared):
                     fit = replace(blank(ready.record.name, guide), message=ready.reason, reason=ready.reason)
                 else:
-                    fit = fit_guide(ready, guide, config, recipe, registry.metrics, watcher)
+                    fit = fit_guide(ready, guide, config, recipe, registry.metrics, watcher, simulations)
                 watcher.finish(fit)
                 fits.append(fit)
     except KeyboardInterrupt:
@@ -110,7 +130,19 @@ def compare(
         references={
             ready.problem.name: reference_data(ready)
             for ready in prepared
-            if isinstance(ready, Prepared) and ready.reference
+            if isinstance(ready, Prepared) and ready.reference.label
         },
         interrupted=interrupted,
+    )
+
+
+def _simulations(
+    ready: Prepared | Unprepared, config: RunConfig, recipe: Recipe, watcher: Progress
+) -> calibration.Simulations | None:
+    """Return simulated data sets of a problem, where they are asked for."""
+    if config.simulations is None or isinstance(ready, Unprepared):
+        return None
+    watcher.phase(ready.problem.name, "simulations", f"drawing {config.simulations} data sets")
+    return calibration.prepare(
+        ready.problem.name, ready.problem.model, ready.arguments, ready.structure, config, recipe
     )

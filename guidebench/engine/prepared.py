@@ -11,10 +11,12 @@ import numpy as np
 
 from guidebench.config import RunConfig
 from guidebench.contracts import Family, Problem
+from guidebench.engine.gate import Reference
 from guidebench.engine.starts import Starts, find_starts
 from guidebench.errors import RequestError
 from guidebench.inference.arguments import Arguments, as_arrays
 from guidebench.inference.coordinates import Affine, Frame, standardised
+from guidebench.inference.mode_shares import mode_shares
 from guidebench.inference.modes import Landscape
 from guidebench.inference.predict import (
     Forward,
@@ -27,10 +29,6 @@ from guidebench.inference.recipe import Recipe
 from guidebench.inference.structure import ModelStructure, inspect_model
 from guidebench.inference.target import Target
 from guidebench.results import ProblemRecord
-from guidebench.seeds import derive
-
-#: Draws from an exact posterior: enough that its own noise hardly counts.
-REFERENCE_DRAWS = 40_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +46,7 @@ class Prepared:
     landscape: Landscape | None
     refusal: str | None
     record: ProblemRecord
-    reference: Mapping[str, np.ndarray]
+    reference: Reference = field(default_factory=Reference)
     _programs: dict[str, Forward] = field(default_factory=dict, repr=False)
     _observed: dict[str, dict[str, np.ndarray]] = field(default_factory=dict, repr=False)
 
@@ -58,6 +56,12 @@ class Prepared:
             return Frame(model=self.problem.model, arguments=self.arguments, starts=self.starts)
         affine = Affine.for_family(family, self.landscape.best, self.target.dim)
         return standardised(self.target, affine, self.points)
+
+    def mode_shares(self, latents: Mapping[str, np.ndarray]) -> list[tuple[float, float]]:
+        """Return how draws are spread over the modes that the search found, where it found several."""
+        if self.target is None or self.landscape is None or len(self.landscape.modes) < 2:
+            return []
+        return mode_shares(self.target, self.landscape.modes, latents)
 
     @cached_property
     def predict_values(self) -> dict[str, Any] | None:
@@ -142,26 +146,8 @@ def prepare(problem: Problem, config: RunConfig, recipe: Recipe) -> Prepared:
         record=_record(
             problem, values, arguments, structure, sum(np.size(found) for found in observed.get("heldout", {}).values())
         ),
-        reference=_reference(problem, structure, config),
         _observed=observed,
     )
-
-
-def _reference(problem: Problem, structure: ModelStructure, config: RunConfig) -> dict[str, np.ndarray]:
-    """Return draws from the exact posterior, where the problem has them."""
-    if problem.reference is None:
-        return {}
-    count = max(config.draws, REFERENCE_DRAWS)
-    draws = problem.reference(derive(config.seed, problem.name, "reference"), count)
-    found = {name: np.asarray(value) for name, value in draws.items()}
-    for site in structure.latents:
-        if site.name not in found or found[site.name].shape != (count, *site.shape):
-            given = found[site.name].shape if site.name in found else "nothing"
-            raise RequestError(
-                f"problem {problem.name!r}: its reference gives {given} for site {site.name}, "
-                f"not draws of shape {(count, *site.shape)}"
-            )
-    return {site.name: found[site.name] for site in structure.latents}
 
 
 def _check_names(problem: Problem, values: Mapping[str, Any]) -> None:
@@ -225,7 +211,6 @@ def _record(
         truth={name: np.asarray(value).tolist() for name, value in truth.items()},
         noise_sd={name: value.tolist() for name, value in noise.items()},
         log_evidence=problem.log_evidence,
-        reference="" if problem.reference is None else "exact posterior",
         predictor=along[0] if len(along) == 1 else None,
         heldout_size=heldout_size,
         notes=tuple(notes),

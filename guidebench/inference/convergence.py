@@ -67,17 +67,17 @@ def _finite(values: np.ndarray) -> np.ndarray:
     return np.asarray(values[np.isfinite(values)])
 
 
-def plateaued(losses: np.ndarray) -> bool:
+def plateaued(losses: np.ndarray, resolution: float = RESOLUTION) -> bool:
     """Return whether the loss has visibly stopped improving, over every horizon and twice running."""
     for share, before_end in COMPARISONS:
         block = max(int(share * len(losses)), 2)
         gain, error = improvement(losses, block, int(before_end * len(losses)))
         if gain > max(SIGNIFICANT * error, TOLERANCE):
             return False
-    return block >= FEWEST and SIGNIFICANT * error <= RESOLUTION
+    return block >= FEWEST and SIGNIFICANT * error <= resolution
 
 
-def judge(losses: np.ndarray, *, skipped: int, finite: bool, decayed: bool) -> Status:
+def judge(losses: np.ndarray, *, skipped: int, finite: bool, decayed: bool, resolution: float = RESOLUTION) -> Status:
     """Return how the training of one restart ended.
 
     Parameters
@@ -90,8 +90,10 @@ def judge(losses: np.ndarray, *, skipped: int, finite: bool, decayed: bool) -> S
         Whether the final parameters are finite.
     decayed : bool
         Whether the learning rate ended at zero; at a constant rate the parameters never settle.
+    resolution : float
+        The improvement, in nats, that the losses must be able to show.
     """
     if not finite or skipped > len(losses) // 2 or not np.isfinite(losses[-max(len(losses) // 20, 1) :]).any():
         return Status.DIVERGED
-    settled = decayed and skipped <= MOST_SKIPPED * len(losses) and plateaued(losses)
+    settled = decayed and skipped <= MOST_SKIPPED * len(losses) and plateaued(losses, resolution)
     return Status.CONVERGED if settled else Status.MAX_STEPS

@@ -79,6 +79,8 @@ class Frame:
         Starting values of its latent sites, leading axis R.
     to_latents : callable or None
         Maps values of its sites to those of the problem's; ``None`` where they are the same.
+    axes : pytree
+        Which traced arguments have a leading axis R, where every restart has its own data.
     kind : {"own", "unconstrained", "diagonal", "affine"}
         How it was standardised.
     """
@@ -87,6 +89,7 @@ class Frame:
     arguments: Arguments
     starts: Mapping[str, np.ndarray]
     to_latents: ToLatents | None = None
+    axes: Any = None
     kind: Literal["own", "unconstrained", "diagonal", "affine"] = "own"
 
 

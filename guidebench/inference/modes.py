@@ -134,6 +134,7 @@ class _Functions:
         self.batch, self.dim = starts.shape
         # One transfer of the data; the programs are called hundreds of times.
         self.traced = jax.tree.map(jnp.asarray, dict(traced))
+        target.record(self.traced)
 
         def slope(flat: jax.Array, traced: Mapping[str, Any]) -> tuple[jax.Array, jax.Array]:
             return jax.value_and_grad(target.log_density)(flat, traced)

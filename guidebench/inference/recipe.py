@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import optax
 from numpyro.infer import RenyiELBO, TraceGraph_ELBO, TraceMeanField_ELBO
 
@@ -41,6 +43,9 @@ class Recipe:
         Share of the last steps over which the unconstrained parameters are averaged (0: none).
     steps, restarts, particles : int
         Optimiser steps, starting points, and draws per gradient.
+    rounds : int
+        Training that has not settled after `steps` goes on: with twice the steps and a third of the
+        learning rate each time, up to so many rounds in all.
     loss : str
         Name of the objective.
     standardise : bool
@@ -57,12 +62,17 @@ class Recipe:
     steps: int
     restarts: int
     particles: int
+    rounds: int = 1
     loss: str = "Trace_ELBO"
     standardise: bool = False
 
     def decayed(self) -> bool:
         """Return whether the learning rate ends at zero."""
         return self.schedule == "cosine"
+
+    def most_steps(self) -> int:
+        """Return the steps of all rounds together."""
+        return int(self.steps * (2**self.rounds - 1))
 
     def describe(self) -> str:
         """Return one sentence that says how the guides were trained."""
@@ -73,7 +83,9 @@ class Recipe:
             parts.append(f"b2 = {self.second_moment_decay:g}")
         if self.clip_norm is not None:
             parts.append(f"gradients clipped at norm {self.clip_norm:g} in the first quarter")
-        parts.append(f"{self.steps:,} steps")
+        parts.append(
+            f"{self.steps:,} steps" + (f" (up to {self.most_steps():,} where needed)" if self.rounds > 1 else "")
+        )
         parts.append(f"{self.particles} particle{'s' if self.particles > 1 else ''}")
         parts.append(f"{self.restarts} start{'s' if self.restarts > 1 else ''}")
         parts.append(f"objective {self.loss}")
@@ -91,14 +103,43 @@ RECIPES = {
         schedule="cosine",
         second_moment_decay=0.99,
         clip_norm=100.0,
-        tail=0.05,
+        tail=0.3,
         steps=4000,
         restarts=4,
         particles=10,
+        rounds=3,
         standardise=True,
     ),
     "plain": Recipe(name="plain", learning_rate=0.01, schedule="constant", steps=1000, restarts=1, particles=1),
 }
+
+
+class Pace(NamedTuple):
+    """How far a round of training is: the step, its steps in all, and its peak rate over the recipe's."""
+
+    step: Any
+    steps: Any
+    peak: Any
+
+
+def decaying(steps: int) -> optax.GradientTransformation:
+    r"""Return a transformation that scales updates by a cosine decay to zero.
+
+    .. math:: a \, (1 + \cos(\pi t / T)) / 2
+
+    The steps T and the peak a are part of its state, so that one compiled program serves every round.
+    """
+
+    def init(_: Any) -> Pace:
+        return Pace(jnp.zeros((), jnp.int32), jnp.asarray(steps, jnp.int32), jnp.ones(()))
+
+    def update(updates: Any, state: Pace, params: Any = None) -> tuple[Any, Pace]:
+        share = jnp.minimum(state.step / state.steps, 1.0)
+        scale = state.peak * 0.5 * (1 + jnp.cos(jnp.pi * share))
+        return jax.tree.map(lambda one: scale * one, updates), state._replace(step=state.step + 1)
+
+    return optax.GradientTransformation(init, update)
+
 
 _ADAM_FAMILY = {"adam", "adamw", "adamax", "adamaxw", "nadam", "nadamw", "amsgrad", "radam", "lamb", "yogi"}
 
@@ -135,20 +176,19 @@ def make_optimizer(recipe: Recipe) -> optax.GradientTransformation:
     factory = getattr(optax, recipe.optimizer, None)
     if factory is None or not callable(factory) or recipe.optimizer.startswith("_"):
         raise RequestError(f"--optimizer {recipe.optimizer!r}: optax has no optimiser of that name")
-    rate: Any = recipe.learning_rate
-    if recipe.schedule == "cosine":
-        rate = optax.cosine_decay_schedule(recipe.learning_rate, recipe.steps)
     options = {}
     if recipe.second_moment_decay is not None and recipe.optimizer in _ADAM_FAMILY:
         options["b2"] = recipe.second_moment_decay
     try:
-        optimizer = factory(learning_rate=rate, **options)
+        optimizer = factory(learning_rate=recipe.learning_rate, **options)
     except TypeError as error:
         raise RequestError(
             f"--optimizer {recipe.optimizer!r} cannot be used with a learning rate alone: {error}"
         ) from None
     if not isinstance(optimizer, optax.GradientTransformation):
         raise RequestError(f"--optimizer {recipe.optimizer!r} is not an optax optimiser")
+    if recipe.schedule == "cosine":
+        optimizer = optax.chain(optimizer, decaying(recipe.steps))
     if recipe.clip_norm is None:
         return optimizer
     early = max(recipe.steps // 4, 1)

@@ -5,8 +5,8 @@ NumPyro's ``biject_to`` of their supports, one after the other in the order of t
 
 .. math:: \log \pi(u) = \log p(y, \theta(u)) + \log |d\theta / du|
 
-The function is compiled by ``jax.jit`` and shared, so that NumPyro traces the model once, not once
-for every program that needs it.
+The function is recorded as a jaxpr and shared, so that NumPyro traces the model once, not once for
+every program that needs it.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 from numpyro.handlers import block, seed
 from numpyro.infer.util import constrain_fn, log_density, potential_energy
 
-from guidebench.inference.arguments import Arguments
+from guidebench.inference.arguments import Arguments, is_array
 from guidebench.inference.structure import ModelStructure
 
 
@@ -43,14 +44,17 @@ class Target:
     model: Callable[..., Any]
     arguments: Arguments
     shapes: Mapping[str, tuple[int, ...]]
-    _compiled: dict[str, Callable[..., Any]] = field(default_factory=dict, repr=False, compare=False)
+    _recorded: dict[tuple[Any, ...], tuple[Callable[..., Any], Any]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     @classmethod
     def of(cls, model: Callable[..., Any], arguments: Arguments, structure: ModelStructure) -> Target:
         """Return the target of a model with that structure."""
-        return cls(
-            model=model, arguments=arguments, shapes={site.name: site.unconstrained for site in structure.latents}
-        )
+        shapes = {site.name: site.unconstrained for site in structure.latents}
+        target = cls(model=model, arguments=arguments, shapes=shapes)
+        target.record(arguments.arrays)
+        return target
 
     @property
     def dim(self) -> int:
@@ -79,23 +83,46 @@ class Target:
 
     def log_density(self, flat: jax.Array, traced: Mapping[str, Any]) -> jax.Array:
         """Return the target at one point u of shape ``(D,)``, in nats; `traced` are the model's traced arguments."""
-        value: jax.Array = self._once(self._density)(flat, traced)
+        value: jax.Array = self._replayed(self._density, flat, traced)
         return value
 
     def constrain(self, flat: jax.Array, traced: Mapping[str, Any]) -> tuple[dict[str, jax.Array], jax.Array]:
         """Return the values of the latent sites at one point u, and the log Jacobian of the map."""
-        values, log_jacobian = self._once(self._constrain)(flat, traced)
+        values, log_jacobian = self._replayed(self._constrain, flat, traced)
         return values, log_jacobian
 
-    def _once(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Return `function` compiled, so that it is traced once for all programs that use it.
+    def record(self, traced: Mapping[str, Any]) -> None:
+        """Trace the model for arguments like `traced` in the present precision, once for all programs to come.
 
-        Not in float64: a nested function that JAX has traced there leaves its NumPy constants in
-        float64 to whoever uses them later in float32.
+        To be called outside of all tracing.  Compiling the functions with ``jax.jit`` would trace them
+        once, too, but JAX 0.10 remembers the image of a NumPy constant for as long as a program holds
+        it, and hands out the same one in the other precision.  So the record holds copies.
         """
-        if jnp.result_type(float) != jnp.float32:
-            return function
-        return self._compiled.setdefault(function.__name__, jax.jit(function))
+        arguments = jnp.zeros(self.dim), jax.tree.map(jnp.asarray, dict(traced))
+        for function in (self._density, self._constrain):
+            closed, shape = jax.make_jaxpr(lambda *given, run=function: run(*given), return_shape=True)(*arguments)
+            copied = ClosedJaxpr(
+                closed.jaxpr, [np.array(const) if is_array(const) else const for const in closed.consts]
+            )
+            self._recorded[self._key(function, *arguments)] = (jaxpr_as_fun(copied), jax.tree.structure(shape))
+
+    def _replayed(self, function: Callable[..., Any], flat: jax.Array, traced: Mapping[str, Any]) -> Any:
+        """Return ``function(flat, traced)`` from its record, or by tracing the model again where there is none."""
+        key = self._key(function, flat, traced)
+        if key not in self._recorded:
+            return function(flat, traced)
+        recorded, structure = self._recorded[key]
+        return jax.tree.unflatten(structure, recorded(*jax.tree.leaves((flat, dict(traced)))))
+
+    @staticmethod
+    def _key(function: Callable[..., Any], flat: jax.Array, traced: Mapping[str, Any]) -> tuple[Any, ...]:
+        leaves, structure = jax.tree.flatten((flat, dict(traced)))
+        return (
+            function.__name__,
+            str(jnp.result_type(float)),
+            structure,
+            *((jnp.shape(leaf), str(jnp.result_type(leaf))) for leaf in leaves),
+        )
 
     def _density(self, flat: jax.Array, traced: Mapping[str, Any]) -> jax.Array:
         args, kwargs = self.arguments.call(self.model, traced)

@@ -19,10 +19,13 @@ from numpyro.infer import SVI
 
 from guidebench.inference.arguments import Arguments
 from guidebench.inference.compiled import compile_for, once
-from guidebench.inference.recipe import Recipe, make_optimizer, objective
+from guidebench.inference.recipe import Pace, Recipe, make_optimizer, objective
 
 #: Parameters with more elements than this are trained but not recorded along the way.
 RECORDED_SIZE = 64
+
+#: Peak learning rate of a round over that of the round before.
+ROUND_RATE = 1 / 3
 
 #: ``make_guide(start)`` returns a fresh guide that starts at `start` (values of latent sites).
 MakeGuide = Callable[[Mapping[str, Any]], Callable[..., Any]]
@@ -39,6 +42,8 @@ class Training:
         Guide parameters on the host, each of shape ``(R, ...)``, in their constrained space.
     losses : ndarray
         The training objective in nats, shape ``(R, T)``.
+    last_round : int
+        Steps of the last round, over which the learning rate decayed.
     skipped : ndarray of int
         Steps that were not taken because the loss or the new state was not finite, shape ``(R,)``.
     finite : ndarray of bool
@@ -53,6 +58,7 @@ class Training:
 
     params: Params
     losses: np.ndarray
+    last_round: int
     skipped: np.ndarray
     finite: np.ndarray
     snapshots: dict[str, np.ndarray]
@@ -64,6 +70,7 @@ class Training:
 class _Carry(NamedTuple):
     state: Any
     tail_sum: Any
+    tail_steps: Any
 
 
 def _largest_divisor(number: int, at_most: int) -> int:
@@ -79,7 +86,9 @@ def train(
     keys: jax.Array,
     *,
     loss: Any = None,
-    on_chunk: Callable[[int, float], None] | None = None,
+    axes: Any = None,
+    on_chunk: Callable[[int, int, float], None] | None = None,
+    settled: Callable[[np.ndarray, np.ndarray], bool] | None = None,
 ) -> Training:
     """Train one guide from every starting point at once.
 
@@ -99,15 +108,21 @@ def train(
         One per restart, shape ``(R,)``.
     loss : numpyro.infer.elbo.ELBO, optional
         Replaces the recipe's objective.
+    axes : pytree, optional
+        Which of the traced arguments have a leading axis R of their own, as for :func:`jax.vmap`: every
+        restart then has its own data.
     on_chunk : callable, optional
-        Called between chunks with the number of steps done and the current loss, a mean over restarts.
+        Called between chunks with the steps done, those of all rounds so far, and the current loss, a
+        mean over restarts.
+    settled : callable, optional
+        ``settled(losses, skipped)`` is asked after a round, with its losses of shape ``(R, T)``, whether
+        training may end; without it there is one round.
     """
     optimizer = make_optimizer(recipe)
     loss = loss or objective(recipe.loss, recipe.particles)
     chunks = _largest_divisor(recipe.steps, 16)
     chunk = recipe.steps // chunks
     per_chunk = _largest_divisor(chunk, 16)
-    tail = max(1, round(recipe.tail * recipe.steps)) if recipe.tail else 0
 
     def start_svi(key: jax.Array, start: Mapping[str, Any], traced: Mapping[str, Any]) -> tuple[SVI, Any, Any, Any]:
         svi = SVI(model, make_guide(start), optimizer, loss)
@@ -116,18 +131,24 @@ def train(
 
     def init(key: jax.Array, start: Mapping[str, Any], traced: Mapping[str, Any]) -> _Carry:
         svi, state, _, _ = start_svi(key, start, traced)
-        return _Carry(state, jax.tree.map(jnp.zeros_like, svi.optim.get_params(state.optim_state)))
+        return _Carry(state, jax.tree.map(jnp.zeros_like, svi.optim.get_params(state.optim_state)), jnp.zeros(()))
 
     def advance(
-        carry: _Carry, first: jax.Array, key: jax.Array, start: Mapping[str, Any], traced: Mapping[str, Any]
+        carry: _Carry,
+        first: jax.Array,
+        tail_from: jax.Array,
+        key: jax.Array,
+        start: Mapping[str, Any],
+        traced: Mapping[str, Any],
     ) -> tuple[_Carry, jax.Array, Params, Params]:
         svi, _, args, kwargs = start_svi(key, start, traced)  # for its transforms; XLA drops the values
 
         def step(carry: _Carry, index: jax.Array) -> tuple[_Carry, jax.Array]:
             state, value = svi.stable_update(carry.state, *args, **kwargs)
-            in_tail = jnp.where(index >= recipe.steps - tail, 1.0, 0.0)
+            in_tail = jnp.where(index >= tail_from, 1.0, 0.0)
             current = svi.optim.get_params(state.optim_state)
-            return _Carry(state, jax.tree.map(lambda s, p: s + in_tail * p, carry.tail_sum, current)), value
+            total = jax.tree.map(lambda s, p: s + in_tail * p, carry.tail_sum, current)
+            return _Carry(state, total, carry.tail_steps + in_tail), value
 
         def snapshot(carry: _Carry, indices: jax.Array) -> tuple[_Carry, tuple[jax.Array, Params]]:
             carry, values = jax.lax.scan(step, carry, indices)
@@ -139,7 +160,10 @@ def train(
         carry, (values, snapshots) = jax.lax.scan(snapshot, carry, indices)
         # What the parameters would be if training ended here.
         last = svi.optim.get_params(carry.state.optim_state)
-        unconstrained = jax.tree.map(lambda s: s / tail, carry.tail_sum) if tail else last
+        averaged = carry.tail_steps > 0
+        unconstrained = jax.tree.map(
+            lambda s, p: jnp.where(averaged, s / jnp.maximum(carry.tail_steps, 1.0), p), carry.tail_sum, last
+        )
         return carry, values.reshape(-1), snapshots, svi.constrain_fn(unconstrained)
 
     def on_all(function: Callable[..., Any], *axes: int | None) -> Callable[..., Any]:
@@ -147,22 +171,37 @@ def train(
 
     traced = dict(arguments.arrays)
     began = time.perf_counter()
-    carry = once(on_all(init, 0, 0, None), keys, starts, traced)
+    carry = once(on_all(init, 0, 0, axes), keys, starts, traced)
     program = compile_for(
-        on_all(advance, 0, None, 0, 0, None), carry, np.int32(0), keys, starts, traced, level=_level(arguments)
+        on_all(advance, 0, None, None, 0, 0, axes),
+        carry,
+        np.int32(0),
+        np.int32(0),
+        keys,
+        starts,
+        traced,
+        level=_level(arguments),
     )
     ready = time.perf_counter()
 
-    losses, snapshots = [], []
-    for number in range(chunks):
-        carry, values, small, params = program(carry, np.int32(number * chunk), keys, starts, traced)
-        losses.append(values)
-        snapshots.append(small)
-        if on_chunk is not None:
-            last = np.asarray(values)[:, -1]
-            on_chunk(
-                (number + 1) * chunk, float(np.mean(last[np.isfinite(last)])) if np.isfinite(last).any() else np.nan
-            )
+    losses: list[Any] = []
+    snapshots: list[Params] = []
+    done, last_round = 0, 0
+    for number in range(recipe.rounds if settled else 1):
+        last_round = chunks * 2**number
+        if number:
+            carry = _new_round(carry, chunk * last_round, ROUND_RATE**number)
+        total = done + last_round
+        tail_from = np.int32(round((total - recipe.tail * last_round) * chunk))
+        for at in range(done, total):
+            carry, values, small, params = program(carry, np.int32(at * chunk), tail_from, keys, starts, traced)
+            losses.append(values)
+            snapshots.append(small)
+            if on_chunk is not None:
+                on_chunk((at + 1) * chunk, total * chunk, _mean(np.asarray(values)[:, -1]))
+        done = total
+        if settled is None or settled(_joined(losses[-last_round:]), _skipped(carry, done * chunk)):
+            break
     jax.block_until_ready(carry)
     trained = time.perf_counter()
 
@@ -170,19 +209,45 @@ def train(
     params = jax.device_get(params)  # taking restarts apart on the device would compile a program per shape
     for value in jax.tree.leaves(params):
         finite &= np.isfinite(np.asarray(value)).reshape(len(keys), -1).all(axis=1)
-    taken = carry.state.optim_state[0]  # the optimiser counts only the steps it takes
     return Training(
         params=params,
-        losses=np.concatenate([np.asarray(values, float) for values in losses], axis=1),
-        skipped=recipe.steps - np.asarray(taken),
+        losses=_joined(losses),
+        last_round=last_round * chunk,
+        skipped=_skipped(carry, done * chunk),
         finite=finite,
         snapshots={
             name: np.concatenate([np.asarray(small[name]) for small in snapshots], axis=1) for name in snapshots[0]
         },
-        snapshot_steps=np.arange(1, chunks * per_chunk + 1) * (chunk // per_chunk),
+        snapshot_steps=np.arange(1, done * per_chunk + 1) * (chunk // per_chunk),
         compile_s=ready - began,
         train_s=trained - ready,
     )
+
+
+def _new_round(carry: _Carry, steps: int, rate: float) -> _Carry:
+    """Return a carry with the learning rate up again, to decay over so many steps; moments are kept."""
+
+    def restart(one: Any) -> Any:
+        if not isinstance(one, Pace):
+            return one
+        return Pace(jnp.zeros_like(one.step), jnp.full_like(one.steps, steps), jnp.full_like(one.peak, rate))
+
+    state = jax.tree.map(restart, carry.state, is_leaf=lambda one: isinstance(one, Pace))
+    return _Carry(state, jax.tree.map(jnp.zeros_like, carry.tail_sum), jnp.zeros_like(carry.tail_steps))
+
+
+def _joined(losses: list[Any]) -> np.ndarray:
+    return np.concatenate([np.asarray(values, float) for values in losses], axis=1)
+
+
+def _skipped(carry: _Carry, steps: int) -> np.ndarray:
+    """Return how many steps were not taken; the optimiser counts only those it takes."""
+    return np.asarray(steps - np.asarray(carry.state.optim_state[0]))
+
+
+def _mean(values: np.ndarray) -> float:
+    finite = values[np.isfinite(values)]
+    return float(np.mean(finite)) if finite.size else float("nan")
 
 
 def _is_small(value: Any) -> bool:

@@ -88,6 +88,14 @@ def guidebench_metrics() -> Iterator[Metric]:
         summary="Moments repaired by importance weights, and how far the raw ones are from them",
         cite=_PSIS,
     )
+    yield Metric(
+        name="dropped_mass",
+        compute=_lazy("modes", "dropped_mass"),
+        needs=("density", "modes"),
+        better="lower",
+        unit="share of the posterior",
+        summary="Posterior mass of the modes at which the guide has no draws, of those that a search found",
+    )
     yield Metric(name="mean", compute=_lazy("moments", "mean"), unit="of the site", summary="Mean of every latent")
     yield Metric(
         name="sd",

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from guidebench.contracts import MetricValue
-from guidebench.metrics.errors import pairs
+from guidebench.metrics.errors import pairs, thinned
 from guidebench.metrics.evidence import Evidence
 from guidebench.seeds import derive
 
@@ -51,12 +51,6 @@ def extent(evidence: Evidence) -> Extent:
     return Extent(
         components=len(sizes), draws=draws, reference=reference, effective=min(effective for _, _, effective in sizes)
     )
-
-
-def thinned(draws: np.ndarray, count: int) -> np.ndarray:
-    """Return `count` evenly spaced draws, along the last axis: some of every chain."""
-    size = draws.shape[-1]
-    return draws if count >= size else draws[..., np.arange(count) * size // count]
 
 
 def standardised(evidence: Evidence, count: int, reference: int) -> tuple[np.ndarray, np.ndarray]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -53,6 +53,8 @@ class Evidence:
     reference_ess : mapping
         Per scalar component, how many independent draws those of the reference are worth; one that
         is missing has independent draws.
+    mode_shares : sequence of (float, float)
+        Per mode that a search found, its estimated share of the posterior and its share of the draws.
     """
 
     latents: Mapping[str, np.ndarray]
@@ -62,6 +64,7 @@ class Evidence:
     heldout: Heldout | None = field(default=None, repr=False)
     reference: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
     reference_ess: Mapping[str, float] = field(default_factory=dict, repr=False)
+    mode_shares: Sequence[tuple[float, float]] = ()
 
     def has(self, part: str) -> bool:
         """Return whether a part that a metric may need is there."""
@@ -70,6 +73,8 @@ class Evidence:
                 return self.log_weights is not None
             case "weights":
                 return self.log_weights is not None and self.marginal_weights
+            case "modes":
+                return len(self.mode_shares) > 1
             case "heldout":
                 return self.heldout is not None
             case "reference":

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from guidebench.contracts import MetricValue
 from guidebench.inference_data import pareto_smooth
+from guidebench.metrics.errors import pairs
 from guidebench.metrics.evidence import Evidence
+from guidebench.metrics.moments import spread_error
 
 
 def reweighted(evidence: Evidence) -> Iterator[MetricValue]:
@@ -25,6 +27,8 @@ def reweighted(evidence: Evidence) -> Iterator[MetricValue]:
     effective sample size of the smoothed weights over the number of draws: where it is small, the
     repaired moments rest on few draws.  Where k-hat is above 0.7 the repaired moments are given without
     an error: heavy tails make them converge too slowly for one, and biased towards the guide.
+    ``reweighted_mean_error`` and ``reweighted_sd_error`` are their largest errors against a reference,
+    in its sds and as a share, where there is one; their error is the reference's alone.
     """
     assert evidence.log_weights is not None
     smoothed, khat = pareto_smooth(evidence.log_weights)
@@ -35,6 +39,7 @@ def reweighted(evidence: Evidence) -> Iterator[MetricValue]:
     yield MetricValue(value=float(1 / np.sum(weights**2) / count), metric="smoothed_ess_share")
 
     worst: dict[str, MetricValue] = {}
+    repaired: dict[str, tuple[float, float]] = {}
     for name, draws in evidence.scalars():
         x = draws.astype(np.float64)
         mean = float(weights @ x)
@@ -46,6 +51,7 @@ def reweighted(evidence: Evidence) -> Iterator[MetricValue]:
         yield MetricValue(
             value=mean, mcse=_norm(weights * centred) if settled else None, variable=name, metric="mean_reweighted"
         )
+        repaired[name] = mean, sd
         influence = weights * (centred**2 - sd**2) / (2 * sd)
         yield MetricValue(value=sd, mcse=_norm(influence) if settled else None, variable=name, metric="sd_reweighted")
         raw_centred = x - raw_mean
@@ -66,6 +72,23 @@ def reweighted(evidence: Evidence) -> Iterator[MetricValue]:
             if metric not in worst or value > worst[metric].value:
                 worst[metric] = MetricValue(value=value, mcse=mcse, metric=metric)
     yield from worst.values()
+    yield from _errors(evidence, repaired)
+
+
+def _errors(evidence: Evidence, repaired: Mapping[str, tuple[float, float]]) -> Iterator[MetricValue]:
+    """Yield the largest errors of repaired moments against the reference, with the reference's own error."""
+    mean_errors, sd_errors = [], []
+    for pair in pairs(evidence):
+        if pair.name in repaired:
+            true_mean, (true_sd, sd_mcse) = float(pair.reference.mean()), spread_error(pair.reference)
+            mean, sd = repaired[pair.name]
+            inflated = np.sqrt(len(pair.reference) / pair.effective)
+            mean_errors.append((abs(mean - true_mean) / true_sd, float(1 / np.sqrt(pair.effective))))
+            sd_errors.append((abs(sd / true_sd - 1), float(sd_mcse / true_sd * inflated)))
+    for name, errors in (("reweighted_mean_error", mean_errors), ("reweighted_sd_error", sd_errors)):
+        if errors:
+            value, mcse = max(errors)
+            yield MetricValue(value=value, mcse=mcse, metric=name)
 
 
 def _norm(values: np.ndarray) -> float:

@@ -15,7 +15,8 @@ Command = Callable[..., Any]
 
 
 KEYS = (
-    "problems, guides, recipe, optimizer, learning_rate, steps, restarts, particles, loss, init, draws, seed, log_loss"
+    "problems, guides, recipe, optimizer, learning_rate, steps, restarts, particles, loss, init, draws, seed, "
+    "reference, simulations, x64, log_loss"
 )
 
 #: Arguments of ``guidebench run``, and the line on stderr.

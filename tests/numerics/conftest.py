@@ -25,14 +25,15 @@ def run() -> Run:
 
     def compare(problem: Problem | str = "linear-regression", *guides: Guide | str, **options: Any) -> Comparison:
         registry = load_registry()
-        config = make_config(options)
+        problems = choose_problems(registry, (problem,)) if isinstance(problem, str) else (problem,)
+        # NUTS takes longer than most of these tests; those that are about it ask for it.
+        config = make_config({"reference": "none" if problems[0].reference is None else "exact", **options})
         chosen: list[ChosenGuide] = []
         for guide in guides or ("default",):
             if isinstance(guide, str):
                 chosen.extend(choose_guides(registry, (guide,)))
             else:
                 chosen.append(ChosenGuide(registered=Registered(guide, "test", "test"), label=guide.name))
-        problems = choose_problems(registry, (problem,)) if isinstance(problem, str) else (problem,)
         return engine.compare(problems[0].name, problems, chosen, config, registry)
 
     return compare

@@ -23,7 +23,7 @@ from guidebench.metrics.evidence import Evidence
 from guidebench.registry import Registered
 from guidebench.results import Comparison, Fit, Status
 
-QUICK = {"steps": 500, "restarts": 1, "draws": 500}
+QUICK = {"steps": 500, "restarts": 1, "draws": 500, "reference": "none"}
 X = np.linspace(-1, 1, 12, dtype=np.float32)
 Y = np.float32(0.5) * X + np.float32([0.1, -0.2, 0.05, 0.3, -0.1, 0.0, 0.2, -0.3, 0.1, 0.0, -0.1, 0.2])
 

@@ -1,24 +1,70 @@
-"""How far each guide is from the reference, in numbers."""
+"""How far each guide is from the reference, in numbers, and what the reference is worth itself."""
 
 from __future__ import annotations
 
-from guidebench.report.page import Block, Cell, Note, Number, Page, Table
+import math
+
+from guidebench.report.page import Block, Cell, Item, Note, Number, Page, Table
 from guidebench.results import Fit
 
-COLUMNS = ("guide", "mean (sd)", "sd (relative)", "marginal W1 (sd)", "correlation")
+#: Metrics of single components and of all of them together, and what the columns are called.
+MARGINAL = {
+    "mean_error": "mean (sd)",
+    "sd_error": "sd (relative)",
+    "sd_ratio": "sd ratio, from–to",
+    "quantile_error": "quantiles (sd)",
+    "w1_error": "marginal W1 (sd)",
+}
+JOINT = {
+    "correlation_error": "correlation",
+    "sliced_w2": "sliced W2 (sd)",
+    "sliced_w2_floor": "sliced W2 by chance",
+    "energy_distance": "energy distance",
+}
+
+#: What the checks of a reference are called, in order.
+CHECKS = {
+    "chains": "chains",
+    "draws": "draws",
+    "rhat": "largest R-hat",
+    "ess_bulk": "smallest bulk ESS",
+    "ess_tail": "smallest tail ESS",
+    "divergences": "divergences",
+}
+
+#: What a reference needs; :mod:`guidebench.engine.gate` decides by the same numbers.
+NEEDED = {"rhat": "below 1.01", "ess_bulk": "above 400", "ess_tail": "above 400", "divergences": "0"}
+
+#: Draws of either side that enter a marginal distance.
+MOST_SORTED = 20_000
 
 
 def build(page: Page) -> Block | None:
-    """Return a table of the largest errors, or ``None`` where there is no reference."""
-    if not page.problem.reference:
-        return None
+    """Return what the reference is and tables of errors, or ``None`` where there is nothing to tell."""
+    problem = page.problem
+    if not problem.reference:
+        if not problem.reference_note:
+            return None
+        return Block(Note(problem.reference_note, "warning"), checks(page))
+    unchecked = problem.reference_note if "rhat" not in problem.reference_checks else ""
     return Block(
-        f"Measured against draws from the {page.problem.reference}: the largest error over all latent components.",
-        Table(
-            COLUMNS,
-            rows(page),
-            caption="Means and Wasserstein distances in standard deviations of the reference, sds as a share of its "
-            "own. Two samples of one distribution are never exactly zero apart: of W1, read nothing below 0.02.",
+        f"Measured against draws of the reference ({problem.reference}): the largest error over all latent components.",
+        Note(problem.reference_note, "warning" if unchecked else "info") if problem.reference_note else None,
+        checks(page),
+        table(
+            page,
+            MARGINAL,
+            "One component at a time. Means, quantiles and Wasserstein distances in standard deviations of the "
+            "reference, sds as a share of its own; an sd ratio below one is a guide that is too sure. Two samples "
+            f"of one distribution are never exactly zero apart: of W1, read nothing below {w1_floor(page):.2f}.",
+        ),
+        table(
+            page,
+            JOINT,
+            "All components together. Of the sliced W2, read nothing near the value that chance alone gives, in the "
+            "column beside it. The energy distance grows with the square of a small difference, so 0.01 is as much as "
+            "a shift by an eighth of a standard deviation; of equal distributions it is zero but for noise of either "
+            "sign.",
         ),
         Note(
             "The verdict does not look at these numbers: it has to work where there is no reference. This is how to "
@@ -28,20 +74,51 @@ def build(page: Page) -> Block | None:
     )
 
 
-def rows(page: Page) -> list[list[Cell]]:
-    """Return a row per guide with draws."""
-    return [
-        [
-            page.key(fit),
-            _number(fit, "mean_error"),
-            _number(fit, "sd_error"),
-            _number(fit, "w1_error"),
-            _number(fit, "correlation_error"),
-        ]
-        for fit in page.drawn
-    ]
+def checks(page: Page) -> Item | None:
+    """Return the table of what was checked of Markov chains, or ``None`` where nothing was."""
+    found = page.problem.reference_checks
+    names = [name for name in CHECKS if name in found]
+    if not {"rhat", "ess_bulk", "divergences"} & set(names):
+        return None
+    rows: list[list[Cell]] = [["found", *(cell(name, found[name]) for name in names)]]
+    if "rhat" in found:
+        rows.append(["needed", *(NEEDED.get(name, "") for name in names)])
+    return Table(
+        ["", *(CHECKS[name] for name in names)],
+        rows,
+        caption="The reference's own checks, over all latent components. R-hat near 1 says that chains which started "
+        "apart agree; an effective sample size (ESS), how many independent draws they are worth.",
+    )
 
 
-def _number(fit: Fit, name: str) -> Number | None:
+def cell(name: str, value: float) -> Cell:
+    """Return one number of a check: counts in whole numbers, R-hat with its decimals."""
+    if name == "rhat" or not math.isfinite(value):
+        return f"{value:.3f}"
+    return f"{value:,.0f}"
+
+
+def w1_floor(page: Page) -> float:
+    """Return below which value a W1 distance says nothing: about 1.5 times what two equal distributions give."""
+    effective = page.problem.reference_checks.get("ess_bulk", MOST_SORTED)
+    if not effective > 0:
+        return math.inf
+    return 2 * math.sqrt(1 / MOST_SORTED + 1 / min(effective, MOST_SORTED))
+
+
+def table(page: Page, columns: dict[str, str], caption: str) -> Item | None:
+    """Return a table with a row per guide and the columns that some guide has, or ``None`` without any."""
+    shown = [name for name in columns if any(number(fit, name) is not None for fit in page.drawn)]
+    if not shown:
+        return None
+    rows = [[page.key(fit), *(number(fit, name) for name in shown)] for fit in page.drawn]
+    return Table(["guide", *(columns[name] for name in shown)], rows, caption=caption)
+
+
+def number(fit: Fit, name: str) -> Cell:
+    """Return the value of a metric; of one that has none over all components, its range."""
     found = fit.metric(name)
-    return None if found is None else Number(found.value, found.mcse, digits=2)
+    if found is not None:
+        return Number(found.value, found.mcse, digits=2)
+    values = [one.value for one in fit.metrics if one.metric == name and math.isfinite(one.value)]
+    return f"{min(values):.2f}–{max(values):.2f}" if values else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from guidebench.report.page import Block, Cell, Details, Number, Page, Table
@@ -52,7 +53,7 @@ def metric_rows(fits: Sequence[Fit], *, pooled: bool, size: int = 0) -> list[tup
         cells: list[Cell] = [f"{name} {variable}".strip()]
         for fit in fits:
             value = found[fit.guide].get((name, variable))
-            if value is not None and name.startswith("coverage_"):
+            if value is not None and re.fullmatch(r"coverage_\d\d", name):
                 cells.append(coverage(fit, name, size) if pooled else Number(value.value, value.mcse, digits=3))
             else:
                 cells.append(None if value is None else Number(value.value, value.mcse))

@@ -1,0 +1,252 @@
+"""Calibration by simulation: one guide fitted to many data sets drawn from the model, in one program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+
+from guidebench.config import RunConfig
+from guidebench.contracts import Family
+from guidebench.engine.starts import keys
+from guidebench.errors import RequestError
+from guidebench.inference import convergence
+from guidebench.inference.arguments import Arguments
+from guidebench.inference.compiled import compile_for
+from guidebench.inference.coordinates import Affine, Frame, model_of, to_latents
+from guidebench.inference.density import draw
+from guidebench.inference.newton import Modes, modes
+from guidebench.inference.recipe import Recipe
+from guidebench.inference.simulate import Simulated, observing, refusal, simulate
+from guidebench.inference.structure import ModelStructure
+from guidebench.inference.target import Target
+from guidebench.inference.train import MakeGuide, Params, Training, train
+from guidebench.metrics.evidence import scalars
+from guidebench.results import Status
+from guidebench.seeds import derive
+
+#: Draws per data set, among which the true value is ranked.
+DRAWS = 999
+
+#: Optimiser steps per data set: in standardised coordinates, and from the mode, these are enough.
+STEPS = 1_000
+
+#: The improvement, in nats, that so few steps must be able to show to be called converged.
+RESOLUTION = 0.3
+
+#: Starting points of each search for a mode.
+SEARCHES = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Simulations:
+    """N simulated data sets of one problem, ready for every guide.
+
+    Attributes
+    ----------
+    simulated : Simulated
+        The true values and the observations.
+    target : Target
+        The posterior of one data set.
+    traced, axes
+        All data sets as arguments of the target, and which of them have a leading axis N.
+    found : Modes or None
+        Where each posterior is, where that was searched.
+    points : ndarray
+        Unconstrained starting points, shape ``(N, D)``.
+    """
+
+    simulated: Simulated
+    target: Target
+    traced: Mapping[str, Any]
+    axes: Mapping[str, Any]
+    found: Modes | None
+    points: np.ndarray
+
+    @property
+    def count(self) -> int:
+        """Number of data sets, N."""
+        return len(self.points)
+
+    def frame(self, family: Family) -> Frame:
+        """Return the data sets as a guide of that family is shown them."""
+        if family == "none":
+            latents = jax.device_get(_constrained(self.target, self.points, self.traced, self.axes))
+            return Frame(
+                model=self.target.model, arguments=Arguments(arrays=self.traced), starts=latents, axes=self.axes
+            )
+        affine = self._affine(family)
+        arrays = {"data": self.traced, "center": affine.center, "factor": affine.factor}
+        target = self.target
+        return Frame(
+            model=model_of(target),
+            arguments=Arguments(arrays=arrays),
+            starts=target.split(np.zeros_like(self.points) if self.found else self.points),
+            to_latents=lambda sites, traced: to_latents(target, sites, traced),
+            axes={"data": self.axes, "center": 0, "factor": 0},
+            kind="affine" if affine.factor.ndim == 3 else "diagonal",
+        )
+
+    def _affine(self, family: Family) -> Affine:
+        if self.found is None:
+            return Affine(center=np.zeros_like(self.points), factor=np.ones_like(self.points))
+        factor = self.found.factor
+        scales = np.sqrt(np.sum(factor**2, axis=2))
+        return Affine(center=self.found.location, factor=factor if family == "affine" else scales)
+
+
+def prepare(
+    name: str,
+    model: Callable[..., Any],
+    arguments: Arguments,
+    structure: ModelStructure,
+    config: RunConfig,
+    recipe: Recipe,
+) -> Simulations:
+    """Draw data sets and find their posteriors.
+
+    Raises
+    ------
+    RequestError
+        Where the model cannot be simulated.
+    """
+    reason = structure.unsupported() or refusal(structure)
+    if reason:
+        raise RequestError(f"--simulations: {name} cannot be simulated: {reason}")
+    count = config.simulations or 0
+    simulated = simulate(model, arguments, structure, jax.random.key(derive(config.seed, name, "simulate")), count)
+    observing_model, one = observing(model, arguments, simulated)
+    target = Target.of(observing_model, one, structure)
+    traced = {"data": dict(arguments.arrays), "observed": {k: jnp.asarray(v) for k, v in simulated.observed.items()}}
+    axes = {"data": None, "observed": 0}
+    rng = np.random.default_rng(derive(config.seed, name, "simulated starts"))
+    starts = rng.uniform(-2, 2, (count, SEARCHES, target.dim))  # as NumPyro's init_to_uniform
+    found = modes(target, starts, traced, axes) if recipe.standardise else None
+    points = starts[:, 0] if found is None else found.location
+    return Simulations(simulated=simulated, target=target, traced=traced, axes=axes, found=found, points=points)
+
+
+def _constrained(target: Target, points: np.ndarray, traced: Any, axes: Any) -> dict[str, jax.Array]:
+    run = jax.jit(jax.vmap(lambda point, own: target.constrain(point, own)[0], in_axes=(0, axes)))
+    found: dict[str, jax.Array] = run(jnp.asarray(points), traced)
+    return found
+
+
+def recipe_for(recipe: Recipe, simulations: Simulations) -> Recipe:
+    """Return how a guide is trained on simulated data: once, and briefly where the coordinates allow it."""
+    steps = min(recipe.steps, STEPS) if simulations.found is not None else recipe.steps
+    return replace(recipe, steps=steps, rounds=1, restarts=simulations.count)
+
+
+def ranks(
+    simulations: Simulations,
+    frame: Frame,
+    make_guide: MakeGuide,
+    recipe: Recipe,
+    seed: int,
+    names: tuple[str, ...],
+    *,
+    loss: Any = None,
+    to_draw_from: Callable[[Any, Params], Any] | None = None,
+    on_chunk: Callable[[int, int, float], None] | None = None,
+) -> xr.Dataset:
+    """Fit a guide to every data set and rank the true values among its draws.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``rank`` and ``truth`` with dims ``(simulation, component)``, and ``converged`` per simulation;
+        a fit that broke down has no ranks and is counted in the attribute ``broken``.
+    """
+    training = train(
+        make_guide,
+        frame.model,
+        frame.arguments,
+        recipe,
+        frame.starts,
+        keys(seed, simulations.count, *names, "simulated train"),
+        loss=loss,
+        axes=frame.axes,
+        on_chunk=on_chunk,
+    )
+    truth = simulations.simulated.latents
+    below = _below(simulations, frame, make_guide, training, seed, names, to_draw_from)
+    components = [name for name, _ in scalars(truth)]
+    counted = np.stack([values for _, values in scalars(below)], axis=1)
+    values = np.stack([np.asarray(one, np.float64) for _, one in scalars(truth)], axis=1)
+    usable = training.finite & (counted >= 0).all(axis=1)
+    statuses = [
+        convergence.judge(
+            losses, skipped=int(skipped), finite=bool(finite), decayed=recipe.decayed(), resolution=RESOLUTION
+        )
+        for losses, skipped, finite in zip(training.losses, training.skipped, training.finite, strict=True)
+    ]
+    return xr.Dataset(
+        {
+            "rank": (("simulation", "component"), counted[usable]),
+            "truth": (("simulation", "component"), values[usable]),
+            "converged": ("simulation", np.array([one is Status.CONVERGED for one in statuses])[usable]),
+        },
+        coords={"component": components},
+        attrs={"draws": DRAWS, "broken": int(np.sum(~usable)), "steps": recipe.steps},
+    )
+
+
+def _below(
+    simulations: Simulations,
+    frame: Frame,
+    make_guide: MakeGuide,
+    training: Training,
+    seed: int,
+    names: tuple[str, ...],
+    to_draw_from: Callable[[Any, Params], Any] | None,
+) -> dict[str, np.ndarray]:
+    """Return how many draws lie below the true value, per site; -1 where a draw is not finite."""
+    sites = tuple(simulations.simulated.latents)
+
+    def program(
+        params: Params,
+        draw_keys: jax.Array,
+        starts: Mapping[str, Any],
+        truth: Mapping[str, Any],
+        traced: Mapping[str, Any],
+    ) -> dict[str, jax.Array]:
+        def one(key: jax.Array, params: Params, start: Any, true: Any, own: Any) -> dict[str, jax.Array]:
+            args, kwargs = frame.arguments.call(frame.model, own)
+            guide = make_guide(start)
+            if to_draw_from is not None:
+                draw(jax.random.key(0), params, frame.model, guide, args, kwargs)
+                guide = to_draw_from(guide, params)
+
+            def latents(key: jax.Array) -> dict[str, jax.Array]:
+                found = draw(key, params, frame.model, guide, args, kwargs).trace
+                values = {name: found[name]["value"] for name in sites}
+                return values if frame.to_latents is None else frame.to_latents(values, own)[0]
+
+            drawn = jax.vmap(latents)(jax.random.split(key, DRAWS))
+            return {
+                name: jnp.where(
+                    jnp.all(jnp.isfinite(drawn[name]), axis=0), jnp.sum(drawn[name] < true[name], axis=0), -1
+                )
+                for name in sites
+            }
+
+        mapped = jax.vmap(one, in_axes=(0, 0, 0, 0, frame.axes))
+        found: dict[str, jax.Array] = mapped(draw_keys, params, starts, truth, traced)
+        return found
+
+    draw_keys = keys(seed, simulations.count, *names, "simulated draws")
+    given = (
+        training.params,
+        draw_keys,
+        dict(frame.starts),
+        simulations.simulated.latents,
+        dict(frame.arguments.arrays),
+    )
+    found = jax.device_get(compile_for(program, *given, level=1)(*given))
+    return {name: np.asarray(found[name]) for name in sites}  # in the order of the model; JAX sorts by name

@@ -1,0 +1,110 @@
+"""What a reference is, and when Markov chains may be taken for one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from guidebench.inference_data import mixing
+from guidebench.metrics.evidence import scalars
+
+#: What every scalar component must reach (Vehtari et al. 2021, doi:10.1214/20-BA1221).
+MOST_RHAT = 1.01
+LEAST_ESS = 400
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """Draws that count as the true posterior, or the reason why there are none.
+
+    Attributes
+    ----------
+    label : str
+        What it is ("exact posterior", "NUTS", the name of a file); empty where none is used.
+    chains : mapping
+        Draws by latent site, shape ``(chain, draw, ...)``; empty where none is used.
+    effective : mapping
+        Per scalar component, how many independent draws they are worth; one that is missing has
+        independent draws.
+    checks : mapping
+        ``chains``, ``draws`` (of all chains), the worst ``rhat``, ``ess_bulk`` and ``ess_tail``, and
+        ``divergences``, as far as they are known.
+    note : str
+        What a reader should know of it, or why there is none.
+    """
+
+    label: str = ""
+    chains: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
+    effective: Mapping[str, float] = field(default_factory=dict, repr=False)
+    checks: Mapping[str, float] = field(default_factory=dict)
+    note: str = ""
+
+    @cached_property
+    def draws(self) -> dict[str, np.ndarray]:
+        """Draws by latent site, shape ``(M, ...)``, one chain after the other."""
+        return {name: value.reshape(-1, *value.shape[2:]) for name, value in self.chains.items()}
+
+
+class Judgement(NamedTuple):
+    """What checks of chains found, as in :class:`Reference`, and why they fail (empty where they pass)."""
+
+    checks: dict[str, float]
+    effective: dict[str, float]
+    failure: str
+
+
+def judge(chains: Mapping[str, np.ndarray], divergences: int | None) -> Judgement:
+    """Check that chains agree with one another and are long enough.
+
+    Every scalar component needs a rank-normalised split R-hat below 1.01 and bulk and tail effective
+    sample sizes above 400, and no transition may have diverged.  A component that does not vary at all
+    is left out.
+
+    Parameters
+    ----------
+    chains : mapping
+        Draws by site, shape ``(chain, draw, ...)``.
+    divergences : int or None
+        How many transitions diverged, where that is known.
+    """
+    count = next(iter(chains.values())).shape[:2]
+    checks = {"chains": float(count[0]), "draws": float(math.prod(count))}
+    if divergences is not None:
+        checks["divergences"] = float(divergences)
+    for name, value in chains.items():
+        if not np.isfinite(value).all():
+            return Judgement(checks, {}, f"its draws of {name} are not finite")
+    by_component = {
+        name: mixing(draws.reshape(count))
+        for name, draws in scalars({name: value.reshape(-1, *value.shape[2:]) for name, value in chains.items()})
+        if np.ptp(draws) > 0
+    }
+    if not by_component:
+        return Judgement(checks, {}, "none of its components varies")
+    rhats = {name: found.rhat for name, found in by_component.items()}
+    bulk = {name: found.ess_bulk for name, found in by_component.items()}
+    tail = {name: found.ess_tail for name, found in by_component.items()}
+    # NaN, which no comparison finds, is the worst of all.
+    worst = (
+        max(rhats, key=lambda name: np.nan_to_num(rhats[name], nan=np.inf)),
+        min(bulk, key=lambda name: np.nan_to_num(bulk[name], nan=-np.inf)),
+        min(tail, key=lambda name: np.nan_to_num(tail[name], nan=-np.inf)),
+    )
+    checks |= {"rhat": rhats[worst[0]], "ess_bulk": bulk[worst[1]], "ess_tail": tail[worst[2]]}
+    failures = []
+    if not checks["rhat"] < MOST_RHAT:
+        failures.append(f"R-hat of {worst[0]} is {checks['rhat']:.4g} (below {MOST_RHAT} is needed)")
+    for kind, name in (("bulk", worst[1]), ("tail", worst[2])):
+        found = checks[f"ess_{kind}"]
+        if not found > LEAST_ESS:
+            failures.append(f"the {kind} ESS of {name} is {found:.0f} (above {LEAST_ESS} is needed)")
+    if divergences:
+        failures.append(f"{divergences:,} transition{'s' * (divergences > 1)} diverged (none may)")
+    # The tails say more about errors of spreads than the bulk, and more than the draws there are is too good.
+    effective = {name: min(bulk[name], tail[name], checks["draws"]) for name in by_component}
+    return Judgement(checks, {name: value for name, value in effective.items() if value > 0}, ", ".join(failures))

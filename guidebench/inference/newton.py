@@ -1,0 +1,121 @@
+r"""Many modes at once: a damped Newton search that is one compiled program for any number of data sets.
+
+:mod:`guidebench.inference.modes` searches one posterior with care; here hundreds of small ones are
+searched together, in float64, from several starts each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from guidebench.inference.compiled import compile_for, over_draws
+from guidebench.inference.precision import as_double, double
+from guidebench.inference.target import Target
+
+STEPS = 100
+
+#: Dimensions up to which the search is made.
+MOST_DIMENSIONS = 100
+
+
+class Modes(NamedTuple):
+    """Per data set: the location, shape ``(N, D)``, and the Cholesky factor of the covariance, ``(N, D, D)``."""
+
+    location: np.ndarray
+    factor: np.ndarray
+
+
+class _State(NamedTuple):
+    point: jax.Array
+    value: jax.Array
+    damping: jax.Array
+
+
+def _inverse_curvature(hessian: jax.Array, damping: Any) -> jax.Array:
+    """Return the inverse of the negative Hessian, positive definite, damped in the coordinates' own scales."""
+    scale = 1 / jnp.sqrt(jnp.maximum(jnp.abs(jnp.diagonal(hessian)), 1e-300))
+    scaled = -(hessian * scale[:, None] * scale)
+    values, vectors = jnp.linalg.eigh((scaled + scaled.T) / 2)
+    values = jnp.maximum(jnp.abs(values), 1e-12 * jnp.max(jnp.abs(values)))
+    rotated = scale[:, None] * vectors
+    inverse: jax.Array = (rotated / (values + damping)) @ rotated.T
+    return inverse
+
+
+def climb(target: Target, start: jax.Array, traced: Mapping[str, Any]) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Return where a damped Newton ascent ends, the Cholesky factor there, and Laplace's log evidence."""
+
+    def density(point: jax.Array) -> jax.Array:
+        return target.log_density(point, traced)
+
+    def step(_: Any, state: _State) -> _State:
+        gradient, hessian = jax.grad(density)(state.point), jax.hessian(density)(state.point)
+        proposed = state.point + _inverse_curvature(hessian, state.damping) @ gradient
+        value = density(proposed)
+        better = value > state.value  # false where it is not a number
+        damping = jnp.clip(jnp.where(better, state.damping / 5, state.damping * 4), 1e-10, 1e10)
+        return _State(jnp.where(better, proposed, state.point), jnp.where(better, value, state.value), damping)
+
+    first = _State(start, density(start), jnp.asarray(1e-3, start.dtype))
+    last = jax.lax.fori_loop(0, STEPS, step, first)
+    factor = jnp.linalg.cholesky(_inverse_curvature(jax.hessian(density)(last.point), 0.0))
+    log_mass = last.value + jnp.sum(jnp.log(jnp.diagonal(factor)))
+    return last.point, factor, log_mass
+
+
+def modes(target: Target, starts: np.ndarray, traced: Mapping[str, Any], axes: Any) -> Modes | None:
+    """Return the heaviest mode of every data set, or ``None`` where second derivatives would be too many.
+
+    Parameters
+    ----------
+    target : Target
+        The posterior of one data set.
+    starts : ndarray
+        Unconstrained points, shape ``(N, K, D)``.
+    traced : mapping
+        The data sets: arguments of the target, with a leading axis N where `axes` has 0.
+    axes : pytree
+        As for :func:`jax.vmap`.
+    """
+    if target.dim > MOST_DIMENSIONS:
+        return None
+    count = len(starts)
+    with double(), np.errstate(all="ignore"):
+        values = jax.tree.map(jnp.asarray, as_double(dict(traced)))
+        example = _first(values, axes)
+        target.record(example)
+
+        def program(starts: jax.Array, values: Mapping[str, Any]) -> tuple[jax.Array, jax.Array]:
+            def one(index: jax.Array) -> tuple[jax.Array, jax.Array]:
+                own = _at(values, axes, index)
+                points, factors, masses = jax.vmap(lambda start: climb(target, start, own))(starts[index])
+                best = jnp.argmax(jnp.where(jnp.isfinite(masses), masses, -jnp.inf))
+                return points[best], factors[best]
+
+            found: tuple[jax.Array, jax.Array] = over_draws(
+                one, jnp.arange(count), starts.shape[1] * (target.arguments.size() + target.dim**2)
+            )
+            return found
+
+        compiled = compile_for(program, jnp.asarray(starts, float), values, level=1)
+        location, factor = jax.device_get(compiled(jnp.asarray(starts, float), values))
+    usable = np.isfinite(location).all(axis=1) & np.isfinite(factor).all(axis=(1, 2))
+    location = np.where(usable[:, None], location, starts[:, 0])
+    factor = np.where(usable[:, None, None], factor, np.eye(target.dim))
+    return Modes(location, factor)
+
+
+def _at(values: Any, axes: Any, index: Any) -> Any:
+    """Return the data set at `index`."""
+    if isinstance(axes, Mapping):
+        return {name: _at(values[name], axes[name], index) for name in values}
+    return values if axes is None else jax.tree.map(lambda value: value[index], values)
+
+
+def _first(values: Any, axes: Any) -> Any:
+    return _at(values, axes, 0)

@@ -1,0 +1,108 @@
+"""Data sets drawn from a model itself: parameters from the prior, observations given them.
+
+Whatever the model takes as arguments stays as it is; only its observed sites get new values.  So a
+model that conditions on lagged observations, say, is simulated with the lags of the real data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpyro.handlers import seed, trace
+from numpyro.primitives import Messenger
+
+from guidebench.errors import RequestError
+from guidebench.inference.arguments import Arguments
+from guidebench.inference.compiled import once, over_draws
+from guidebench.inference.predict import Unobserved
+from guidebench.inference.structure import ModelStructure, is_factor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Simulated:
+    """N draws from the joint distribution of a model.
+
+    Attributes
+    ----------
+    latents, observed : dict
+        Values by site, each of shape ``(N, ...)``.
+    """
+
+    latents: dict[str, np.ndarray]
+    observed: dict[str, np.ndarray]
+
+
+class Observing(Messenger):  # type: ignore[misc]
+    """Put other values in the place of the observed ones."""
+
+    def __init__(self, model: Callable[..., Any], values: Mapping[str, Any]) -> None:
+        super().__init__(model)
+        self.observed = values
+
+    def process_message(self, msg: dict[str, Any]) -> None:
+        """Replace the value of an observed site."""
+        if msg["type"] == "sample" and msg["is_observed"] and not is_factor(msg) and msg["name"] in self.observed:
+            msg["value"] = self.observed[msg["name"]]
+
+
+def refusal(structure: ModelStructure) -> str | None:
+    """Return why no data can be simulated from a model, or ``None``."""
+    if not structure.observed:
+        return "the model observes nothing, so there are no data to simulate"
+    if structure.factors:
+        return f"numpyro.factor ({', '.join(structure.factors)}) changes the density but cannot be simulated"
+    if structure.params:
+        return f"the model has parameters without a prior ({', '.join(structure.params)})"
+    return None
+
+
+def simulate(
+    model: Callable[..., Any], arguments: Arguments, structure: ModelStructure, key: jax.Array, count: int
+) -> Simulated:
+    """Draw parameters from the prior and observations given them, `count` times.
+
+    Raises
+    ------
+    RequestError
+        Where a prior is improper, or the draws are not finite.
+    """
+    names = [site.name for site in (*structure.latents, *structure.observed)]
+
+    def draw(keys: jax.Array, traced: Mapping[str, Any]) -> dict[str, Any]:
+        def one(key: jax.Array) -> dict[str, Any]:
+            args, kwargs = arguments.call(model, traced)
+            sites = trace(seed(Unobserved(model), key)).get_trace(*args, **kwargs)
+            return {name: sites[name]["value"] for name in names}
+
+        found: dict[str, Any] = over_draws(one, keys, arguments.size())
+        return found
+
+    try:
+        values = jax.device_get(once(draw, jax.random.split(key, count), dict(arguments.arrays)))
+    except NotImplementedError as error:
+        raise RequestError(
+            f"--simulations: the model cannot be simulated, for a prior is improper or cannot be drawn from ({error})"
+        ) from None
+    broken = [name for name in names if not np.isfinite(values[name]).all()]
+    if broken:
+        raise RequestError(f"--simulations: draws of {', '.join(broken)} from the prior are not finite")
+    return Simulated(
+        latents={site.name: np.asarray(values[site.name]) for site in structure.latents},
+        observed={site.name: np.asarray(values[site.name]) for site in structure.observed},
+    )
+
+
+def observing(model: Callable[..., Any], arguments: Arguments, example: Simulated) -> tuple[Any, Arguments]:
+    """Return the model as a function of its data *and* its observations, and arguments shaped like one data set."""
+
+    def observing_model(data: Mapping[str, Any], observed: Mapping[str, Any]) -> Any:
+        args, kwargs = arguments.call(model, data)
+        return Observing(model, observed)(*args, **kwargs)
+
+    first = {name: jnp.asarray(value[0]) for name, value in example.observed.items()}
+    return observing_model, Arguments(arrays={"data": dict(arguments.arrays), "observed": first})
