@@ -150,7 +150,7 @@ def recommend(fits: Sequence[Fit]) -> str:
         reasons = list(dict.fromkeys(fit.message for fit in fits if fit.message))
         return "No guide could be trained: " + ("; ".join(reasons[:3]) or "see their messages") + "."
     else:
-        return "None of these guides can be trusted on this problem; use NUTS."
+        return "None of these guides can be trusted on this problem; use NUTS, and see that its chains agree."
     if trusted and usable:
         first += f" Use the draws of {names(usable)} only with their weights."
     far = [fit for fit in fits if fit.verdict is Verdict.DISTRUST]

@@ -198,7 +198,8 @@ def _record(
     noise: dict[str, np.ndarray] = {}
     if truth.keys() == {site.name for site in structure.latents} and truth:
         noise = observation_sd(problem.model, arguments, structure, truth)
-    if not structure.observed and not structure.factors:
+    known = problem.log_evidence is not None or problem.reference is not None
+    if not structure.observed and not structure.factors and not known:
         notes.append("The model observes nothing: what was trained is its prior.  Was the data argument left out?")
     if structure.masked and problem.heldout is not None:
         notes.append(f"{', '.join(structure.masked)} is observed under a mask, so held-out data are not scored.")

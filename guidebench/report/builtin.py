@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 #: of a section, 500, puts a plugin's after the figures and before the long tables.
 SECTIONS = (
     (10, "summary", "Summary", "The verdict on every guide, and the numbers behind it"),
+    (15, "differences", "Ties", "Which guides differ in their ELBO by more than noise"),
     (20, "data", "Data", "The observations with their error bars"),
     (30, "loss", "Training loss", "Loss of every restart of every guide"),
     (40, "parameters", "Training of the parameters", "Locations and scales over the training steps"),

@@ -1,0 +1,40 @@
+"""Which guides differ in their ELBO by more than noise."""
+
+from __future__ import annotations
+
+from guidebench.differences import Difference, differences
+from guidebench.report.page import Block, Cell, Number, Page, Pill, Table
+
+#: Pairs that are shown; the closest ones come first.
+MOST_PAIRS = 30
+
+
+def build(page: Page) -> Block | None:
+    """Return a table of pairs, or ``None`` where fewer than two guides have an ELBO."""
+    found = sorted(differences(page.fits), key=lambda one: abs(one.value))
+    if not found:
+        return None
+    tied = [one for one in found if not one.different]
+    lead = (
+        "No two guides differ by more than noise."
+        if len(tied) == len(found)
+        else f"{len(tied)} of {len(found)} pairs are ties: their order in the tables means nothing."
+        if tied
+        else "All guides differ by more than noise."
+    )
+    left_out = f" The {MOST_PAIRS} closest pairs are shown." if len(found) > MOST_PAIRS else ""
+    return Block(
+        lead + left_out,
+        Table(
+            ["guides", "difference (nat)", "beyond noise?"],
+            [_row(one) for one in found[:MOST_PAIRS]],
+            caption="ELBO of the first guide minus that of the second. The standard error has a part from the draws and "
+            "one from training: restarts of the same number begin at the same point. A pair counts as different beyond "
+            "three of these errors and 0.01 nat.",
+        ),
+    )
+
+
+def _row(one: Difference) -> list[Cell]:
+    verdict = Pill("different", "neutral") if one.different else Pill("tie", "muted")
+    return [f"{one.first} − {one.second}", Number(one.value, one.error), verdict]

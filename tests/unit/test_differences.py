@@ -1,0 +1,78 @@
+"""Ties and differences between guides."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from guidebench.contracts import MetricValue
+from guidebench.differences import difference, differences, ties
+from guidebench.results import Fit, Restart, Status, Verdict
+
+
+def fit(guide: str, elbo: float | None, mcse: float = 0.001, restarts: tuple[float | None, ...] = ()) -> Fit:
+    return Fit(
+        problem="p",
+        guide=guide,
+        plugin="test",
+        status=Status.CONVERGED,
+        bound="elbo",
+        verdict=Verdict.TRUST,
+        restarts=tuple(
+            Restart(index=index, status=Status.CONVERGED, loss=0.0, elbo=value) for index, value in enumerate(restarts)
+        ),
+        metrics=() if elbo is None else (MetricValue(metric="elbo", value=elbo, mcse=mcse),),
+    )
+
+
+def test_the_error_has_a_part_from_draws_and_one_from_paired_restarts() -> None:
+    first = fit("a", -1.0, 0.03, (-1.0, -1.2, -1.1))
+    second = fit("b", -2.0, 0.04, (-2.0, -2.3, -2.1))
+    found = difference(first, second)
+    assert found is not None
+    assert found.value == pytest.approx(1.0)
+    assert found.error == pytest.approx(np.hypot(0.05, np.std([1.0, 1.1, 1.0], ddof=1) / np.sqrt(3)))
+
+
+def test_what_a_start_does_to_both_guides_cancels() -> None:
+    # Starts 1 and 3 lead both guides to the smaller of two modes, 0.85 nat down.
+    modes = np.array([0.0, -0.85, 0.0, -0.85])
+    found = difference(fit("a", -1.0, restarts=tuple(-1.0 + modes)), fit("b", -1.1, restarts=tuple(-1.1 + modes)))
+    assert found is not None
+    assert found.different
+
+
+def test_a_restart_that_went_wrong_is_no_noise() -> None:
+    found = difference(fit("a", -1.0, restarts=(-1.0, -1.0, -1e20)), fit("b", -1.1, restarts=(-1.1, -1.1, -1.1)))
+    assert found is not None
+    assert found.different
+
+
+@pytest.mark.parametrize(
+    ("gap", "mcse", "different"),
+    [(0.009, 1e-6, False), (0.011, 1e-6, True), (0.1, 0.05, False), (0.3, 0.05, True)],
+)
+def test_small_and_noisy_differences_are_ties(gap: float, mcse: float, different: bool) -> None:
+    found = difference(fit("a", 0.0, mcse), fit("b", -gap, mcse))
+    assert found is not None
+    assert found.different is different
+
+
+def test_guides_without_an_elbo_are_left_out() -> None:
+    fits = [fit("point", None), fit("broken", float("nan")), fit("worse", -2.0), fit("best", -1.0), fit("near", -1.001)]
+    found = differences(fits)
+    assert [(one.first, one.second) for one in found] == [("best", "near"), ("best", "worse"), ("near", "worse")]
+    assert ties(fits) == {"broken": [], "worse": [], "best": ["near"], "near": ["best"]}
+
+
+def test_noise_makes_no_differences() -> None:
+    rng = np.random.default_rng(0)
+    wrong = 0
+    for _ in range(400):
+        noisy = [
+            fit(name, -1.0 + rng.normal(0, 0.05), 0.05, tuple(-1.0 + rng.normal(0, 0.002, 4))) for name in ("a", "b")
+        ]
+        found = difference(*noisy)
+        assert found is not None
+        wrong += found.different
+    assert wrong <= 4  # 0.27 % of 400 is one
