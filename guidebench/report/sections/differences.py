@@ -28,7 +28,7 @@ def build(page: Page) -> Block | None:
         Table(
             ["guides", "difference (nat)", "beyond noise?"],
             [_row(one) for one in found[:MOST_PAIRS]],
-            caption="ELBO of the first guide minus that of the second. The standard error has a part from the draws and "
+            caption="ELBO of the first guide minus that of the second. The error has a part from the draws and "
             "one from training: restarts of the same number begin at the same point. A pair counts as different beyond "
             "three of these errors and 0.01 nat.",
         ),
