@@ -15,7 +15,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from numpyro.handlers import seed
+from numpyro.handlers import seed, substitute
+from numpyro.infer.initialization import init_to_feasible
 
 
 def as_arrays(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -37,8 +38,25 @@ def as_arrays(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_array(value: Any) -> bool:
-    """Return whether JAX can trace `value` as an array of numbers."""
-    return isinstance(value, (np.ndarray, jax.Array, np.generic)) and np.dtype(value.dtype).kind in "biufc"
+    """Return whether JAX can trace `value` as an array of numbers; random keys are none."""
+    return (
+        isinstance(value, (np.ndarray, jax.Array, np.generic))
+        and not jnp.issubdtype(value.dtype, jax.dtypes.extended)
+        and np.dtype(value.dtype).kind in "biufc"
+    )
+
+
+def runnable(model: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a model that runs without draws of its latent sites: an improper prior cannot be drawn from."""
+    started: Callable[..., Any] = substitute(seed(model, jax.random.key(0)), substitute_fn=_feasible)
+    return started
+
+
+def _feasible(site: Mapping[str, Any]) -> Any:
+    """Return a value inside the support of a continuous latent site."""
+    if site["type"] != "sample" or site["is_observed"] or site["fn"].support.is_discrete:
+        return None
+    return init_to_feasible(site)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +79,7 @@ class Arguments:
 
         def run(traced: Mapping[str, Any]) -> None:
             args, kwargs = split.call(model, traced)
-            seed(model, jax.random.key(0))(*args, **kwargs)
+            runnable(model)(*args, **kwargs)
 
         try:
             jax.eval_shape(run, arrays)

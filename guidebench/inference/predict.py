@@ -16,7 +16,7 @@ import numpy as np
 from numpyro.handlers import seed, substitute, trace
 from numpyro.primitives import Messenger
 
-from guidebench.inference.arguments import Arguments
+from guidebench.inference.arguments import Arguments, runnable
 from guidebench.inference.compiled import compile_for, once, over_draws
 from guidebench.inference.structure import ModelStructure, Site, is_factor, site_dims
 
@@ -103,7 +103,7 @@ def runs(model: Callable[..., Any], values: Mapping[str, Any]) -> bool:
     arguments = Arguments.split(model, values)
     args, kwargs = arguments.call(model, arguments.arrays)
     try:
-        jax.eval_shape(lambda: seed(model, jax.random.key(0))(*args, **kwargs) and None)
+        jax.eval_shape(lambda: runnable(model)(*args, **kwargs) and None)
     except Exception:  # noqa: BLE001 - the question is whether it does, not why
         return False
     return True
@@ -172,7 +172,7 @@ def observed_values(
 
     def read(traced: Mapping[str, Any]) -> dict[str, Any]:
         args, kwargs = arguments.call(model, traced)
-        sites = trace(seed(model, jax.random.key(0))).get_trace(*args, **kwargs)
+        sites = trace(runnable(model)).get_trace(*args, **kwargs)
         return {name: jnp.asarray(site["value"]) for name, site in sites.items() if name in names}
 
     return {name: np.asarray(value) for name, value in once(read, dict(arguments.arrays)).items()}

@@ -17,7 +17,7 @@ from numpyro.handlers import seed, substitute, trace
 from numpyro.ops.provenance import eval_provenance
 
 from guidebench.errors import RequestError
-from guidebench.inference.arguments import Arguments
+from guidebench.inference.arguments import Arguments, runnable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +123,7 @@ def inspect_model(model: Callable[..., Any], arguments: Arguments) -> ModelStruc
 
     def run(traced: Mapping[str, Any]) -> None:
         args, kwargs = arguments.call(model, traced)
-        sites = trace(seed(model, jax.random.key(0))).get_trace(*args, **kwargs)
+        sites = trace(runnable(model)).get_trace(*args, **kwargs)
         found.update({name: _describe(site) for name, site in sites.items()})
         masked.update(name for name, site in sites.items() if _is_masked(site))
 
@@ -196,7 +196,7 @@ def _observed_arguments(model: Callable[..., Any], arguments: Arguments) -> tupl
 
     def observations(**traced: Any) -> list[Any]:
         args, kwargs = arguments.call(model, traced)
-        sites = trace(seed(model, jax.random.key(0))).get_trace(*args, **kwargs)
+        sites = trace(runnable(model)).get_trace(*args, **kwargs)
         return [
             site["value"]
             for site in sites.values()
