@@ -9,6 +9,14 @@ are compared by their ELBO, and the best one gives the location and the scales i
 trained.  At the end of a path that is Laplace's approximation.  The best may lie earlier: the mode of
 a funnel is far from its mass (Zhang et al. 2022, Pathfinder, JMLR 23(306), arXiv:2108.03782, with
 exact second derivatives in the place of L-BFGS's).
+
+A curvature at one point says little of a posterior that is far from Gaussian.  So the best is refined
+towards the fixed point of Gaussian variational inference, at which
+
+.. math:: \mathrm{E}_q[g] = 0, \qquad \Sigma^{-1} = -\mathrm{E}_q[H]
+
+(Opper & Archambeau 2009, doi:10.1162/neco.2008.08-07-592), by damped steps that are kept as long as
+the ELBO improves.
 """
 
 from __future__ import annotations
@@ -31,6 +39,16 @@ MOST_DIMENSIONS = 400
 #: Local Gaussians per path, and draws that compare them.
 PER_PATH = 8
 DRAWS = 64
+
+#: Steps towards the fixed point of Gaussian variational inference, their damping, and the dimensions they cost.
+REFINEMENTS = 25
+DAMPING = 0.4
+MOST_REFINED = 100
+
+#: A local Gaussian is a place of its own where its ELBO is within so many nats of the best one's and its
+#: mean so many of the best one's standard deviations away, per square root of the dimension.
+COMPARABLE = 3.0
+APART = 3.0
 
 MOST_ITERATIONS = 1_000
 NEWTON_STEPS = 12
@@ -87,16 +105,20 @@ class Landscape:
     Attributes
     ----------
     best : Gaussian or None
-        The local Gaussian with the largest ELBO; ``None`` where nothing was finite, or second
+        The local Gaussian with the largest ELBO, refined; ``None`` where nothing was finite, or second
         derivatives would be too many.
     local : tuple of Gaussian
         The best along the path of each start, in their order.
+    places : tuple of Gaussian
+        Where training may begin, for each start: its local Gaussian where that is another place as good
+        as the best, else the best.
     modes : tuple of Mode
         Distinct modes, the heaviest first.
     """
 
     best: Gaussian | None
     local: tuple[Gaussian | None, ...] = ()
+    places: tuple[Gaussian | None, ...] = ()
     modes: tuple[Mode, ...] = field(default=())
 
 
@@ -115,16 +137,24 @@ def explore(target: Target, starts: np.ndarray, values: Mapping[str, Any], seed:
         Of the draws that compare local Gaussians.
     """
     if target.dim > MOST_DIMENSIONS:
-        return Landscape(best=None, local=(None,) * len(starts))
+        return Landscape(best=None, local=(None,) * len(starts), places=(None,) * len(starts))
     with double(), np.errstate(all="ignore"):
         functions = _Functions(target, starts, as_double(dict(values)))
         paths = [_climb(functions, start) for start in starts]
         ends = _polish(functions, np.stack([path[-1] for path in paths]))
         paths = [np.concatenate([path, end[None]]) for path, end in zip(paths, ends, strict=True)]
-        local = _along(functions, paths, np.random.default_rng(seed))
+        rng = np.random.default_rng(seed)
+        noise = rng.standard_normal((DRAWS // 2, target.dim))
+        noise = np.concatenate([noise, -noise])  # the same for all of them, and without an error in the mean
+        local = _along(functions, paths, noise)
         modes = _distinct(functions, ends)
-    found = [one for one in local if one is not None]
-    return Landscape(best=max(found, key=lambda one: one.elbo) if found else None, local=tuple(local), modes=modes)
+        found = [one for one in local if one is not None]
+        if not found:
+            return Landscape(best=None, local=tuple(local), places=tuple(local), modes=modes)
+        first = max(found, key=lambda one: one.elbo)
+        best = _refined(functions, first, noise)
+    places = [one if one is not None and _elsewhere(one, first) else best for one in local]
+    return Landscape(best=best, local=tuple(local), places=tuple(places), modes=modes)
 
 
 class _Functions:
@@ -235,7 +265,7 @@ def _polish(functions: _Functions, points: np.ndarray) -> np.ndarray:
     return points
 
 
-def _along(functions: _Functions, paths: list[np.ndarray], rng: np.random.Generator) -> list[Gaussian | None]:
+def _along(functions: _Functions, paths: list[np.ndarray], noise: np.ndarray) -> list[Gaussian | None]:
     """Return the local Gaussian with the largest ELBO of each path."""
     points = np.concatenate(paths)
     owner = np.repeat(np.arange(len(paths)), [len(path) for path in paths])
@@ -250,11 +280,7 @@ def _along(functions: _Functions, paths: list[np.ndarray], rng: np.random.Genera
             usable[index] = False
             continue
         means[index] += covariance @ gradients[index]
-    noise = rng.standard_normal((DRAWS // 2, functions.dim))
-    noise = np.concatenate([noise, -noise])  # the same for all of them, and without an error in the mean
-    densities = functions.density(means[:, None] + noise @ factors.transpose(0, 2, 1))
-    log_scales = np.log(np.maximum(np.diagonal(factors, axis1=1, axis2=2), 1e-300)).sum(axis=1)
-    elbos = densities.mean(axis=1) + log_scales + functions.dim / 2 * (1 + np.log(2 * np.pi))
+    elbos = _elbos(functions, means, factors, noise)
     elbos = np.where(usable & np.isfinite(elbos), elbos, -np.inf)
     found: list[Gaussian | None] = []
     for number in range(len(paths)):
@@ -263,6 +289,56 @@ def _along(functions: _Functions, paths: list[np.ndarray], rng: np.random.Genera
         finite = np.isfinite(elbos[best])
         found.append(Gaussian(mean=means[best], factor=factors[best], elbo=float(elbos[best])) if finite else None)
     return found
+
+
+def _elbos(functions: _Functions, means: np.ndarray, factors: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    """Return the ELBOs of Gaussians with means ``(K, D)`` and factors ``(K, D, D)``, under common draws."""
+    densities = functions.density(means[:, None] + noise @ factors.transpose(0, 2, 1))
+    log_scales = np.log(np.maximum(np.diagonal(factors, axis1=1, axis2=2), 1e-300)).sum(axis=1)
+    elbos: np.ndarray = densities.mean(axis=1) + log_scales + functions.dim / 2 * (1 + np.log(2 * np.pi))
+    return elbos
+
+
+def _refined(functions: _Functions, start: Gaussian, noise: np.ndarray) -> Gaussian:
+    """Take damped steps towards the fixed point of Gaussian variational inference; return the best Gaussian met."""
+    if functions.dim > MOST_REFINED:
+        return start
+    best, damping = start, DAMPING
+    precision = np.linalg.inv(start.factor @ start.factor.T)
+    for _ in range(REFINEMENTS):
+        _, gradients, hessians = functions.second(best.mean + noise @ best.factor.T)
+        if not (np.isfinite(gradients).all() and np.isfinite(hessians).all()):
+            break
+        wanted = np.linalg.inv(_covariance(hessians.mean(axis=0)))
+        proposed = (1 - damping) * precision + damping * wanted
+        covariance = _covariance(-proposed)
+        mean = best.mean + damping * covariance @ gradients.mean(axis=0)
+        try:
+            factor = np.linalg.cholesky(covariance)
+        except np.linalg.LinAlgError:
+            break
+        elbo = float(_elbos(functions, mean[None], factor[None], noise)[0])
+        if np.isfinite(elbo) and elbo > best.elbo:
+            settled = elbo < best.elbo + 1e-4
+            best, precision = Gaussian(mean=mean, factor=factor, elbo=elbo), proposed
+            if settled:
+                break
+        else:
+            damping /= 2
+            if damping < DAMPING / 16:
+                break
+    return best
+
+
+def _elsewhere(one: Gaussian, best: Gaussian) -> bool:
+    """Return whether a local Gaussian is another place, about as good as the best."""
+    if one.elbo < best.elbo - COMPARABLE:
+        return False
+    distances = [
+        float(np.linalg.norm(np.linalg.solve(side.factor, one.mean - best.mean))) / np.sqrt(len(one.mean))
+        for side in (one, best)
+    ]
+    return bool(min(distances) > APART)
 
 
 def _distinct(functions: _Functions, ends: np.ndarray) -> tuple[Mode, ...]:
