@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from guidebench.registry import Registered, Registry
-from guidebench.results import Comparison, Fit, Status, Verdict
+from guidebench.results import Comparison, Fit, ProblemRecord, Status, Verdict
 
 _COLOURS = {
     Verdict.TRUST: "green",
@@ -47,6 +48,37 @@ def elbo_cell(fit: Fit) -> str:
     return NOTHING if found is None else f"{found.value:.3f} ± {found.mcse or 0:.3f}"
 
 
+def true_coverage(fit: Fit) -> str:
+    """Return the range over latent components of the simulated coverage of 90 % intervals, or a dash."""
+    found = [one.value for one in fit.metrics if one.metric == "simulated_coverage_90" and math.isfinite(one.value)]
+    if not found:
+        return NOTHING
+    low, high = percent(min(found)), percent(max(found))
+    return low if low == high else f"{low.removesuffix('%')}–{high}"
+
+
+def reference_line(record: ProblemRecord) -> str:
+    """Return what the guides are measured against, or why there is nothing; empty where none was asked for."""
+    if not record.reference:
+        return " ".join(record.reference_note.split())
+    note = " ".join(record.reference_note.split()).removeprefix(f"{record.reference}: ")
+    return f"Reference: {record.reference}" + (f" ({note.rstrip('.')})." if note else ".")
+
+
+def _columns(fits: Sequence[Fit]) -> list[tuple[str, Callable[[Fit], str]]]:
+    """Return headings and cells of the numbers; what no fit has gets no column, so that the table stays narrow."""
+    simulated = any(true_coverage(fit) != NOTHING for fit in fits)
+    heldout = any(fit.metric("coverage_90") for fit in fits)
+    return [
+        ("ELBO (nat)", elbo_cell),
+        ("k-hat", lambda fit: number(fit.value("khat"), 2)),
+        ("ESS", lambda fit: percent(fit.value("ess_share"))),
+        *([("cover\n90 %", lambda fit: percent(fit.value("coverage_90")))] if heldout else []),
+        *([("true\n90 %", true_coverage)] if simulated else []),
+        ("time\n(s)", lambda fit: number(_seconds(fit), 1)),
+    ]
+
+
 def print_comparison(comparison: Comparison, page: Path) -> None:
     """Print one table per problem, what to conclude, and where the report is."""
     from guidebench.verdict import recommend
@@ -54,24 +86,34 @@ def print_comparison(comparison: Comparison, page: Path) -> None:
     console = _console()
     for record in comparison.problems:
         fits = comparison.of(record.name)
-        table = Table(title=escape(record.name), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-        table.add_column("guide")
+        columns = _columns(fits)
+        table = Table(
+            title=escape(record.name),
+            title_justify="left",
+            box=box.SIMPLE_HEAD,
+            show_edge=False,
+            padding=(0, 1, 0, 0),
+            pad_edge=False,
+        )
+        table.add_column("guide", vertical="bottom")
         table.add_column("verdict")
-        for heading in ("ELBO (nat)", "k-hat", "ESS", "cover 90 %", "time (s)"):
-            table.add_column(heading, justify="right")
+        for heading, _ in columns:
+            table.add_column(heading, justify="right", no_wrap=True)
         table.add_column("training")
         for fit in fits:
             table.add_row(
                 escape(fit.guide),
                 Text(str(fit.verdict), style=_COLOURS[fit.verdict]),
-                elbo_cell(fit),
-                number(fit.value("khat"), 2),
-                percent(fit.value("ess_share")),
-                percent(fit.value("coverage_90")),
-                number(_seconds(fit), 1),
+                *(cell(fit) for _, cell in columns),
                 str(fit.status),
             )
         console.print(table)
+        console.print()
+        if any(heading.startswith("true") for heading, _ in columns):
+            console.print("True 90 %: coverage of 90 % intervals over simulated data, least and most of all latents.")
+        if reference := reference_line(record):
+            style = None if record.reference else "yellow"
+            console.print(escape(reference), style=style, soft_wrap=True)
         if record.log_evidence is not None:
             console.print(f"Exact log evidence: {record.log_evidence:.3f} nat; no ELBO lies above it.")
         console.print(recommend(fits), soft_wrap=True)

@@ -73,7 +73,7 @@ def find_starts(
     landscape = explore(target, points[np.asarray(valid)], traced, derive(config.seed, problem.name, "search"))
     if config.init != "uniform":
         return replace(plain, points=points[: recipe.restarts], target=target, landscape=landscape)
-    local = dict(zip(np.flatnonzero(valid).tolist(), landscape.local, strict=True))
+    local = dict(zip(np.flatnonzero(valid).tolist(), landscape.places, strict=True))
     scattered = np.stack(
         [
             _scatter(point, local.get(index), derive(config.seed, problem.name, "scatter", index))

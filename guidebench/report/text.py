@@ -42,6 +42,20 @@ def significant(value: float, digits: int = 4) -> str:
     return f"{value:.{max(digits - 1 - exponent, 0)}f}"
 
 
+def percent(share: float | None) -> str:
+    """Return a share as a percentage of two significant digits, never in scientific notation."""
+    if share is None:
+        return EMPTY
+    return f"{significant(100 * share, 2)} %" if math.isfinite(share) else f"{share}"
+
+
+def p_value(value: float | None) -> str | None:
+    """Return a p-value with three decimals, or that it is below what they show."""
+    if value is None or not math.isfinite(value):
+        return None
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
 def listed(names: Sequence[str]) -> str:
     """Return names as an enumeration: ``a, b and c``."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else ""

@@ -38,7 +38,9 @@ GUIDE = Guide(
     build=build,
     supports=supports,
     summary="AutoIAFNormal: inverse autoregressive flows from a diagonal Gaussian",
-    family="diagonal",
+    # A lower-triangular linear map is itself an autoregressive layer, if one with constant networks: standardising by
+    # it adds such a layer, fixed, in front of the trained ones.
+    family="affine",
     aliases=("AutoIAFNormal",),
     default=True,
     cite="Kingma et al. (2016), Improving Variational Inference with Inverse Autoregressive Flow, arXiv:1606.04934",

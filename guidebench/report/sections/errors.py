@@ -6,6 +6,7 @@ import math
 
 from guidebench.report.page import Block, Cell, Item, Note, Number, Page, Table
 from guidebench.results import Fit
+from guidebench.verdict import MEAN_ERROR, SD_ERROR
 
 #: Metrics of single components and of all of them together, and what the columns are called.
 MARGINAL = {
@@ -20,6 +21,12 @@ JOINT = {
     "sliced_w2": "sliced W2 (sd)",
     "sliced_w2_floor": "sliced W2 by chance",
     "energy_distance": "energy distance",
+}
+
+#: Of the draws repaired by importance weights.
+REPAIRED = {
+    "reweighted_mean_error": "mean (sd)",
+    "reweighted_sd_error": "sd (relative)",
 }
 
 #: What the checks of a reference are called, in order.
@@ -66,9 +73,16 @@ def build(page: Page) -> Block | None:
             "a shift by an eighth of a standard deviation; of equal distributions it is zero but for noise of either "
             "sign.",
         ),
+        table(
+            page,
+            REPAIRED,
+            "The largest errors of means and sds that importance weights have repaired; ± is the reference's own "
+            "error. Where they are no smaller than above, weights do not help.",
+        ),
         Note(
-            "The verdict does not look at these numbers: it has to work where there is no reference. This is how to "
-            "check it."
+            f"The verdict starts from the guide's weights, for it has to work where there is no reference. Where there "
+            f"is one, draws with a mean off by more than {MEAN_ERROR:g} sd or an sd off by more than {SD_ERROR:.0%}, "
+            "errors allowed for, are never trusted."
         ),
         page.left_out(page.drawn),
     )

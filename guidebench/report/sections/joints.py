@@ -66,11 +66,22 @@ def outline_of(fits: Sequence[Fit]) -> Fit | None:
     return max(trusted, key=lambda fit: fit.value("elbo") or -np.inf, default=None)
 
 
+def edge_of(
+    page: Page, outline: Fit | None, pair: Pair, box: tuple[float, float, float, float]
+) -> tuple[Array, Array, Array, list[float]] | None:
+    """Return the density whose outline is drawn in every panel: the reference's, or else that of a trusted guide."""
+    if page.problem.reference:
+        return surface(page.reference(pair[0]), page.reference(pair[1]), box)
+    return None if outline is None else surface(page.values(outline, pair[0]), page.values(outline, pair[1]), box)
+
+
 def limits(page: Page, component: Component) -> tuple[float, float]:
     """Return the common axis of a component."""
     samples = [sample for fit in page.spread if (sample := page.values(fit, component)).size]
     truth = page.truth(component)
     points = [float(v[0]) for fit in page.drawn if fit.bound == "none" and (v := page.values(fit, component)).size]
+    exact = page.reference(component)
+    samples += [exact] if exact.size else []
     return window(samples, points if truth is None else [*points, truth])
 
 
@@ -98,14 +109,13 @@ def _figure(page: Page, pairs: Sequence[Pair], start: int) -> Figure:
         count * len(fits), count, height=1.5, width=width, gap=(0.62, 0.2), margin=(0.65, 1.45, 0.15, 0.5), share="col"
     )
     boxes = [(*limits(page, x), *limits(page, y)) for x, y in pairs]
-    outline = outline_of(page.spread)
-    outlines = [None if outline is None else surface(page.values(outline, x), page.values(outline, y), box)
-                for (x, y), box in zip(pairs, boxes, strict=True)]  # fmt: skip
+    outline = None if page.problem.reference else outline_of(page.spread)
+    outlines = [edge_of(page, outline, pair, box) for pair, box in zip(pairs, boxes, strict=True)]
     for position, ax in enumerate(axes):
         fit, (x, y), box = fits[position // count], pairs[position % count], boxes[position % count]
         _panel(ax, page, fit, (x, y), box)
         edge = outlines[position % count]
-        if edge is not None and outline is not None and fit.guide != outline.guide:
+        if edge is not None and (outline is None or fit.guide != outline.guide):
             ax.contour(*edge[:3], levels=edge[3][:1], colors="#70757e", linewidths=0.9, linestyles="dashed")
         ax.set(xlim=box[:2], ylim=box[2:], ylabel=y.name)
         if position // count == len(fits) - 1:
@@ -124,6 +134,8 @@ def _figure(page: Page, pairs: Sequence[Pair], start: int) -> Figure:
                 color=INK,
             )
     notes = "Contours hold 10, 30, 50, 70 and 90 % of the mass."
+    if outline is None and any(edge is not None for edge in outlines):
+        notes += f" Dashed: the 90 % contour of the reference ({page.problem.reference})."
     if outline is not None:
         notes += f" Dashed: the 90 % contour of {outline.guide}, the trusted guide with the highest ELBO."
     if any(fit.bound == "none" for fit in fits):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -11,11 +14,15 @@ from guidebench.report.drawing import legend, legend_height, title
 from guidebench.report.draws import Array
 from guidebench.report.page import Block, Figure, Page, Tabs
 from guidebench.report.palette import INK
+from guidebench.report.text import listed
 from guidebench.results import Fit
 
 #: Points of one curve; each is the mean of a block of steps.
 BLOCKS = 200
 LOG_BLOCKS = 60
+
+#: How the recipe tells the steps of the first round and of all rounds together.
+_ROUNDS = re.compile(r"([\d,]+) steps \(up to ([\d,]+) where needed\)")
 
 
 def build(page: Page) -> Block:
@@ -28,7 +35,35 @@ def build(page: Page) -> Block:
     logarithmic = ("log axis", Block(draw_log(page, shown)))
     each = ("each guide", Block(draw_each(page, shown, curves)))
     tabs = Tabs((logarithmic, linear, each) if page.log_loss else (linear, logarithmic, each))
-    return Block(tabs, page.left_out(shown, "a recorded loss"))
+    return Block(several_rounds(page, shown), tabs, page.left_out(shown, "a recorded loss"))
+
+
+def round_starts(page: Page, steps: int) -> list[int]:
+    """Return after which steps a further round began, in a training of so many steps.
+
+    Round k has 2^k times the steps of the first one, which the recipe names.
+    """
+    found = _ROUNDS.search(page.comparison.recipe)
+    first = int(found.group(1).replace(",", "")) if found else 0
+    starts: list[int] = []
+    done = first
+    while first and done < steps:
+        starts.append(done)
+        done += first * 2 ** len(starts)
+    # Steps that do not add up to whole rounds were not made by this rule.
+    return starts if done == steps else []
+
+
+def several_rounds(page: Page, shown: Sequence[Fit]) -> str | None:
+    """Return what rounds are and who needed more than one, or ``None`` where nobody did."""
+    counts = [f"{fit.guide} ({fit.steps:,} steps)" for fit in shown if round_starts(page, fit.steps)]
+    if not counts:
+        return None
+    return (
+        "Training that has not settled after a round goes on for another one: twice the steps, and the learning rate "
+        "up again, to a third of what it was before. Dotted lines mark where a round begins; the loss may jump there. "
+        f"More than one round: {listed(counts)}."
+    )
 
 
 def losses(page: Page, fit: Fit, *, log: bool = False) -> pd.DataFrame | None:
@@ -44,7 +79,7 @@ def losses(page: Page, fit: Fit, *, log: bool = False) -> pd.DataFrame | None:
     length = loss.sizes["step"]
     steps = loss.coords["step"].values if "step" in loss.coords else np.arange(1, length + 1)
     values = np.asarray(loss.transpose(..., "step").values, dtype=float).reshape(-1, length)
-    edges = block_edges(length, log=log)
+    edges = block_edges(length, log=log, cuts=round_starts(page, length))
     means, errors = block_means(values, edges)
     if not np.isfinite(means).any():
         return None
@@ -61,11 +96,17 @@ def losses(page: Page, fit: Fit, *, log: bool = False) -> pd.DataFrame | None:
     )
 
 
-def block_edges(length: int, *, log: bool = False) -> Array:
-    """Return where blocks of steps begin, and the end: even blocks, or blocks that grow with the step."""
-    if log:
-        return np.unique(np.geomspace(1, length + 1, LOG_BLOCKS + 1).round().astype(int)) - 1
-    return np.unique(np.linspace(0, length, min(BLOCKS, length) + 1).astype(int))
+def block_edges(length: int, *, log: bool = False, cuts: Sequence[int] = ()) -> Array:
+    """Return where blocks of steps begin, and the end: even blocks, or blocks that grow with the step.
+
+    No block goes across one of the `cuts`.
+    """
+    edges = (
+        np.geomspace(1, length + 1, LOG_BLOCKS + 1).round().astype(int) - 1
+        if log
+        else np.linspace(0, length, min(BLOCKS, length) + 1).astype(int)
+    )
+    return np.unique(np.concatenate([edges, np.asarray(cuts, dtype=int)]))
 
 
 def block_means(rows: Array, edges: Array) -> tuple[Array, Array]:
@@ -151,7 +192,7 @@ def draw_log(page: Page, shown: list[Fit]) -> Figure:
 def draw_each(page: Page, shown: list[Fit], curves: dict[str, pd.DataFrame]) -> Figure:
     """Draw each guide on its own axis, with the level that its loss should reach."""
     columns = min(3, len(shown))
-    fig, axes = page.panels(len(shown), columns, height=1.8, gap=(0.6, 0.42), margin=(0.6, 0.12, 0.3, 0.48), share="x")
+    fig, axes = page.panels(len(shown), columns, height=1.8, gap=(0.6, 0.55), margin=(0.6, 0.12, 0.3, 0.48))
     for position, (ax, fit) in enumerate(zip(axes, shown, strict=True)):
         _runs(ax, page, fit, curves[fit.guide], "loss")
         low, high = window({fit.guide: curves[fit.guide]})
@@ -159,6 +200,7 @@ def draw_each(page: Page, shown: list[Fit], curves: dict[str, pd.DataFrame]) -> 
         if elbo is not None and low < -elbo < high:
             ax.axhline(-elbo, color=INK, linewidth=0.9, linestyle=(0, (3, 2)), zorder=4)
         ax.set_ylim(low, high)
+        _rounds(ax, round_starts(page, fit.steps))
         title(ax, fit.guide)
         ax.grid(axis="y")
         if position % columns == 0:
@@ -172,6 +214,11 @@ def draw_each(page: Page, shown: list[Fit], curves: dict[str, pd.DataFrame]) -> 
         caption="Mean loss per block of steps, each guide on its own axis. Strong: the restart whose draws are used; "
         "faint: the others. Dashed: minus the ELBO of the draws, where it is in view.",
     )
+
+
+def _rounds(ax: Axes, starts: Sequence[int]) -> None:
+    for start in starts:
+        ax.axvline(start, color="#8a8f98", linewidth=0.8, linestyle=(0, (1, 2)), zorder=1)
 
 
 def _runs(ax: Axes, page: Page, fit: Fit, curve: pd.DataFrame, column: str) -> None:
@@ -199,6 +246,7 @@ def _draw(
     fig, (ax,) = page.panels(1, 1, height=3.4, margin=(0.75, 0.15, 0.1 + head, 0.5))
     for fit in shown:
         _runs(ax, page, fit, curves[fit.guide], column)
+    _rounds(ax, sorted({start for fit in shown for start in round_starts(page, fit.steps)}))
     ax.set(xlabel="step", ylabel=label, ylim=limits, yscale="log" if log else "linear")
     if log:
         # Plain numbers: the usual "10^-2" is a formula, and formulas are off (names hold dollars and underscores).

@@ -46,7 +46,7 @@ def rows(page: Page, components: Sequence[Component]) -> list[list[Cell]]:
                 table.append([f"{fit.guide}, reweighted", *cells])
     exact = [page.reference(component) for component in components]
     if any(sample.size for sample in exact):
-        table.append([page.problem.reference, *(_raw(sample, point=False) for sample in exact)])
+        table.append([f"reference ({page.problem.reference})", *(_raw(sample, point=False) for sample in exact)])
     if any(page.truth(component) is not None for component in components):
         known = [page.truth(component) for component in components]
         table.append(["true value", *(None if value is None else f"{value:.6g}" for value in known)])
@@ -144,7 +144,7 @@ def curves(page: Page, component: Component) -> dict[str, tuple[Array, Array]]:
 def figure(page: Page, components: Sequence[Component]) -> Figure:
     """Draw one panel per component."""
     entries = page.legend(page.drawn)
-    extra = [reference_handle(page.problem.reference)] if page.problem.reference else []
+    extra = [reference_handle(f"reference ({page.problem.reference})")] if page.problem.reference else []
     labels = [guide for guide, _ in entries] + [str(handle.get_label()) for handle in extra] + ["true value"]
     columns = min(3, len(components))
     fig, axes = page.panels(
@@ -176,7 +176,7 @@ def figure(page: Page, components: Sequence[Component]) -> Figure:
         title(ax, component.name)
         ax.spines["left"].set_visible(False)
     legend(fig, entries, extra=[*extra, truth_handle()] if truths else extra)
-    exact = f", the {page.problem.reference} a grey area" if page.problem.reference else ""
+    exact = f", the reference ({page.problem.reference}) a grey area" if page.problem.reference else ""
     point = ", a point estimate a vertical line" if len(page.spread) < len(page.drawn) else ""
     return page.figure(
         "marginals",

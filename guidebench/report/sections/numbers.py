@@ -89,20 +89,23 @@ def restarts(page: Page) -> Block:
     columns = ["guide", "restart", "status", "ELBO (nat)", "final loss", "skipped steps"]
     return Block(
         Table(columns, rows),
-        "Restarts are ranked by their ELBO. The loss is a mean over the last tenth of the steps; skipped steps had a "
-        "loss or a gradient that was not finite.",
+        "Restarts are ranked by their ELBO. The loss is a mean over the last tenth of the steps (of those of the last "
+        "round, where there were several); skipped steps had a loss or a gradient that was not finite.",
     )
 
 
 def times(page: Page) -> Block:
     """Return wall times per guide."""
+    columns = ["guide", "steps", "restarts", "compiling (s)", "training (s)", "scoring (s)"]
+    simulated = any(fit.simulate_s is not None for fit in page.fits)
     rows: list[list[Cell]] = [
         [
             page.key(fit),
             fit.steps or None,
             len(fit.restarts) or None,
             *(Number(value, digits=2) for value in (fit.compile_s, fit.train_s, fit.evaluate_s)),
+            *([Number(fit.simulate_s, digits=2)] if simulated else []),
         ]
         for fit in page.fits
     ]
-    return Block(Table(["guide", "steps", "restarts", "compiling (s)", "training (s)", "scoring (s)"], rows))
+    return Block(Table([*columns, "simulations (s)"] if simulated else columns, rows))

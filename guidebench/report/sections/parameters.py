@@ -10,13 +10,24 @@ from matplotlib.axes import Axes
 
 from guidebench.report.drawing import spread_labels
 from guidebench.report.draws import Component, thin
-from guidebench.report.page import Block, Figure, Page
+from guidebench.report.page import Block, Figure, Listing, Page
 from guidebench.report.text import listed
 from guidebench.results import Fit
 
 MAX_LINES = 12
 MAX_SNAPSHOTS = 200
 KINDS = ("loc", "scale")
+
+#: What the coordinates are in which a guide was trained.
+COORDINATES = {
+    "own": "the model as it is written, in whatever coordinates the guide gives its parameters",
+    "unconstrained": "the model's unconstrained coordinates u (the logarithm of a positive latent, for example)",
+    "diagonal": "standardised coordinates z, each for itself: u = m + f z. A location of 0 and a scale of 1 are those "
+    "of the Gaussian that a search fitted before training",
+    "affine": "standardised coordinates z: u = m + F z with a triangular matrix F, which mixes latents, so that no "
+    "entry is one latent alone. Locations of 0 and the identity as scale are the Gaussian that a search fitted before "
+    "training",
+}
 
 
 def build(page: Page) -> Block:
@@ -34,10 +45,21 @@ def build(page: Page) -> Block:
         if (total := paths(page, fit, kind)[1]) > MAX_LINES
     ]
     return Block(
+        coordinates(shown),
         figure(page, shown, tables),
         f"Only the first {MAX_LINES} entries are drawn: {listed(cut)}." if cut else None,
         page.left_out(shown, "a parameter named as a location or a scale"),
     )
+
+
+def coordinates(fits: Sequence[Fit]) -> Listing | None:
+    """Return which guides have their parameters in which coordinates, or ``None`` where that was not recorded."""
+    lines = [
+        f"{listed(names)}: {text}."
+        for kind, text in COORDINATES.items()
+        if (names := [fit.guide for fit in fits if fit.coordinates == kind])
+    ]
+    return Listing(lines) if lines else None
 
 
 def paths(page: Page, fit: Fit, kind: str) -> tuple[pd.DataFrame, int]:
@@ -74,17 +96,16 @@ def kind_of(name: str) -> str | None:
 def figure(page: Page, shown: Sequence[Fit], tables: dict[tuple[str, str], pd.DataFrame]) -> Figure:
     """Draw the paths, each labelled at its end."""
     height = 1.45
-    fig, axes = page.panels(2 * len(shown), 2, height=height, gap=(1.55, 0.5), margin=(0.6, 1.0, 0.3, 0.48), share="x")
+    # Guides may train for different numbers of steps, so each row has its own axis.
+    fig, axes = page.panels(2 * len(shown), 2, height=height, gap=(1.7, 0.58), margin=(0.6, 1.2, 0.3, 0.48))
     for position, ax in enumerate(axes):
         fit, kind = shown[position // 2], KINDS[position % 2]
         table = tables.get((fit.guide, kind))
         ax.set_title(f"{fit.guide}: {'locations' if kind == 'loc' else 'scales'}", loc="left")
         if table is None:
             ax.set_axis_off()
-            ax.text(0.0, 0.8, "(none)", transform=ax.transAxes, color="#5a5f68")
+            ax.text(0.0, 0.8, "(none recorded)", transform=ax.transAxes, color="#5a5f68")
             continue
-        if position >= len(axes) - 2 or not any((later.guide, kind) in tables for later in shown[position // 2 + 1 :]):
-            ax.tick_params(labelbottom=True)
         if position >= len(axes) - 2:
             ax.set_xlabel("step")
         ax.grid(axis="y")
@@ -93,8 +114,9 @@ def figure(page: Page, shown: Sequence[Fit], tables: dict[tuple[str, str], pd.Da
         "parameters",
         fig,
         alt="Location and scale parameters of each guide against the training step",
-        caption="Parameters of the restart whose draws are used, in the coordinates in which the guide was trained "
-        "(they may be shifted and scaled against the model's own). A guide has settled when its lines are level.",
+        caption="Parameters of the restart whose draws are used, in the coordinates in which the guide was trained. A "
+        "guide has settled when its lines are level. Arrays of more than 64 numbers and the weights of networks are "
+        "not recorded.",
         min_width=700,
     )
 
@@ -126,6 +148,13 @@ def _lines(ax: Axes, table: pd.DataFrame, colour: str, height: float) -> None:
             fontsize=size,
             va="center",
             annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "linewidth": 0.5, "color": "#9aa1ac", "shrinkA": 1, "shrinkB": 0},
+            arrowprops={
+                "arrowstyle": "-",
+                "linewidth": 0.5,
+                "color": "#9aa1ac",
+                "shrinkA": 1,
+                "shrinkB": 0,
+                "relpos": (0.0, 0.5),
+            },
         )
     ax.set_ylim(low, high)

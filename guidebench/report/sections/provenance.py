@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from guidebench.report.page import Block, Cell, Code, Details, Listing, Page, Table
@@ -19,13 +19,8 @@ def build(page: Page) -> Block:
     return Block(
         None if page.several else run(page.comparison),
         Listing(list(page.problem.notes)) if page.problem.notes else None,
-        Table(
-            ["guide", "plugin", "what it is", "options", "source"],
-            [guide_row(page, fit) for fit in page.fits],
-            caption="The guides and who brought them",
-        )
-        if page.fits
-        else None,
+        guides(page) if page.fits else None,
+        standardising(page.fits),
         *(failure(fit) for fit in page.fits if fit.traceback or (not fit.status.has_draws and fit.message)),
     )
 
@@ -55,10 +50,33 @@ def flattened(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
             yield f"{prefix}{name}", "not set" if value is None else "(none)" if value == {} else one_line(value)
 
 
+def guides(page: Page) -> Table:
+    """Return a row per guide: what it is, who brought it, where it was published, in which coordinates it trained."""
+    return Table(
+        ["guide", "plugin", "what it is", "options", "coordinates", "source"],
+        [guide_row(page, fit) for fit in page.fits],
+        caption="The guides and who brought them",
+    )
+
+
 def guide_row(page: Page, fit: Fit) -> list[Cell]:
-    """Return what a guide is, who brought it and where it was published."""
+    """Return one row of :func:`guides`."""
     options = ", ".join(f"{name}={value}" for name, value in fit.options.items())
-    return [page.key(fit), fit.plugin, fit.summary, options or "defaults", fit.cite]
+    return [page.key(fit), fit.plugin, fit.summary, options or "defaults", fit.coordinates or None, fit.cite]
+
+
+def standardising(fits: Sequence[Fit]) -> str | None:
+    """Return what standardised coordinates are, where a guide was trained in them."""
+    if not {"diagonal", "affine"} & {fit.coordinates for fit in fits}:
+        return None
+    return (
+        "Coordinates: before any guide is trained, a search climbs the posterior from every starting point and fits "
+        "a Gaussian with mean m and covariance F Fᵀ to it, in the model's unconstrained coordinates u (the logarithm "
+        "of a positive latent, for example). Guides whose family does not change under such a map are trained in z, "
+        "with u = m + F z: “affine” with the whole lower triangle F, “diagonal” with one scale per coordinate. The "
+        "posterior is the same, Jacobian included, so are all weights, and draws are mapped back; only the optimiser's "
+        "work is easier. “own” is the model as it is written, “unconstrained” means u itself."
+    )
 
 
 def failure(fit: Fit) -> Details:

@@ -5,22 +5,28 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
+
+from guidebench.differences import BROKEN
 from guidebench.report.page import Block, Cell, Lead, Listing, Note, Number, Page, Table
 from guidebench.report.palette import verdict_pill
-from guidebench.report.text import listed, one_line
+from guidebench.report.text import listed, number, one_line, percent
 from guidebench.results import Fit, ProblemRecord, Status
 
 COLUMNS = (
     "guide",
     "verdict",
     "ELBO (nat)",
-    "restart spread (nat)",
+    "KL (nat)",
     "k-hat",
     "weight ESS",
     "coverage at 90 %",
     "status",
     "training (s)",
 )
+
+#: Columns that are left out where no guide has a number in them.
+OPTIONAL = ("KL (nat)", "coverage at 90 %")
 
 #: The word for a status; anything but "converged" must not read like it.
 STATUS = {
@@ -36,8 +42,9 @@ def build(page: Page) -> Block:
     """Return the conclusion, the table of guides and what its cells mean."""
     return Block(
         *conclusion(page.fits),
-        Table(COLUMNS, rows(page), remarks=[remark(fit) for fit in page.fits]) if page.fits else "There are no fits.",
+        table(page) if page.fits else "There are no fits.",
         *warnings(page.fits),
+        *modes(page),
         Listing(notes(page.fits, page.problem)),
     )
 
@@ -53,6 +60,17 @@ def conclusion(fits: Sequence[Fit]) -> list[Lead | Note]:
         return [Note(f"No recommendation could be made: {reason}", "warning")]
 
 
+def table(page: Page) -> Table:
+    """Return the table of guides, without the columns that would be empty."""
+    found = rows(page)
+    kept = [at for at, name in enumerate(COLUMNS) if name not in OPTIONAL or any(row[at] is not None for row in found)]
+    return Table(
+        [COLUMNS[at] for at in kept],
+        [[row[at] for at in kept] for row in found],
+        remarks=[remark(fit) for fit in page.fits],
+    )
+
+
 def rows(page: Page) -> list[list[Cell]]:
     """Return one row per fit."""
     return [
@@ -60,7 +78,7 @@ def rows(page: Page) -> list[list[Cell]]:
             page.key(fit),
             verdict_pill(fit.verdict),
             elbo(fit),
-            _defined(fit, "elbo_restart_sd", digits=2),
+            None if fit.bound == "none" else _defined(fit, "kl", digits=2),
             khat(fit),
             ess(fit),
             coverage(fit, "coverage_90", page.problem.heldout_size),
@@ -81,7 +99,25 @@ def elbo(fit: Fit) -> Number | None:
         marks.append("not converged")
     if fit.bound == "augmented":
         marks.append("bound over a larger space")
-    return Number(found.value, found.mcse, mark=", ".join(marks))
+    spread, far, starts = restarts(fit)
+    if far:
+        marks.append(f"{far} of {starts} starts far below")
+    detail = "" if spread is None else f"restart sd {number(spread, digits=2)}"
+    return Number(found.value, found.mcse, detail=detail, mark=", ".join(marks))
+
+
+def restarts(fit: Fit) -> tuple[float | None, int, int]:
+    """Return the sd of the ELBO over restarts, how many were left out for being far below, and how many there are.
+
+    One restart that broke down makes the sd of all of them a number like 3e20, which says nothing of the others.
+    """
+    found = fit.value("elbo_restart_sd")
+    elbos = np.array([one.elbo for one in fit.restarts if one.elbo is not None], dtype=float)
+    near = elbos[elbos > np.nanmax(elbos, initial=-np.inf) - BROKEN]
+    far = len(elbos) - len(near)
+    if found is None or not far:
+        return found, 0, len(elbos)
+    return float(np.std(near, ddof=1)) if len(near) > 1 else None, far, len(elbos)
 
 
 def khat(fit: Fit) -> Number | None:
@@ -105,7 +141,7 @@ def ess(fit: Fit) -> Number | None:
     found, share = fit.metric("ess"), fit.value("ess_share")
     if found is None:
         return None
-    return Number(found.value, found.mcse, digits=3, detail="" if share is None else f"{100 * share:.2g} %")
+    return Number(found.value, found.mcse, digits=3, detail="" if share is None else percent(share))
 
 
 def coverage(fit: Fit, name: str, size: int) -> Number | None:
@@ -132,6 +168,7 @@ def binomial_error(share: float, size: int) -> float | None:
 def remark(fit: Fit) -> str:
     """Return why the verdict is what it is, and what happened in training."""
     parts = [" ".join(part.split()) for part in (fit.reason, fit.message) if part.strip()]
+    parts = [part[:1].upper() + part[1:] for part in parts]
     return " ".join(part if part.endswith((".", "!", "?")) else f"{part}." for part in dict.fromkeys(parts))
 
 
@@ -145,6 +182,43 @@ def warnings(fits: Sequence[Fit]) -> list[Note]:
         "up; such an ELBO says how far training came, not how good the family is."
     )
     return [Note(text, "warning")]
+
+
+def mode_shares(fit: Fit) -> list[tuple[str, float, float]]:
+    """Return name, estimated share of the posterior and share of the draws, of each mode that a search found."""
+    return [
+        (expected.variable, expected.value, given.value)
+        for expected in fit.metrics
+        if expected.metric == "dropped_mass_expected"
+        and (given := fit.metric("dropped_mass_given", expected.variable)) is not None
+    ]
+
+
+def modes(page: Page) -> list[Note | Table]:
+    """Return what is known of several modes, and how each guide's draws are spread over them."""
+    found = {fit.guide: shares for fit in page.fits if (shares := mode_shares(fit))}
+    fits = [fit for fit in page.fits if fit.guide in found]
+    if not fits:
+        return []
+    longest = max(found.values(), key=len)
+    dropping = [fit.guide for fit in fits if (fit.value("dropped_mass") or 0.0) > 0]
+    text = f"A search before training found {len(longest)} modes of the posterior. "
+    text += (
+        f"Hardly any draws of {listed(dropping)} are at some of them, which their own ELBO, k-hat and weights cannot "
+        "show: they look only where there are draws."
+        if dropping
+        else "Every guide that has draws has some at each of those that count."
+    )
+    columns = ["share at", *(name for name, _, _ in longest)]
+    body: list[list[Cell]] = [["posterior (estimate)", *(percent(expected) for _, expected, _ in longest)]]
+    for fit in fits:
+        given = {name: share for name, _, share in found[fit.guide]}
+        body.append([page.key(fit), *(percent(given[name]) if name in given else None for name, _, _ in longest)])
+    caption = (
+        "Share of the posterior at each mode, by Laplace's estimate, and share of each guide's draws. Good enough to "
+        "tell a mode that is there from one that is not; a mode that the search did not find is not in this table."
+    )
+    return [Note(text, "warning" if dropping else "info"), Table(columns, body, caption=caption)]
 
 
 def notes(fits: Sequence[Fit], problem: ProblemRecord) -> list[str]:
@@ -162,6 +236,17 @@ def notes(fits: Sequence[Fit], problem: ProblemRecord) -> list[str]:
             "A bound over a larger space holds for log p(y), but it also pays for the auxiliary variables: it is not "
             "the ELBO of the draws of the latents alone."
         )
+    if any(fit.metric("kl") for fit in fits):
+        found.append(
+            "KL is the Kullback-Leibler divergence from the guide to the posterior, which is log evidence minus ELBO: "
+            "zero for the posterior itself. It is estimated with the guide's own weights, so it is too low where their "
+            "tail is heavy (k-hat above 0.7), and blind to where the guide has no draws."
+        )
+    if any(fit.metric("elbo_restart_sd") for fit in fits):
+        text = "Restart sd is the standard deviation of the ELBO over the starting points of a guide."
+        if any(restarts(fit)[1] for fit in fits):
+            text += f" Starts that ended more than {BROKEN:g} nat below the best one are left out of it and counted."
+        found.append(text)
     if any(fit.metric("khat") for fit in fits):
         found.append(
             "k-hat is the tail shape of the importance weights: above its threshold, what is estimated with them "
