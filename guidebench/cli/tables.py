@@ -95,7 +95,7 @@ def print_comparison(comparison: Comparison, page: Path) -> None:
             padding=(0, 1, 0, 0),
             pad_edge=False,
         )
-        table.add_column("guide", vertical="bottom")
+        table.add_column("guide", overflow="fold")
         table.add_column("verdict")
         for heading, _ in columns:
             table.add_column(heading, justify="right", no_wrap=True)

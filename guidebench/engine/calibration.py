@@ -13,7 +13,6 @@ import xarray as xr
 
 from guidebench.config import RunConfig
 from guidebench.contracts import Family
-from guidebench.engine.starts import keys
 from guidebench.errors import RequestError
 from guidebench.inference import convergence
 from guidebench.inference.arguments import Arguments
@@ -38,6 +37,9 @@ STEPS = 1_000
 
 #: The improvement, in nats, that so few steps must be able to show to be called converged.
 RESOLUTION = 0.3
+
+#: Numbers that all data sets may have, over all particles of a gradient.
+MOST_NUMBERS = 250_000_000
 
 #: Starting points of each search for a mode.
 SEARCHES = 3
@@ -119,6 +121,12 @@ def prepare(
     if reason:
         raise RequestError(f"--simulations: {name} cannot be simulated: {reason}")
     count = config.simulations or 0
+    numbers = count * (arguments.size() + structure.latent_dim) * recipe.particles
+    if numbers > MOST_NUMBERS:
+        raise RequestError(
+            f"--simulations {count}: {name} has so much data that {count} copies of it do not fit into memory; "
+            f"{int(MOST_NUMBERS * count / numbers)} would"
+        )
     simulated = simulate(model, arguments, structure, jax.random.key(derive(config.seed, name, "simulate")), count)
     observing_model, one = observing(model, arguments, simulated)
     target = Target.of(observing_model, one, structure)
@@ -162,6 +170,11 @@ def ranks(
     xarray.Dataset
         ``rank`` and ``truth`` with dims ``(simulation, component)``, and ``converged`` per simulation;
         a fit that broke down has no ranks and is counted in the attribute ``broken``.
+
+    Raises
+    ------
+    ValueError
+        Where every fit broke down.
     """
     training = train(
         make_guide,
@@ -169,7 +182,7 @@ def ranks(
         frame.arguments,
         recipe,
         frame.starts,
-        keys(seed, simulations.count, *names, "simulated train"),
+        jax.random.split(jax.random.key(derive(seed, *names, "simulated train")), simulations.count),
         loss=loss,
         axes=frame.axes,
         on_chunk=on_chunk,
@@ -180,6 +193,8 @@ def ranks(
     counted = np.stack([values for _, values in scalars(below)], axis=1)
     values = np.stack([np.asarray(one, np.float64) for _, one in scalars(truth)], axis=1)
     usable = training.finite & (counted >= 0).all(axis=1)
+    if not usable.any():
+        raise ValueError(f"not one of {len(usable)} fits ended with finite draws")
     statuses = [
         convergence.judge(
             losses, skipped=int(skipped), finite=bool(finite), decayed=recipe.decayed(), resolution=RESOLUTION
@@ -240,7 +255,7 @@ def _below(
         found: dict[str, jax.Array] = mapped(draw_keys, params, starts, truth, traced)
         return found
 
-    draw_keys = keys(seed, simulations.count, *names, "simulated draws")
+    draw_keys = jax.random.split(jax.random.key(derive(seed, *names, "simulated draws")), simulations.count)
     given = (
         training.params,
         draw_keys,

@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import jax
 import numpy as np
 import xarray as xr
 from numpyro.infer.autoguide import AutoGuide, AutoGuideList
@@ -25,30 +24,23 @@ from guidebench.engine.calibration import Simulations, ranks, recipe_for
 from guidebench.engine.forward import label, run_forward
 from guidebench.engine.prepared import Prepared
 from guidebench.engine.progress import Progress
+from guidebench.engine.scoring import compute, draw_from, params_of, rank
 from guidebench.engine.starts import keys
 from guidebench.inference import convergence
 from guidebench.inference.coordinates import Frame
-from guidebench.inference.draws import Draws, Sampler, make_sampler
+from guidebench.inference.draws import Sampler, make_sampler
 from guidebench.inference.recipe import Recipe
-from guidebench.inference.train import Params, Training, train
+from guidebench.inference.train import Training, train
 from guidebench.inference_data import from_groups
-from guidebench.metrics.bounds import mean_log_weight
 from guidebench.metrics.evidence import Evidence
 from guidebench.metrics.simulated import calibration
 from guidebench.registry import OWN, Registered
 from guidebench.results import Fit, Restart, Status, Verdict
-from guidebench.seeds import derive
 from guidebench.selection import ChosenGuide
 from guidebench.verdict import judge
 
-#: A guide is scored with this many times the draws that are kept: weights are cheap, their noise is not.
-SCORE_BATCHES = 10
-
 #: Restarts whose final loss is within so many nats of the best may turn out the best.
 WITHIN = 0.1
-
-#: Numbers that the scored draws of one guide may hold.
-MOST_SCORED = 20_000_000
 
 
 def blank(problem: str, guide: ChosenGuide) -> Fit:
@@ -112,13 +104,13 @@ def fit_guide(
         began = time.perf_counter()
         sampler = _sampler(ready, frame, guide, training, config)
         drawn = time.perf_counter()
-        restarts, best = _rank(ready, guide, sampler, training, restarts, config)
-        draws, scored = _draw(ready, guide, sampler, _params(training, best), config)
+        restarts, best = rank(ready, guide, sampler, training, restarts, config)
+        draws, scored = draw_from(ready, guide, sampler, params_of(training, best), config)
         point = declaration.bound == "none"
         phase = "predict"
         per_draw = max(ready.arguments.size(), ready.structure.latent_dim, 1)
         kept = draws.head(max(datasets.MOST_VALUES // per_draw, 100))
-        fixed = {name: value for name, value in _params(training, best).items() if name in ready.structure.params}
+        fixed = {name: value for name, value in params_of(training, best).items() if name in ready.structure.params}
         predictions, heldout = run_forward(ready, kept.latents, fixed, config.seed)
         evidence = Evidence(
             latents=scored.latents,
@@ -131,7 +123,7 @@ def fit_guide(
             mode_shares=() if point else ready.mode_shares(scored.latents),
         )
         phase = "metrics"
-        values, notes = _metrics(evidence, metrics)
+        values, notes = compute(evidence, metrics)
         status = restarts[best].status
         own = [value for value, metric in values if metric.distribution == OWN]
         verdict, reason = judge(own, declaration.bound, status)
@@ -143,7 +135,12 @@ def fit_guide(
             notes.append("a point estimate has no intervals, so there is no calibration to simulate")
         elif simulations is not None:
             watcher.phase(ready.problem.name, guide.label, f"fitting {simulations.count} simulated data sets")
-            calibrated, simulated = _calibrate(ready, simulations, guide, config, recipe, watcher)
+            try:
+                calibrated, simulated = _calibrate(ready, simulations, guide, config, recipe, watcher)
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - the fit itself is sound: named in its row
+                notes.append(
+                    f"fitting simulated data failed: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
+                )
         phase = "inference data"
         groups = {
             **label(ready, kept, predictions, point=point),
@@ -241,78 +238,18 @@ def _restarts(training: Training, valid: np.ndarray, recipe: Recipe) -> tuple[Re
     return tuple(found)
 
 
-def _params(training: Training, restart: int) -> Params:
-    params: Params = jax.tree.map(lambda value: value[restart], training.params)
-    return params
-
-
 def _sampler(ready: Prepared, frame: Frame, guide: ChosenGuide, training: Training, config: RunConfig) -> Sampler:
     return make_sampler(
         _make_guide(guide, frame.model),
         frame.model,
         frame.arguments,
         ready.structure,
-        params=_params(training, 0),
+        params=params_of(training, 0),
         start={name: value[0] for name, value in frame.starts.items()},
         count=config.draws,
         to_draw_from=guide.declaration.draw,
         to_latents=frame.to_latents,
     )
-
-
-def _rank(
-    ready: Prepared,
-    guide: ChosenGuide,
-    sampler: Sampler,
-    training: Training,
-    restarts: tuple[Restart, ...],
-    config: RunConfig,
-) -> tuple[tuple[Restart, ...], int]:
-    """Score every restart that trained; return them all and the index of the best.
-
-    Restarts are ranked by ELBO under common random numbers; those of a point estimate by their
-    training loss, which is then the negative log density itself.
-    """
-    if guide.declaration.bound == "none":
-        return restarts, min((one for one in restarts if one.status.has_draws), key=lambda one: one.loss).index
-    key = jax.random.key(derive(config.seed, ready.problem.name, guide.label, "rank"))
-    scored = []
-    for one in restarts:
-        if not one.status.has_draws:
-            scored.append(one)
-            continue
-        draws = sampler(_params(training, one.index), key, keep_latents=False)
-        elbo, mcse = mean_log_weight(draws.log_weights)
-        scored.append(replace(one, elbo=elbo, elbo_mcse=mcse))
-    drawn = [one for one in scored if one.elbo is not None]
-    best = max(drawn, key=lambda one: one.elbo if one.elbo is not None and np.isfinite(one.elbo) else -np.inf)
-    return tuple(scored), best.index
-
-
-def _draw(
-    ready: Prepared, guide: ChosenGuide, sampler: Sampler, params: Params, config: RunConfig
-) -> tuple[Draws, Draws]:
-    """Draw from the best restart: the draws to keep, and the many more that the scores are made of.
-
-    All of them are fresh: those that chose the best restart would flatter it.
-    """
-    point = guide.declaration.bound == "none"
-    affordable = MOST_SCORED // max(config.draws * ready.structure.latent_dim, 1)
-    batches = [
-        sampler(params, jax.random.key(derive(config.seed, ready.problem.name, guide.label, "draws", batch)))
-        for batch in range(1 if point else max(1, min(SCORE_BATCHES, affordable)))
-    ]
-    kept, scored = batches[0], Draws.concatenate(batches)
-    constant = ", ".join(kept.constant_sites())
-    if constant and not point:
-        raise ValueError(
-            f"draws of {constant} do not vary: its scale is zero or singular, "
-            "or it is a point estimate and should declare bound='none'"
-        )
-    if not point and not np.isfinite(scored.log_weights).all():
-        share = np.mean(~np.isfinite(scored.log_weights))
-        raise ValueError(f"log p or log q is not finite for {share:.1%} of its draws: its support is not the model's")
-    return kept, scored
 
 
 def _calibrate(
@@ -340,35 +277,6 @@ def _calibrate(
     by_component = {str(name): found["rank"].sel(component=name).to_numpy() for name in found["component"].to_numpy()}
     values = [MetricValue(value=float(found["converged"].mean()), metric="simulated_converged")]
     return {"simulations": found}, [*values, *calibration(by_component, int(found.attrs["draws"]))]
-
-
-def _metrics(
-    evidence: Evidence, metrics: Sequence[Registered[Metric]]
-) -> tuple[list[tuple[MetricValue, Registered[Metric]]], list[str]]:
-    """Compute every metric that the evidence allows, each value with who made it.
-
-    One that raises, or yields what is no number or belongs to another, is named and left out.
-    """
-    values: list[tuple[MetricValue, Registered[Metric]]] = []
-    notes = []
-    for one in metrics:
-        metric = one.declaration
-        if not all(evidence.has(part) for part in metric.needs):
-            continue
-        try:
-            values.extend([(_checked(found, one), one) for found in metric.compute(evidence)])
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - the boundary of a metric: named in the fit
-            notes.append(f"metric {metric.name!r} of {one.distribution} failed: {type(error).__name__}: {error}")
-    return values, notes
-
-
-def _checked(found: MetricValue, one: Registered[Metric]) -> MetricValue:
-    own = one.name
-    name = found.metric or own
-    if one.distribution != OWN and name != own and not name.startswith(f"{own}_"):
-        raise ValueError(f"it yields {name!r}, which is not its own; names other than {own!r} start with '{own}_'")
-    mcse = None if found.mcse is None else float(found.mcse)
-    return replace(found, metric=name, value=float(found.value), mcse=mcse)
 
 
 def _remarks(restarts: Sequence[Restart], drawn: int, kept: int) -> list[str]:

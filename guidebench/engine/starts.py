@@ -13,7 +13,8 @@ import numpy as np
 from guidebench.config import RunConfig
 from guidebench.contracts import Problem
 from guidebench.inference.arguments import Arguments
-from guidebench.inference.modes import Gaussian, Landscape, explore
+from guidebench.inference.gaussians import Gaussian
+from guidebench.inference.modes import Landscape, explore
 from guidebench.inference.recipe import Recipe
 from guidebench.inference.start import check, starting_points, strategy
 from guidebench.inference.structure import ModelStructure

@@ -24,7 +24,7 @@ import numpyro.distributions as dist
 
 from guidebench.contracts import Family
 from guidebench.inference.arguments import Arguments
-from guidebench.inference.modes import Gaussian
+from guidebench.inference.gaussians import Gaussian
 from guidebench.inference.target import Target
 
 #: ``to_latents(sites, arrays)`` returns values of the model's own latents and the log Jacobian of the map.

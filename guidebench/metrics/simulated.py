@@ -58,11 +58,13 @@ def calibration(ranks: Mapping[str, np.ndarray], draws: int) -> Iterator[MetricV
     Parameters
     ----------
     ranks : mapping of str to ndarray
-        Number of draws below the true value, per component, shape ``(N,)``.
+        Number of draws below the true value, per component, shape ``(N,)``; without any there are no metrics.
     draws : int
         Draws per data set.
     """
-    found = {name: probabilities(values, draws) for name, values in ranks.items()}
+    found = {name: probabilities(values, draws) for name, values in ranks.items() if len(values)}
+    if not found:
+        return
     for name, p in found.items():
         for level in LEVELS:
             inside = int(np.sum(np.abs(p - 0.5) <= level / 200))

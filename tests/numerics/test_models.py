@@ -16,7 +16,7 @@ from scipy.special import betaln
 
 import guidebench as gb
 from guidebench.contracts import Guide, Metric, MetricValue, Problem
-from guidebench.engine.fitting import _metrics
+from guidebench.engine import scoring
 from guidebench.errors import RequestError
 from guidebench.inference_data import group
 from guidebench.metrics.evidence import Evidence
@@ -249,7 +249,9 @@ def test_a_metric_can_neither_break_a_fit_nor_speak_for_another(case: str) -> No
     good = Registered(
         Metric(name="good", compute=lambda evidence: [MetricValue(value=1, metric="good_part")]), "p", "p"
     )
-    values, notes = _metrics(Evidence(latents={}), [Registered(Metric(name="odd", compute=compute), "p", "p"), good])
+    values, notes = scoring.compute(
+        Evidence(latents={}), [Registered(Metric(name="odd", compute=compute), "p", "p"), good]
+    )
     assert [value.metric for value, _ in values] == ["good_part"]
     assert words in notes[0]
 

@@ -1,0 +1,117 @@
+"""Scoring a trained guide: rank its restarts, draw from the best, compute every metric."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import jax
+import numpy as np
+
+from guidebench.config import RunConfig
+from guidebench.contracts import Metric, MetricValue
+from guidebench.engine.prepared import Prepared
+from guidebench.inference.draws import Draws, Sampler
+from guidebench.inference.train import Params, Training
+from guidebench.metrics.bounds import mean_log_weight
+from guidebench.metrics.evidence import Evidence
+from guidebench.registry import OWN, Registered
+from guidebench.results import Restart
+from guidebench.seeds import derive
+from guidebench.selection import ChosenGuide
+
+#: A guide is scored with this many times the draws that are kept: weights are cheap, their noise is not.
+SCORE_BATCHES = 10
+
+#: Numbers that the scored draws of one guide may hold.
+MOST_SCORED = 20_000_000
+
+
+def params_of(training: Training, restart: int) -> Params:
+    """Return the parameters of one restart."""
+    params: Params = jax.tree.map(lambda value: value[restart], training.params)
+    return params
+
+
+def rank(
+    ready: Prepared,
+    guide: ChosenGuide,
+    sampler: Sampler,
+    training: Training,
+    restarts: tuple[Restart, ...],
+    config: RunConfig,
+) -> tuple[tuple[Restart, ...], int]:
+    """Score every restart that trained; return them all and the index of the best.
+
+    Restarts are ranked by ELBO under common random numbers; those of a point estimate by their
+    training loss, which is then the negative log density itself.
+    """
+    if guide.declaration.bound == "none":
+        return restarts, min((one for one in restarts if one.status.has_draws), key=lambda one: one.loss).index
+    key = jax.random.key(derive(config.seed, ready.problem.name, guide.label, "rank"))
+    scored = []
+    for one in restarts:
+        if not one.status.has_draws:
+            scored.append(one)
+            continue
+        draws = sampler(params_of(training, one.index), key, keep_latents=False)
+        elbo, mcse = mean_log_weight(draws.log_weights)
+        scored.append(replace(one, elbo=elbo, elbo_mcse=mcse))
+    drawn = [one for one in scored if one.elbo is not None]
+    best = max(drawn, key=lambda one: one.elbo if one.elbo is not None and np.isfinite(one.elbo) else -np.inf)
+    return tuple(scored), best.index
+
+
+def draw_from(
+    ready: Prepared, guide: ChosenGuide, sampler: Sampler, params: Params, config: RunConfig
+) -> tuple[Draws, Draws]:
+    """Draw from the best restart: the draws to keep, and the many more that the scores are made of.
+
+    All of them are fresh: those that chose the best restart would flatter it.
+    """
+    point = guide.declaration.bound == "none"
+    affordable = MOST_SCORED // max(config.draws * ready.structure.latent_dim, 1)
+    batches = [
+        sampler(params, jax.random.key(derive(config.seed, ready.problem.name, guide.label, "draws", batch)))
+        for batch in range(1 if point else max(1, min(SCORE_BATCHES, affordable)))
+    ]
+    kept, scored = batches[0], Draws.concatenate(batches)
+    constant = ", ".join(kept.constant_sites())
+    if constant and not point:
+        raise ValueError(
+            f"draws of {constant} do not vary: its scale is zero or singular, "
+            "or it is a point estimate and should declare bound='none'"
+        )
+    if not point and not np.isfinite(scored.log_weights).all():
+        share = np.mean(~np.isfinite(scored.log_weights))
+        raise ValueError(f"log p or log q is not finite for {share:.1%} of its draws: its support is not the model's")
+    return kept, scored
+
+
+def compute(
+    evidence: Evidence, metrics: Sequence[Registered[Metric]]
+) -> tuple[list[tuple[MetricValue, Registered[Metric]]], list[str]]:
+    """Compute every metric that the evidence allows, each value with who made it.
+
+    One that raises, or yields what is no number or belongs to another, is named and left out.
+    """
+    values: list[tuple[MetricValue, Registered[Metric]]] = []
+    notes = []
+    for one in metrics:
+        metric = one.declaration
+        if not all(evidence.has(part) for part in metric.needs):
+            continue
+        try:
+            values.extend([(_checked(found, one), one) for found in metric.compute(evidence)])
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - the boundary of a metric: named in the fit
+            notes.append(f"metric {metric.name!r} of {one.distribution} failed: {type(error).__name__}: {error}")
+    return values, notes
+
+
+def _checked(found: MetricValue, one: Registered[Metric]) -> MetricValue:
+    own = one.name
+    name = found.metric or own
+    if one.distribution != OWN and name != own and not name.startswith(f"{own}_"):
+        raise ValueError(f"it yields {name!r}, which is not its own; names other than {own!r} start with '{own}_'")
+    mcse = None if found.mcse is None else float(found.mcse)
+    return replace(found, metric=name, value=float(found.value), mcse=mcse)

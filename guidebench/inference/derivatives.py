@@ -1,0 +1,81 @@
+"""The target and its derivatives in float64, compiled once for a whole search."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from guidebench.inference.compiled import compile_for, over_draws
+from guidebench.inference.target import Target
+
+#: Draws from each Gaussian whose ELBO is wanted.
+DRAWS = 64
+
+
+class Functions:
+    """The compiled pieces of a search, in float64."""
+
+    def __init__(self, target: Target, starts: np.ndarray, traced: Mapping[str, Any]) -> None:
+        self.batch, self.dim = starts.shape
+        # One transfer of the data; the programs are called hundreds of times.
+        self.traced = jax.tree.map(jnp.asarray, dict(traced))
+        target.record(self.traced)
+
+        def slope(flat: jax.Array, traced: Mapping[str, Any]) -> tuple[jax.Array, jax.Array]:
+            return jax.value_and_grad(target.log_density)(flat, traced)
+
+        def second(flat: jax.Array, traced: Mapping[str, Any]) -> tuple[jax.Array, jax.Array, jax.Array]:
+            return *slope(flat, traced), jax.hessian(target.log_density)(flat, traced)
+
+        def many(flat: jax.Array, traced: Mapping[str, Any]) -> jax.Array:
+            size = target.arguments.size() + self.dim
+            densities: jax.Array = over_draws(lambda one: target.log_density(one, traced), flat, size)
+            return densities
+
+        points = np.zeros((self.batch, self.dim))
+        self._slope = compile_for(slope, points[0], self.traced, level=1)
+        self._second = compile_for(jax.vmap(second, in_axes=(0, None)), points, self.traced, level=1)
+        self._many = compile_for(many, np.zeros((self.batch * DRAWS, self.dim)), self.traced, level=1)
+
+    def slope(self, flat: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return the target and its gradient at one point."""
+        value, gradient = self._slope(flat, self.traced)
+        return float(value), np.asarray(gradient)
+
+    def second(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return target, gradient and Hessian at any number of points."""
+        value, gradient, hessian = _in_batches(lambda batch: self._second(batch, self.traced), points, self.batch)
+        return value, gradient, hessian
+
+    def density(self, points: np.ndarray) -> np.ndarray:
+        """Return the target at points of shape ``(K, DRAWS, D)``, as ``(K, DRAWS)``."""
+        flat = points.reshape(-1, self.dim)
+        (values,) = _in_batches(lambda batch: (self._many(batch, self.traced),), flat, self.batch * DRAWS)
+        return values.reshape(len(points), DRAWS)
+
+
+def _in_batches(function: Callable[[np.ndarray], Any], points: np.ndarray, size: int) -> tuple[np.ndarray, ...]:
+    """Apply a program compiled for `size` points to any number of them, filling up the last batch."""
+    missing = -len(points) % size
+    filled = np.concatenate([points, np.repeat(points[-1:], missing, axis=0)])
+    parts = [jax.device_get(function(filled[i : i + size])) for i in range(0, len(filled), size)]
+    return tuple(np.concatenate(one)[: len(points)] for one in zip(*parts, strict=True))
+
+
+def covariance_of(hessian: np.ndarray) -> np.ndarray:
+    """Return the inverse of the negative Hessian, made positive definite where it is not.
+
+    Directions of negative curvature count with its absolute value, flat ones with the smallest that
+    float64 tells from zero.
+    """
+    # The coordinates' own scales first: an eigenvalue is then small for flatness, not for its unit.
+    scale = 1 / np.sqrt(np.maximum(np.abs(np.diag(hessian)), 1e-300))
+    scaled = -(hessian * scale[:, None] * scale)
+    values, vectors = np.linalg.eigh((scaled + scaled.T) / 2)
+    values = np.maximum(np.abs(values), 1e-12 * np.abs(values).max())
+    rotated = scale[:, None] * vectors
+    return np.asarray((rotated / values) @ rotated.T)

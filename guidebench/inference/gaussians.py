@@ -1,0 +1,123 @@
+r"""Gaussians along the paths of a search: which of them is closest to the posterior.
+
+Local Gaussians :math:`\mathrm{N}(u - H^{-1} g, -H^{-1})` are compared by their ELBO under common draws.
+The best is refined towards the fixed point of Gaussian variational inference, at which
+
+.. math:: \mathrm{E}_q[g] = 0, \qquad \Sigma^{-1} = -\mathrm{E}_q[H]
+
+(Opper & Archambeau 2009, doi:10.1162/neco.2008.08-07-592): a curvature at one point says little of a
+posterior that is far from Gaussian.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from guidebench.inference.derivatives import Functions, covariance_of
+
+#: Steps towards the fixed point of Gaussian variational inference, their damping, and the dimensions they cost.
+REFINEMENTS = 25
+DAMPING = 0.4
+MOST_REFINED = 100
+
+#: A local Gaussian is a place of its own where its ELBO is within so many nats of the best one's and its
+#: mean so many of the best one's standard deviations away, per square root of the dimension.
+COMPARABLE = 3.0
+APART = 3.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gaussian:
+    """A Gaussian over the unconstrained coordinates.
+
+    Attributes
+    ----------
+    mean : ndarray
+        Shape ``(D,)``.
+    factor : ndarray
+        Lower Cholesky factor of the covariance, shape ``(D, D)``.
+    elbo : float
+        Its evidence lower bound, in nats (a few dozen draws).
+    """
+
+    mean: np.ndarray
+    factor: np.ndarray
+    elbo: float
+
+
+def along(functions: Functions, paths: list[np.ndarray], noise: np.ndarray) -> list[Gaussian | None]:
+    """Return the local Gaussian with the largest ELBO of each path."""
+    points = np.concatenate(paths)
+    owner = np.repeat(np.arange(len(paths)), [len(path) for path in paths])
+    _, gradients, hessians = functions.second(points)
+    means, factors = points.copy(), np.zeros((len(points), functions.dim, functions.dim))
+    usable = np.isfinite(hessians).all(axis=(1, 2)) & np.isfinite(gradients).all(axis=1)
+    for index in np.flatnonzero(usable):
+        covariance = covariance_of(hessians[index])
+        try:
+            factors[index] = np.linalg.cholesky(covariance)
+        except np.linalg.LinAlgError:
+            usable[index] = False
+            continue
+        means[index] += covariance @ gradients[index]
+    elbos = _elbos(functions, means, factors, noise)
+    elbos = np.where(usable & np.isfinite(elbos), elbos, -np.inf)
+    found: list[Gaussian | None] = []
+    for number in range(len(paths)):
+        own = np.flatnonzero(owner == number)
+        best = own[np.argmax(elbos[own])]
+        finite = np.isfinite(elbos[best])
+        found.append(Gaussian(mean=means[best], factor=factors[best], elbo=float(elbos[best])) if finite else None)
+    return found
+
+
+def _elbos(functions: Functions, means: np.ndarray, factors: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    """Return the ELBOs of Gaussians with means ``(K, D)`` and factors ``(K, D, D)``, under common draws."""
+    densities = functions.density(means[:, None] + noise @ factors.transpose(0, 2, 1))
+    log_scales = np.log(np.maximum(np.diagonal(factors, axis1=1, axis2=2), 1e-300)).sum(axis=1)
+    elbos: np.ndarray = densities.mean(axis=1) + log_scales + functions.dim / 2 * (1 + np.log(2 * np.pi))
+    return elbos
+
+
+def refined(functions: Functions, start: Gaussian, noise: np.ndarray) -> Gaussian:
+    """Take damped steps towards the fixed point of Gaussian variational inference; return the best Gaussian met."""
+    if functions.dim > MOST_REFINED:
+        return start
+    best, damping = start, DAMPING
+    precision = np.linalg.inv(start.factor @ start.factor.T)
+    for _ in range(REFINEMENTS):
+        _, gradients, hessians = functions.second(best.mean + noise @ best.factor.T)
+        if not (np.isfinite(gradients).all() and np.isfinite(hessians).all()):
+            break
+        wanted = np.linalg.inv(covariance_of(hessians.mean(axis=0)))
+        proposed = (1 - damping) * precision + damping * wanted
+        covariance = covariance_of(-proposed)
+        mean = best.mean + damping * covariance @ gradients.mean(axis=0)
+        try:
+            factor = np.linalg.cholesky(covariance)
+        except np.linalg.LinAlgError:
+            break
+        elbo = float(_elbos(functions, mean[None], factor[None], noise)[0])
+        if np.isfinite(elbo) and elbo > best.elbo:
+            settled = elbo < best.elbo + 1e-4
+            best, precision = Gaussian(mean=mean, factor=factor, elbo=elbo), proposed
+            if settled:
+                break
+        else:
+            damping /= 2
+            if damping < DAMPING / 16:
+                break
+    return best
+
+
+def elsewhere(one: Gaussian, best: Gaussian) -> bool:
+    """Return whether a local Gaussian is another place, about as good as the best."""
+    if one.elbo < best.elbo - COMPARABLE:
+        return False
+    distances = [
+        float(np.linalg.norm(np.linalg.solve(side.factor, one.mean - best.mean))) / np.sqrt(len(one.mean))
+        for side in (one, best)
+    ]
+    return bool(min(distances) > APART)
