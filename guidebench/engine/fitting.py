@@ -230,7 +230,7 @@ def _restarts(training: Training, valid: np.ndarray, recipe: Recipe) -> tuple[Re
         round_ = losses[-training.last_round :]
         status = convergence.judge(
             round_,
-            skipped=int(training.skipped[index]),
+            skipped=int(training.skipped_lately[index]),
             finite=bool(training.finite[index] and valid[index]),
             decayed=recipe.decayed(),
         )

@@ -46,6 +46,8 @@ class Training:
         Steps of the last round, over which the learning rate decayed.
     skipped : ndarray of int
         Steps that were not taken because the loss or the new state was not finite, shape ``(R,)``.
+    skipped_lately : ndarray of int
+        Those of the last round.
     finite : ndarray of bool
         Whether all final parameters are finite, shape ``(R,)``.
     snapshots : dict
@@ -60,6 +62,7 @@ class Training:
     losses: np.ndarray
     last_round: int
     skipped: np.ndarray
+    skipped_lately: np.ndarray
     finite: np.ndarray
     snapshots: dict[str, np.ndarray]
     snapshot_steps: np.ndarray
@@ -187,6 +190,7 @@ def train(
     losses: list[Any] = []
     snapshots: list[Params] = []
     done, last_round = 0, 0
+    skipped = lately = np.zeros(len(keys), int)
     for number in range(recipe.rounds if settled else 1):
         last_round = chunks * 2**number
         if number:
@@ -200,7 +204,9 @@ def train(
             if on_chunk is not None:
                 on_chunk((at + 1) * chunk, total * chunk, _mean(np.asarray(values)[:, -1]))
         done = total
-        if settled is None or settled(_joined(losses[-last_round:]), _skipped(carry, done * chunk)):
+        so_far = done * chunk - np.asarray(carry.state.optim_state[0])  # the optimiser counts the steps it takes
+        skipped, lately = so_far, so_far - skipped
+        if settled is None or settled(_joined(losses[-last_round:]), lately):
             break
     jax.block_until_ready(carry)
     trained = time.perf_counter()
@@ -213,7 +219,8 @@ def train(
         params=params,
         losses=_joined(losses),
         last_round=last_round * chunk,
-        skipped=_skipped(carry, done * chunk),
+        skipped=skipped,
+        skipped_lately=lately,
         finite=finite,
         snapshots={
             name: np.concatenate([np.asarray(small[name]) for small in snapshots], axis=1) for name in snapshots[0]
@@ -238,11 +245,6 @@ def _new_round(carry: _Carry, steps: int, rate: float) -> _Carry:
 
 def _joined(losses: list[Any]) -> np.ndarray:
     return np.concatenate([np.asarray(values, float) for values in losses], axis=1)
-
-
-def _skipped(carry: _Carry, steps: int) -> np.ndarray:
-    """Return how many steps were not taken; the optimiser counts only those it takes."""
-    return np.asarray(steps - np.asarray(carry.state.optim_state[0]))
 
 
 def _mean(values: np.ndarray) -> float:
