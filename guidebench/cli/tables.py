@@ -91,7 +91,6 @@ def print_comparison(comparison: Comparison, page: Path) -> None:
             title=escape(record.name),
             title_justify="left",
             box=box.SIMPLE_HEAD,
-            show_edge=False,
             padding=(0, 1, 0, 0),
             pad_edge=False,
         )
@@ -108,7 +107,6 @@ def print_comparison(comparison: Comparison, page: Path) -> None:
                 str(fit.status),
             )
         console.print(table)
-        console.print()
         if any(heading.startswith("true") for heading, _ in columns):
             console.print("True 90 %: coverage of 90 % intervals over simulated data, least and most of all latents.")
         if reference := reference_line(record):

@@ -25,6 +25,11 @@ WRONG = {
         "liner-regression",
         "no problem is called 'liner-regression'; did you mean 'linear-regression'?",
     ),
+    "too few simulations": ("--simulations 5", "--simulations 5: input should be greater than or equal to 20"),
+    "simulations of a model without data": (
+        "funnel --simulations 100",
+        "--simulations: funnel cannot be simulated: the model observes nothing, so there are no data to simulate",
+    ),
     "glob that matches nothing": ("zz*", "no problem matches 'zz*'; see 'guidebench list'"),
     "one good problem, one unknown": (
         "linear-regression linear-regresion",

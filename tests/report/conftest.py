@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from guidebench.contracts import Section
 from guidebench.report.builtin import guidebench_sections
+from guidebench.report.drawing import style
 from guidebench.report.page import Page
 from guidebench.results import Comparison
 from tests.report import fake
@@ -17,6 +20,13 @@ def small() -> Comparison:
 @pytest.fixture(scope="session")
 def large() -> Comparison:
     return fake.large()
+
+
+@pytest.fixture
+def look() -> Iterator[None]:
+    """The style in which the report builds its sections."""
+    with style():
+        yield
 
 
 @pytest.fixture

@@ -6,12 +6,14 @@ failed ones; :func:`large` has forty latents in two vector sites.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from guidebench.contracts import MetricValue
+from guidebench.metrics.simulated import calibration
 from guidebench.results import Comparison, Fit, ProblemRecord, Restart, Status, Verdict
 
 
@@ -119,14 +121,22 @@ def metrics(guide: str, elbo: float, khat: float, draws: dict[str, np.ndarray], 
             MetricValue(metric="elbo", value=elbo, mcse=0.0087),
             MetricValue(metric="elbo_restart_sd", value=0.0123),
             MetricValue(metric="log_evidence", value=-22.89, mcse=0.011),
+            MetricValue(metric="kl", value=-22.89 - elbo, mcse=0.013),
             MetricValue(metric="khat", value=khat, mcse=0.08),
             MetricValue(metric="khat_threshold", value=0.7),
             MetricValue(metric="ess", value=2712.4),
+            MetricValue(metric="ess_share", value=0.678),
             MetricValue(metric="correlation", variable="w,b", value=-0.5412, mcse=0.011),
         ]
         for level in (*range(5, 100, 5), 99):
             share = np.clip(rng.binomial(200, level / 100) / 200 - 0.03, 0, 1)
             found.append(MetricValue(metric=f"coverage_{level:02d}", value=float(share)))
+        for level in (50, 80, 90, 95):
+            found.append(MetricValue(metric=f"coverage_{level}_low", value=level / 100 - 0.08))
+            found.append(MetricValue(metric=f"coverage_{level}_high", value=level / 100 + 0.02))
+        for number in range(1, 11):
+            found.append(MetricValue(metric=f"pit_{number:02d}", value=0.1 + 0.004 * (number - 5.5), mcse=0.02))
+        found.append(MetricValue(metric="pit_distance", value=0.051))
         found.append(MetricValue(metric="crps", value=0.5731, mcse=0.031))
     return tuple(found)
 
@@ -139,6 +149,8 @@ GUIDES: dict[str, tuple[float, float, Verdict, Status, str]] = {
     "auto_laplace_approximation": (-23.294, 0.62, Verdict.REWEIGHT, Status.CONVERGED, "KL of 0.41 nat, k-hat passes"),
     "auto_iaf_normal": (-22.893, 0.41, Verdict.TRUST, Status.CONVERGED, "k-hat 0.41 and KL of 0.003 nat pass"),
 }
+
+COORDINATES = {"auto_delta": "own", "auto_multivariate_normal": "affine", "auto_laplace_approximation": "affine"}
 
 SMALL = ProblemRecord(
     name="linear-regression",
@@ -182,6 +194,7 @@ def small(draws: int = 1000, steps: int = 1000, restarts: int = 3, *, failures: 
                 reason=reason,
                 summary=f"The {guide.replace('_', ' ')} family",
                 cite="Kucukelbir et al. (2017), Automatic differentiation variational inference, JMLR 18(14)",
+                coordinates=COORDINATES.get(guide, "diagonal"),
                 steps=steps,
                 restarts=runs,
                 metrics=metrics(guide, elbo, khat, latents(rng, guide, draws), rng),
@@ -201,6 +214,48 @@ def small(draws: int = 1000, steps: int = 1000, restarts: int = 3, *, failures: 
         config={"steps": steps, "restarts": restarts, "optimizer": {"name": "adam", "rate": 0.05}, "x64": None},
         environment={"python": "3.11", "numpyro": "0.22", "jax": "0.10.2", "platform": "cpu"},
     )
+
+
+#: How the widths of a guide's simulated intervals compare with the right ones, and by how much they are off.
+SIMULATED = {"mean_field": (0.6, 0.0), "auto_normal": (1.0, 0.0), "auto_iaf_normal": (1.6, 0.0)}
+
+
+def simulated(comparison: Comparison, count: int = 200, *, broken: int = 0, unsettled: int = 1) -> Comparison:
+    """Return the comparison with ranks over simulated data; point estimates and failed fits have none.
+
+    The mean field is too narrow, the flow too wide, and the Laplace approximation too low in its last component.
+    """
+    fits = []
+    for seed, fit in enumerate(comparison.fits):
+        if fit.bound == "none" or fit.inference_data is None:
+            fits.append(fit)
+            continue
+        rng = np.random.default_rng(20 + seed)
+        scale, shift = SIMULATED.get(fit.guide, (1.0, 0.0))
+        z = rng.normal(size=(count - broken, 3, 1)) / scale + shift
+        if fit.guide == "auto_laplace_approximation":
+            z[:, 2] += 1.5
+        ranks = (rng.normal(size=(count - broken, 3, 999)) < z).sum(axis=2)
+        group = xr.Dataset(
+            {
+                "rank": (("simulation", "component"), ranks),
+                "truth": (("simulation", "component"), z[..., 0]),
+                "converged": ("simulation", np.arange(count - broken) >= unsettled),
+            },
+            coords={"component": ["w", "b", "s_eps"]},
+            attrs={"draws": 999, "broken": broken, "steps": 1000},
+        )
+        groups = {str(name): child.to_dataset() for name, child in fit.inference_data.children.items()}
+        values = calibration({name: ranks[:, at] for at, name in enumerate(("w", "b", "s_eps"))}, 999)
+        fits.append(
+            replace(
+                fit,
+                metrics=(*fit.metrics, *values),
+                simulate_s=12.3,
+                inference_data=from_groups({**groups, "simulations": group}),
+            )
+        )
+    return replace(comparison, fits=tuple(fits))
 
 
 def failed(guide: str, status: Status, problem: str = SMALL.name) -> Fit:

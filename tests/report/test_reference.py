@@ -95,5 +95,17 @@ def test_an_exact_posterior_needs_no_checks() -> None:
     assert len(notes(block)) == 2  # of the verdict, and of guides without draws
 
 
+def test_what_reweighting_leaves_has_its_own_table() -> None:
+    repaired = (
+        MetricValue(metric="reweighted_mean_error", value=0.02, mcse=0.005),
+        MetricValue(metric="reweighted_sd_error", value=0.58, mcse=0.007),
+    )
+    block = errors.build(page(*FOUND, *repaired, reference="exact posterior"))
+    table = tables(block)[-1]
+    assert table.columns == ["guide", "mean (sd)", "sd (relative)"]
+    assert table.rows[0][1:] == [Number(0.02, 0.005, digits=2), Number(0.58, 0.007, digits=2)]
+    assert any("off by more than 0.1 sd or an sd off by more than 15%" in text for text, _ in notes(block))
+
+
 def test_guides_without_these_metrics_have_no_tables() -> None:
     assert tables(errors.build(page(reference="exact posterior"))) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 import xarray as xr
 
 from guidebench.contracts import MetricValue
-from guidebench.report.page import Key, Number, Page, Pill
+from guidebench.report.page import Key, Note, Number, Page, Pill, Table
 from guidebench.report.sections import (
     data,
     loss,
@@ -20,7 +21,7 @@ from guidebench.report.sections import (
     provenance,
     summary,
 )
-from guidebench.results import Status
+from guidebench.results import Restart, Status
 from tests.report.made import draws, made
 
 # Summary ----------------------------------------------------------------------------------------
@@ -29,8 +30,12 @@ from tests.report.made import draws, made
 def test_summary_rows(page: Page) -> None:
     rows = {row[0].text: row for row in summary.rows(page) if isinstance(row[0], Key)}
     assert rows["mean_field"][1] == Pill("distrust", "bad", "✕")
-    assert rows["mean_field"][2] == Number(-23.204, 0.0087)
-    assert rows["auto_normal"][2] == Number(-23.206, 0.0087, mark="not converged")
+    assert rows["mean_field"][2] == Number(-23.204, 0.0087, detail="restart sd 0.012")
+    assert rows["auto_normal"][2] == Number(-23.206, 0.0087, detail="restart sd 0.012", mark="not converged")
+    kl = rows["mean_field"][3]
+    assert isinstance(kl, Number)
+    assert (round(kl.value or 0, 3), kl.mcse) == (0.314, 0.013)
+    assert rows["mean_field"][5] == Number(2712.4, digits=3, detail="68 %")
     assert rows["auto_delta"][2:7] == [None] * 5
     assert rows["broken_guide"][2:7] == [None] * 5
     assert rows["auto_normal"][7] == "not converged"
@@ -42,6 +47,75 @@ def test_an_elbo_over_a_larger_space_says_so(page: Page) -> None:
     assert found is not None
     assert found.mark == "not converged, bound over a larger space"
     assert summary.elbo(replace(fit, bound="none")) is None
+
+
+def test_columns_that_would_be_empty_are_left_out(page: Page) -> None:
+    assert list(summary.table(page).columns) == list(summary.COLUMNS)
+    bare = made({}, metrics=(MetricValue(metric="elbo", value=-1.0),))
+    left = [name for name in summary.COLUMNS if name not in summary.OPTIONAL]
+    assert list(summary.table(bare).columns) == left
+    assert len(summary.table(bare).rows[0]) == len(left)
+
+
+def starts(*elbos: float | None) -> tuple[Restart, ...]:
+    return tuple(
+        Restart(index=i, status=Status.CONVERGED, loss=1.0, elbo=elbo, elbo_mcse=0.01) for i, elbo in enumerate(elbos)
+    )
+
+
+@pytest.mark.parametrize(
+    ("elbos", "detail", "mark"),
+    [
+        ((-5.0, -5.2, -5.1), "restart sd 3.4e+20", ""),
+        ((-5.0, -5.2, -3e20), "restart sd 0.14", "1 of 3 starts far below"),
+        ((-5.0, -5.2, math.nan), "restart sd 0.14", "1 of 3 starts far below"),
+        ((-5.0, -50.0, -math.inf), "", "2 of 3 starts far below"),
+        ((math.nan, math.nan), "", "2 of 2 starts far below"),
+        ((), "restart sd 3.4e+20", ""),
+    ],
+)
+def test_a_broken_start_is_not_averaged_with_the_others(elbos: tuple[float, ...], detail: str, mark: str) -> None:
+    metrics = (MetricValue(metric="elbo", value=-5.0), MetricValue(metric="elbo_restart_sd", value=3.4e20))
+    page = made({}, metrics=metrics, restarts=starts(*elbos))
+    assert summary.elbo(page.fits[0]) == Number(-5.0, detail=detail, mark=mark)
+    told = any("nat below the best one" in note for note in summary.notes(page.fits, page.problem))
+    assert told is bool(mark)
+
+
+def shares(*pairs: tuple[float, float], dropped: float = 0.0) -> tuple[MetricValue, ...]:
+    found = [MetricValue(metric="dropped_mass", value=dropped)]
+    for number, pair in enumerate(pairs, start=1):
+        for name, value in zip(("expected", "given"), pair, strict=True):
+            found.append(MetricValue(metric=f"dropped_mass_{name}", variable=f"mode {number}", value=value))
+    return tuple(found)
+
+
+def test_modes_are_listed_with_who_has_draws_at_them() -> None:
+    page = made({}, metrics=shares((0.7, 1.0), (0.3, 0.0), dropped=0.3))
+    note, table = summary.modes(page)
+    assert isinstance(note, Note)
+    assert note.tone == "warning"
+    assert note.text.startswith("A search before training found 2 modes of the posterior. Hardly any draws of g are")
+    assert isinstance(table, Table)
+    assert table.columns == ["share at", "mode 1", "mode 2"]
+    assert table.rows[0] == ["posterior (estimate)", "70 %", "30 %"]
+    assert table.rows[1][1:] == ["100 %", "0 %"]
+
+
+def test_modes_without_a_gap_are_no_warning_and_one_mode_is_not_mentioned() -> None:
+    note, _ = summary.modes(made({}, metrics=shares((0.7, 0.68), (0.3, 0.32))))
+    assert isinstance(note, Note)
+    assert note.tone == "info"
+    assert summary.modes(made({}, metrics=(MetricValue(metric="dropped_mass", value=0.0),))) == []
+    assert summary.modes(made({}, metrics=shares((0.7, 0.7))[:2])) == []
+
+
+def test_remarks_are_sentences() -> None:
+    fit = made({}, reason="It is far away", message="3 steps skipped").fits[0]
+    assert summary.remark(fit) == "It is far away. 3 steps skipped."
+    assert summary.remark(replace(fit, message="a point has no intervals")) == (
+        "It is far away. A point has no intervals."
+    )
 
 
 @pytest.mark.parametrize(("value", "mark"), [(0.4, ""), (0.6, "near 0.70"), (0.8, "near 0.70"), (1.2, "above 0.70")])
@@ -132,7 +206,60 @@ def test_an_enormous_first_loss_does_not_flatten_the_rest(page: Page) -> None:
     assert 23 < high < 200
 
 
+RECIPE = "Recipe default: adam, 4,000 steps (up to 28,000 where needed), 10 particles."
+
+
+@pytest.mark.parametrize(
+    ("steps", "recipe", "starts"),
+    [
+        (4000, RECIPE, []),
+        (12_000, RECIPE, [4000]),
+        (28_000, RECIPE, [4000, 12_000]),
+        (5000, RECIPE, []),
+        (28_000, "Recipe plain: adam, 28,000 steps.", []),
+        (0, RECIPE, []),
+    ],
+)
+def test_rounds_begin_where_the_recipe_says(steps: int, recipe: str, starts: list[int]) -> None:
+    page = made({})
+    page = replace(page, comparison=replace(page.comparison, recipe=recipe))
+    assert loss.round_starts(page, steps) == starts
+
+
+def test_our_own_recipe_is_understood() -> None:
+    from guidebench.inference.recipe import RECIPES
+
+    recipe = RECIPES["default"]
+    page = made({})
+    page = replace(page, comparison=replace(page.comparison, recipe=recipe.describe()))
+    assert len(loss.round_starts(page, recipe.most_steps())) == recipe.rounds - 1
+
+
+@pytest.mark.usefixtures("look")
+def test_several_rounds_are_told_and_no_block_goes_across_one() -> None:
+    training = xr.Dataset({"loss": (("restart", "step"), np.ones((1, 12_000)))})
+    page = made({"training": training}, steps=12_000)
+    page = replace(page, comparison=replace(page.comparison, recipe=RECIPE))
+    told = loss.several_rounds(page, page.fits)
+    assert told is not None
+    assert "More than one round: g (12,000 steps)." in told
+    assert loss.several_rounds(made({}, steps=12_000), page.fits) is None
+    assert 4000 in loss.block_edges(12_000, cuts=[4000])
+    assert 4000 in loss.block_edges(12_000, log=True, cuts=[4000])
+    assert len(loss.build(page)[1].tabs) == 3
+
+
 # Parameters -------------------------------------------------------------------------------------
+
+
+def test_the_coordinates_of_the_parameters_are_told(page: Page) -> None:
+    told = parameters.coordinates(page.fits)
+    assert told is not None
+    own, diagonal, affine = told.items
+    assert own.startswith("auto_delta: the model as it is written")
+    assert diagonal.startswith("mean_field, auto_normal and auto_iaf_normal: standardised coordinates z, each")
+    assert affine.startswith("auto_multivariate_normal and auto_laplace_approximation: standardised")
+    assert parameters.coordinates(made({}).fits) is None
 
 
 def test_paths_by_kind_without_the_empty_triangle() -> None:
@@ -179,6 +306,26 @@ def test_long_metrics_are_cut_and_named() -> None:
     kept, cut = numbers.limited(rows)
     assert len(kept) == numbers.MAX_VARIABLES + 1
     assert cut == ["mean"]
+
+
+def test_the_guides_are_listed_with_their_coordinates(page: Page) -> None:
+    table = provenance.guides(page)
+    cells = {row[0].text: row[table.columns.index("coordinates")] for row in table.rows if isinstance(row[0], Key)}
+    assert cells["auto_delta"] == "own"
+    assert cells["auto_multivariate_normal"] == "affine"
+    assert cells["broken_guide"] is None
+    told = provenance.standardising(page.fits)
+    assert told is not None
+    assert "u = m + F z" in told
+    assert provenance.standardising(made({}, coordinates="own").fits) is None
+
+
+def test_times_of_simulations_are_listed_where_there_are_some() -> None:
+    (bare,) = numbers.times(made({}))
+    assert bare.columns[-1] == "scoring (s)"
+    (timed,) = numbers.times(made({}, simulate_s=3.0))
+    assert timed.columns[-1] == "simulations (s)"
+    assert timed.rows[0][-1] == Number(3.0, digits=2)
 
 
 def test_settings_are_flattened() -> None:

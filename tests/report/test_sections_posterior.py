@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import xarray as xr
 
 from guidebench.contracts import MetricValue
+from guidebench.report.drawing import style
 from guidebench.report.draws import Component
 from guidebench.report.page import Page
 from guidebench.report.sections import (
@@ -17,6 +20,7 @@ from guidebench.report.sections import (
     prediction,
 )
 from guidebench.results import Verdict
+from tests.report import fake
 from tests.report.made import draws, made
 
 # Marginals, joints, correlations ----------------------------------------------------------------
@@ -153,3 +157,33 @@ def test_coverage_curve_and_band() -> None:
     assert found["nominal"].tolist() == [0.05, 0.9]
     assert found["observed"].tolist() == [0.1, 0.8]
     np.testing.assert_allclose(coverage.band(100, np.array([0.5, 0.9])), [0.1, 0.06])
+
+
+# The reference ----------------------------------------------------------------------------------
+
+
+def test_the_outline_is_the_reference_where_there_is_one(page: Page) -> None:
+    rng = np.random.default_rng(0)
+    exact = fake.from_groups({"posterior": draws(w=1.2 + 0.1 * rng.normal(size=400), b=rng.normal(size=400))})
+    comparison = replace(page.comparison, references={page.problem.name: exact})
+    known = Page(comparison=comparison, problem=replace(page.problem, reference="exact posterior"))
+    pair = (Component("w"), Component("b"))
+    assert joints.limits(known, pair[0])[1] > 1.3 > joints.limits(page, pair[0])[1]
+    box = (*joints.limits(known, pair[0]), *joints.limits(known, pair[1]))
+    edge = joints.edge_of(known, None, pair, box)
+    assert edge is not None
+    columns, _, heights, _ = edge
+    assert abs(columns[heights.sum(axis=0).argmax()] - 1.2) < 0.2
+    assert joints.edge_of(page, None, pair, box) is None
+    assert joints.edge_of(page, joints.outline_of(page.spread), pair, box) is not None
+
+
+def test_the_reference_is_named_as_such_beside_the_guides(page: Page) -> None:
+    exact = fake.from_groups({"posterior": draws(w=[0.4, 0.6], b=[-1.0, 0.0], s_eps=[1.0, 2.0])})
+    comparison = replace(page.comparison, references={page.problem.name: exact})
+    known = Page(comparison=comparison, problem=replace(page.problem, reference="NUTS"))
+    components, _ = known.components(3)
+    assert [row[0] for row in marginals.rows(known, components)][-2:] == ["reference (NUTS)", "true value"]
+    with style():
+        drawn = marginals.figure(known, components)
+    assert "the reference (NUTS) a grey area" in drawn.caption

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from guidebench.report.text import listed, number, one_line, slug
+from guidebench.report.text import listed, number, one_line, p_value, percent, slug
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,29 @@ from guidebench.report.text import listed, number, one_line, slug
 )
 def test_a_number_shows_the_digits_that_mean_something(value: float | None, mcse: float | None, expected: str) -> None:
     assert number(value, mcse) == expected
+
+
+@pytest.mark.parametrize(
+    ("share", "expected"),
+    [
+        (None, "–"),
+        (1.0, "100 %"),
+        (0.9994, "100 %"),
+        (0.994, "99 %"),
+        (0.0, "0 %"),
+        (0.0029, "0.29 %"),
+        (0.05, "5.0 %"),
+        (math.nan, "nan"),
+    ],
+)
+def test_a_share_is_a_percentage(share: float | None, expected: str) -> None:
+    assert percent(share) == expected
+
+
+def test_p_values_have_three_decimals() -> None:
+    assert [p_value(value) for value in (None, math.nan, 0.0, 0.0009, 0.0312, 1.0)] == [
+        *(None, None, "< 0.001", "< 0.001", "0.031", "1.000"),
+    ]
 
 
 def test_names_become_safe_file_names() -> None:

@@ -1,0 +1,74 @@
+"""What the command line prints of results, narrow enough for a hundred columns."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from guidebench.cli import tables
+from guidebench.contracts import MetricValue
+from guidebench.results import Comparison, ProblemRecord
+from tests.report import fake
+from tests.report.made import made
+
+
+def printed(comparison: Comparison, capsys: pytest.CaptureFixture[str]) -> str:
+    tables.print_comparison(comparison, Path("report.html"))
+    return capsys.readouterr().out
+
+
+def of(comparison: Comparison, **parts: object) -> Comparison:
+    return replace(comparison, problems=(replace(comparison.problems[0], **parts),))  # type: ignore[arg-type]
+
+
+def test_the_table_fits_into_a_hundred_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    text = printed(fake.simulated(fake.small(draws=50, steps=40, failures=False)), capsys)
+    head = text.split("True 90 %:")[0]
+    assert "auto_laplace_approximation" in head
+    assert max(len(line.rstrip()) for line in head.splitlines()) <= 100
+    assert "True 90 %: coverage of 90 % intervals over simulated data" in text
+
+
+def test_columns_that_no_guide_fills_are_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    small = fake.small(draws=50, steps=40)
+    assert "cover" in printed(small, capsys)
+    assert "True 90 %" not in printed(small, capsys)
+    bare = replace(small, fits=tuple(replace(fit, metrics=()) for fit in small.fits))
+    assert "cover" not in printed(bare, capsys)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [((), "–"), ((0.9,), "90%"), ((0.801, 0.86), "80–86%"), ((0.901, 0.903), "90%"), ((float("nan"),), "–")],
+)
+def test_true_coverage_is_a_range_over_components(values: tuple[float, ...], expected: str) -> None:
+    metrics = [
+        MetricValue(metric="simulated_coverage_90", variable=str(at), value=value) for at, value in enumerate(values)
+    ]
+    assert tables.true_coverage(made({}, metrics=tuple(metrics)).fits[0]) == expected
+
+
+@pytest.mark.parametrize(
+    ("record", "line"),
+    [
+        (ProblemRecord(name="p"), ""),
+        (ProblemRecord(name="p", reference="exact posterior"), "Reference: exact posterior."),
+        (
+            ProblemRecord(name="p", reference="NUTS", reference_note="NUTS: 4 chains of 1,000 draws, in 4.9 s."),
+            "Reference: NUTS (4 chains of 1,000 draws, in 4.9 s).",
+        ),
+        (
+            ProblemRecord(name="p", reference_note="NUTS failed its checks and is used for nothing: R-hat."),
+            "NUTS failed its checks and is used for nothing: R-hat.",
+        ),
+    ],
+)
+def test_the_reference_has_a_line(record: ProblemRecord, line: str) -> None:
+    assert tables.reference_line(record) == line
+
+
+def test_the_line_is_printed_and_markup_in_it_is_text(capsys: pytest.CaptureFixture[str]) -> None:
+    small = of(fake.small(draws=50, steps=40), reference="mine [bold].csv")
+    assert "Reference: mine [bold].csv." in printed(small, capsys)
