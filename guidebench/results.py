@@ -92,6 +92,8 @@ class Fit:
         standardised coordinate by coordinate (``diagonal``) or fully (``affine``).
     steps : int
         Optimiser steps of each restart.
+    rounds : tuple of int
+        The steps round by round, where training went on because it had not settled.
     restarts : tuple of Restart
         All of them; `best` is the index of the one whose draws are kept.
     metrics : tuple of MetricValue
@@ -117,6 +119,7 @@ class Fit:
     options: Mapping[str, Any] = field(default_factory=dict)
     coordinates: str = ""
     steps: int = 0
+    rounds: tuple[int, ...] = ()
     restarts: tuple[Restart, ...] = ()
     best: int = 0
     metrics: tuple[MetricValue, ...] = ()

@@ -106,6 +106,7 @@ def _fit(one: dict[str, Any], folder: Path) -> Fit:
         **one,
         "status": Status(one["status"]),
         "verdict": Verdict(one["verdict"]),
+        "rounds": tuple(one.get("rounds", ())),
         "restarts": tuple(Restart(**{**each, "status": Status(each["status"])}) for each in one["restarts"]),
         "metrics": tuple(MetricValue(**each) for each in one["metrics"]),
         "inference_data": _draws(draws_path(folder, one["problem"], one["guide"])),

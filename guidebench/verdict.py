@@ -66,19 +66,20 @@ def judge(metrics: Sequence[MetricValue], bound: Bound, status: Status) -> tuple
         reason = "Its density over the model's own latents is not known, so its draws cannot be checked."
         return Verdict.DISTRUST, reason + unsettled
 
-    khat, gap = found["khat"], max(found["log_evidence"].value - found["elbo"].value, 0.0)
-    if not khat.value - 2 * (khat.mcse or 0.0) <= 1:
-        reason = f"Its weights have no mean (k-hat {khat.value:.2f}): it misses part of the posterior, beyond repair."
-        return Verdict.DISTRUST, reason + unsettled
-    if not gap <= REPAIRABLE:
-        reason = f"It is {gap:.2f} nat from the posterior by KL(q||p), too far for weights to repair its intervals."
-        return Verdict.DISTRUST, reason + unsettled
     dropped = found.get("dropped_mass")
     if dropped is not None and dropped.value > 0:
         reason = (
             f"It has hardly any draws at modes that hold about {dropped.value:.0%} of the posterior; "
             "its weights cannot see them."
         )
+        return Verdict.DISTRUST, reason + unsettled
+
+    khat, gap = found["khat"], max(found["log_evidence"].value - found["elbo"].value, 0.0)
+    if not khat.value - 2 * (khat.mcse or 0.0) <= 1:
+        reason = f"Its weights have no mean (k-hat {khat.value:.2f}): it misses part of the posterior, beyond repair."
+        return Verdict.DISTRUST, reason + unsettled
+    if not gap <= REPAIRABLE:
+        reason = f"It is {gap:.2f} nat from the posterior by KL(q||p), too far for weights to repair its intervals."
         return Verdict.DISTRUST, reason + unsettled
     wrong, repaired_wrong = (
         _wrong(found, "mean_error", "sd_error"),

@@ -85,7 +85,8 @@ def fit_guide(
         trained = replace(
             empty,
             coordinates=frame.kind,
-            steps=training.losses.shape[1],
+            rounds=training.rounds,
+            steps=sum(training.rounds),
             compile_s=training.compile_s,
             train_s=training.train_s,
         )
@@ -227,14 +228,14 @@ def _restarts(training: Training, valid: np.ndarray, recipe: Recipe) -> tuple[Re
     """Return how each restart ended."""
     found = []
     for index, losses in enumerate(training.losses):
-        round_ = losses[-training.last_round :]
+        lately = losses[-training.rounds[-1] :]
         status = convergence.judge(
-            round_,
+            lately,
             skipped=int(training.skipped_lately[index]),
             finite=bool(training.finite[index] and valid[index]),
             decayed=recipe.decayed(),
         )
-        found.append(Restart(index=index, status=status, loss=_final(round_), skipped=int(training.skipped[index])))
+        found.append(Restart(index=index, status=status, loss=_final(lately), skipped=int(training.skipped[index])))
     return tuple(found)
 
 
@@ -274,6 +275,8 @@ def _calibrate(
         to_draw_from=guide.declaration.draw,
         on_chunk=watcher.steps,
     )
+    if not found.sizes["simulation"]:
+        raise ValueError("no fit ended with finite draws")
     by_component = {str(name): found["rank"].sel(component=name).to_numpy() for name in found["component"].to_numpy()}
     values = [MetricValue(value=float(found["converged"].mean()), metric="simulated_converged")]
     return {"simulations": found}, [*values, *calibration(by_component, int(found.attrs["draws"]))]

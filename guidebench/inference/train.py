@@ -42,8 +42,8 @@ class Training:
         Guide parameters on the host, each of shape ``(R, ...)``, in their constrained space.
     losses : ndarray
         The training objective in nats, shape ``(R, T)``.
-    last_round : int
-        Steps of the last round, over which the learning rate decayed.
+    rounds : tuple of int
+        Steps of each round, over which the learning rate decayed.
     skipped : ndarray of int
         Steps that were not taken because the loss or the new state was not finite, shape ``(R,)``.
     skipped_lately : ndarray of int
@@ -60,7 +60,7 @@ class Training:
 
     params: Params
     losses: np.ndarray
-    last_round: int
+    rounds: tuple[int, ...]
     skipped: np.ndarray
     skipped_lately: np.ndarray
     finite: np.ndarray
@@ -189,14 +189,14 @@ def train(
 
     losses: list[Any] = []
     snapshots: list[Params] = []
-    done, last_round = 0, 0
+    done, last = 0, 0
     skipped = lately = np.zeros(len(keys), int)
-    for number in range(recipe.rounds if settled else 1):
-        last_round = chunks * 2**number
-        if number:
-            carry = _new_round(carry, chunk * last_round, ROUND_RATE**number)
-        total = done + last_round
-        tail_from = np.int32(round((total - recipe.tail * last_round) * chunk))
+    for last in range(recipe.rounds if settled else 1):
+        length = chunks * 2**last
+        if last:
+            carry = _new_round(carry, chunk * length, ROUND_RATE**last)
+        total = done + length
+        tail_from = np.int32(round((total - recipe.tail * length) * chunk))
         for at in range(done, total):
             carry, values, small, params = program(carry, np.int32(at * chunk), tail_from, keys, starts, traced)
             losses.append(values)
@@ -206,7 +206,7 @@ def train(
         done = total
         so_far = done * chunk - np.asarray(carry.state.optim_state[0])  # the optimiser counts the steps it takes
         skipped, lately = so_far, so_far - skipped
-        if settled is None or settled(_joined(losses[-last_round:]), lately):
+        if settled is None or settled(_joined(losses[-length:]), lately):
             break
     jax.block_until_ready(carry)
     trained = time.perf_counter()
@@ -218,7 +218,7 @@ def train(
     return Training(
         params=params,
         losses=_joined(losses),
-        last_round=last_round * chunk,
+        rounds=tuple(chunk * chunks * 2**number for number in range(last + 1)),
         skipped=skipped,
         skipped_lately=lately,
         finite=finite,

@@ -206,44 +206,15 @@ def test_an_enormous_first_loss_does_not_flatten_the_rest(page: Page) -> None:
     assert 23 < high < 200
 
 
-RECIPE = "Recipe default: adam, 4,000 steps (up to 28,000 where needed), 10 particles."
-
-
-@pytest.mark.parametrize(
-    ("steps", "recipe", "starts"),
-    [
-        (4000, RECIPE, []),
-        (12_000, RECIPE, [4000]),
-        (28_000, RECIPE, [4000, 12_000]),
-        (5000, RECIPE, []),
-        (28_000, "Recipe plain: adam, 28,000 steps.", []),
-        (0, RECIPE, []),
-    ],
-)
-def test_rounds_begin_where_the_recipe_says(steps: int, recipe: str, starts: list[int]) -> None:
-    page = made({})
-    page = replace(page, comparison=replace(page.comparison, recipe=recipe))
-    assert loss.round_starts(page, steps) == starts
-
-
-def test_our_own_recipe_is_understood() -> None:
-    from guidebench.inference.recipe import RECIPES
-
-    recipe = RECIPES["default"]
-    page = made({})
-    page = replace(page, comparison=replace(page.comparison, recipe=recipe.describe()))
-    assert len(loss.round_starts(page, recipe.most_steps())) == recipe.rounds - 1
-
-
 @pytest.mark.usefixtures("look")
 def test_several_rounds_are_told_and_no_block_goes_across_one() -> None:
     training = xr.Dataset({"loss": (("restart", "step"), np.ones((1, 12_000)))})
-    page = made({"training": training}, steps=12_000)
-    page = replace(page, comparison=replace(page.comparison, recipe=RECIPE))
-    told = loss.several_rounds(page, page.fits)
+    page = made({"training": training}, steps=12_000, rounds=(4000, 8000))
+    assert loss.round_starts(page.fits[0]) == [4000]
+    told = loss.several_rounds(page.fits)
     assert told is not None
     assert "More than one round: g (12,000 steps)." in told
-    assert loss.several_rounds(made({}, steps=12_000), page.fits) is None
+    assert loss.several_rounds(made({}, steps=12_000).fits) is None
     assert 4000 in loss.block_edges(12_000, cuts=[4000])
     assert 4000 in loss.block_edges(12_000, log=True, cuts=[4000])
     assert len(loss.build(page)[1].tabs) == 3

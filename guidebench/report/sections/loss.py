@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -21,9 +20,6 @@ from guidebench.results import Fit
 BLOCKS = 200
 LOG_BLOCKS = 60
 
-#: How the recipe tells the steps of the first round and of all rounds together.
-_ROUNDS = re.compile(r"([\d,]+) steps \(up to ([\d,]+) where needed\)")
-
 
 def build(page: Page) -> Block:
     """Return both axes and a panel per guide, one at a time; the axis that was asked for comes first."""
@@ -35,28 +31,17 @@ def build(page: Page) -> Block:
     logarithmic = ("log axis", Block(draw_log(page, shown)))
     each = ("each guide", Block(draw_each(page, shown, curves)))
     tabs = Tabs((logarithmic, linear, each) if page.log_loss else (linear, logarithmic, each))
-    return Block(several_rounds(page, shown), tabs, page.left_out(shown, "a recorded loss"))
+    return Block(several_rounds(shown), tabs, page.left_out(shown, "a recorded loss"))
 
 
-def round_starts(page: Page, steps: int) -> list[int]:
-    """Return after which steps a further round began, in a training of so many steps.
-
-    Round k has 2^k times the steps of the first one, which the recipe names.
-    """
-    found = _ROUNDS.search(page.comparison.recipe)
-    first = int(found.group(1).replace(",", "")) if found else 0
-    starts: list[int] = []
-    done = first
-    while first and done < steps:
-        starts.append(done)
-        done += first * 2 ** len(starts)
-    # Steps that do not add up to whole rounds were not made by this rule.
-    return starts if done == steps else []
+def round_starts(fit: Fit) -> list[int]:
+    """Return after which steps a further round of training began."""
+    return [sum(fit.rounds[:count]) for count in range(1, len(fit.rounds))]
 
 
-def several_rounds(page: Page, shown: Sequence[Fit]) -> str | None:
+def several_rounds(shown: Sequence[Fit]) -> str | None:
     """Return what rounds are and who needed more than one, or ``None`` where nobody did."""
-    counts = [f"{fit.guide} ({fit.steps:,} steps)" for fit in shown if round_starts(page, fit.steps)]
+    counts = [f"{fit.guide} ({fit.steps:,} steps)" for fit in shown if round_starts(fit)]
     if not counts:
         return None
     return (
@@ -79,7 +64,7 @@ def losses(page: Page, fit: Fit, *, log: bool = False) -> pd.DataFrame | None:
     length = loss.sizes["step"]
     steps = loss.coords["step"].values if "step" in loss.coords else np.arange(1, length + 1)
     values = np.asarray(loss.transpose(..., "step").values, dtype=float).reshape(-1, length)
-    edges = block_edges(length, log=log, cuts=round_starts(page, length))
+    edges = block_edges(length, log=log, cuts=[start for start in round_starts(fit) if start < length])
     means, errors = block_means(values, edges)
     if not np.isfinite(means).any():
         return None
@@ -200,7 +185,7 @@ def draw_each(page: Page, shown: list[Fit], curves: dict[str, pd.DataFrame]) -> 
         if elbo is not None and low < -elbo < high:
             ax.axhline(-elbo, color=INK, linewidth=0.9, linestyle=(0, (3, 2)), zorder=4)
         ax.set_ylim(low, high)
-        _rounds(ax, round_starts(page, fit.steps))
+        _rounds(ax, round_starts(fit))
         title(ax, fit.guide)
         ax.grid(axis="y")
         if position % columns == 0:
@@ -246,7 +231,7 @@ def _draw(
     fig, (ax,) = page.panels(1, 1, height=3.4, margin=(0.75, 0.15, 0.1 + head, 0.5))
     for fit in shown:
         _runs(ax, page, fit, curves[fit.guide], column)
-    _rounds(ax, sorted({start for fit in shown for start in round_starts(page, fit.steps)}))
+    _rounds(ax, sorted({start for fit in shown for start in round_starts(fit)}))
     ax.set(xlabel="step", ylabel=label, ylim=limits, yscale="log" if log else "linear")
     if log:
         # Plain numbers: the usual "10^-2" is a formula, and formulas are off (names hold dollars and underscores).
