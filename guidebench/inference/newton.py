@@ -90,21 +90,21 @@ def modes(target: Target, starts: np.ndarray, traced: Mapping[str, Any], axes: A
         example = _first(values, axes)
         target.record(example)
 
-        def program(starts: jax.Array, values: Mapping[str, Any]) -> tuple[jax.Array, jax.Array]:
-            def one(index: jax.Array) -> tuple[jax.Array, jax.Array]:
+        def program(starts: jax.Array, values: Mapping[str, Any]) -> tuple[jax.Array, ...]:
+            def one(index: jax.Array) -> tuple[jax.Array, ...]:
                 own = _at(values, axes, index)
                 points, factors, masses = jax.vmap(lambda start: climb(target, start, own))(starts[index])
                 best = jnp.argmax(jnp.where(jnp.isfinite(masses), masses, -jnp.inf))
-                return points[best], factors[best]
+                return points[best], factors[best], masses[best]
 
-            found: tuple[jax.Array, jax.Array] = over_draws(
+            found: tuple[jax.Array, ...] = over_draws(
                 one, jnp.arange(count), starts.shape[1] * (target.arguments.size() + target.dim**2)
             )
             return found
 
         compiled = compile_for(program, jnp.asarray(starts, float), values, level=1)
-        location, factor = jax.device_get(compiled(jnp.asarray(starts, float), values))
-    usable = np.isfinite(location).all(axis=1) & np.isfinite(factor).all(axis=(1, 2))
+        location, factor, log_mass = jax.device_get(compiled(jnp.asarray(starts, float), values))
+    usable = np.isfinite(location).all(axis=1) & np.isfinite(factor).all(axis=(1, 2)) & np.isfinite(log_mass)
     location = np.where(usable[:, None], location, starts[:, 0])
     factor = np.where(usable[:, None, None], factor, np.eye(target.dim))
     return Modes(location, factor)
