@@ -73,8 +73,9 @@ class Guide:
     summary : str
         One line for ``guidebench list``.
     family : {"none", "diagonal", "affine"}
-        The largest group of maps of the unconstrained space that leaves the family unchanged:
-        coordinate-wise scaling and shifting, any invertible affine map, or none of them.
+        By which maps of the unconstrained space the guide may be standardised: coordinate-wise scaling
+        and shifting, any invertible affine map, or none of them.  They should leave the family unchanged,
+        so that the comparison stays fair; for a flow an affine map is one more, fixed, layer.
     bound : {"elbo", "augmented", "none"}
         Whether the guide's ELBO is a lower bound on log p(y) over the model's own latents, over an
         augmented space, or no bound at all (a point estimate).

@@ -3,7 +3,8 @@
 Two guides count as different only where the difference of their ELBOs is beyond its error, which has
 two parts: the draws that estimate each ELBO, and training.  Restart r of every guide begins at the same
 point, so the differences between restarts of the same number show how reproducible the comparison is;
-what a start does to both guides (which mode it leads to, say) cancels.
+what a start does to both guides (which mode it leads to, say) cancels.  From a single start nothing is
+known of that, and no two guides are called different.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
+from scipy.stats import norm, t
 
 from guidebench.results import Fit
 
-#: Standard errors that a difference must exceed.
+#: Standard errors that a difference must exceed, where they are well known.
 SIGNIFICANT = 3.0
 
 #: Differences below this many nats do not count: training is not called unsettled for less.
@@ -37,41 +39,47 @@ class Difference:
     value : float
         ELBO of the first minus that of the second, in nats.
     error : float
-        Its standard error, from draws and restarts together.
-    different : bool
-        Whether it is more than noise.
+        Its standard error, from draws and restarts together; not a number where there is one start.
+    limit : float
+        What noise may reach: three standard errors of the draws, and as many of training as a t distribution
+        with so few restarts asks for; infinite where there is one start.
     """
 
     first: str
     second: str
     value: float
     error: float
+    limit: float
 
     @property
     def different(self) -> bool:
-        """Whether the difference is beyond three standard errors and a hundredth of a nat."""
-        return abs(self.value) > max(SIGNIFICANT * self.error, SMALLEST)
+        """Whether the difference is beyond its limit and a hundredth of a nat."""
+        return abs(self.value) > max(self.limit, SMALLEST)
 
 
 def difference(first: Fit, second: Fit) -> Difference | None:
     r"""Return the difference of two ELBOs, or ``None`` where one has none.
 
     .. math:: \Delta = \mathrm{ELBO}_1 - \mathrm{ELBO}_2, \qquad
-              \mathrm{se}^2 = \mathrm{MCSE}_1^2 + \mathrm{MCSE}_2^2 + \mathrm{var}_r(\Delta_r) / R
+              \mathrm{se}^2 = \mathrm{MCSE}_1^2 + \mathrm{MCSE}_2^2 + \mathrm{var}_r(\Delta_r)
 
-    with :math:`\Delta_r` the difference between the restarts from starting point r.
+    with :math:`\Delta_r` the difference between the restarts from starting point r.  It is not divided by
+    their number: the guides are represented by one restart each, not by a mean.  With fewer than two
+    shared restarts the error is not a number.
     """
     one, other = first.metric("elbo"), second.metric("elbo")
     if one is None or other is None or not np.isfinite([one.value, other.value]).all():
         return None
     drawing = np.hypot(one.mcse or 0.0, other.mcse or 0.0)
     paired = _paired(first, second)
-    training = np.std(paired, ddof=1) / np.sqrt(len(paired)) if len(paired) > 1 else 0.0
+    training = np.std(paired, ddof=1) if len(paired) > 1 else np.nan
+    quantile = float(t.isf(norm.sf(SIGNIFICANT), len(paired) - 1)) if len(paired) > 1 else np.inf
     return Difference(
         first=first.guide,
         second=second.guide,
         value=one.value - other.value,
         error=float(np.hypot(drawing, training)),
+        limit=float(np.hypot(SIGNIFICANT * drawing, quantile * training)) if len(paired) > 1 else np.inf,
     )
 
 
@@ -93,13 +101,3 @@ def differences(fits: Sequence[Fit]) -> list[Difference]:
     )
     found = (difference(first, second) for first, second in combinations(scored, 2))
     return [one for one in found if one is not None]
-
-
-def ties(fits: Sequence[Fit]) -> dict[str, list[str]]:
-    """Return for every guide with an ELBO those from which it does not differ by more than noise."""
-    tied: dict[str, list[str]] = {fit.guide: [] for fit in fits if fit.metric("elbo") is not None}
-    for one in differences(fits):
-        if not one.different:
-            tied[one.first].append(one.second)
-            tied[one.second].append(one.first)
-    return tied

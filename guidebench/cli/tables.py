@@ -116,6 +116,9 @@ def print_comparison(comparison: Comparison, page: Path) -> None:
             console.print(f"Exact log evidence: {record.log_evidence:.3f} nat; no ELBO lies above it.")
         console.print(recommend(fits), soft_wrap=True)
         for fit in fits:
+            if (fit.value("dropped_mass") or 0) > 0:
+                console.print(f"{escape(fit.guide)}: {escape(fit.reason)}", soft_wrap=True)
+        for fit in fits:
             if not fit.status.has_draws:
                 console.print(f"{escape(fit.guide)}: {escape(fit.message)}", style="red", soft_wrap=True)
             elif fit.message:

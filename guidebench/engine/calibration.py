@@ -102,6 +102,13 @@ class Simulations:
         return Affine(center=self.found.location, factor=factor if family == "affine" else scales)
 
 
+def check(name: str, structure: ModelStructure) -> None:
+    """Raise a RequestError where a problem cannot be simulated."""
+    reason = structure.unsupported() or refusal(structure)
+    if reason:
+        raise RequestError(f"--simulations: {name} cannot be simulated: {reason}")
+
+
 def prepare(
     name: str,
     model: Callable[..., Any],
@@ -117,17 +124,16 @@ def prepare(
     RequestError
         Where the model cannot be simulated.
     """
-    reason = structure.unsupported() or refusal(structure)
-    if reason:
-        raise RequestError(f"--simulations: {name} cannot be simulated: {reason}")
+    check(name, structure)
     count = config.simulations or 0
-    numbers = count * (arguments.size() + structure.latent_dim) * recipe.particles
+    numbers = count * max((arguments.size() + structure.latent_dim) * recipe.particles, DRAWS * structure.latent_dim)
     if numbers > MOST_NUMBERS:
         raise RequestError(
             f"--simulations {count}: {name} has so much data that {count} copies of it do not fit into memory; "
             f"{int(MOST_NUMBERS * count / numbers)} would"
         )
     simulated = simulate(model, arguments, structure, jax.random.key(derive(config.seed, name, "simulate")), count)
+    count = len(next(iter(simulated.latents.values())))
     observing_model, one = observing(model, arguments, simulated)
     target = Target.of(observing_model, one, structure)
     traced = {"data": dict(arguments.arrays), "observed": {k: jnp.asarray(v) for k, v in simulated.observed.items()}}
@@ -189,10 +195,16 @@ def ranks(
     )
     truth = simulations.simulated.latents
     below = _below(simulations, frame, make_guide, training, seed, names, to_draw_from)
-    components = [name for name, _ in scalars(truth)]
-    counted = np.stack([values for _, values in scalars(below)], axis=1)
-    values = np.stack([np.asarray(one, np.float64) for _, one in scalars(truth)], axis=1)
-    usable = training.finite & (counted >= 0).all(axis=1)
+    # Components that are the same in every data set, such as the zeros of a Cholesky factor, have no rank.
+    varying = {name: np.asarray(one, np.float64) for name, one in scalars(truth) if np.ptp(one) > 0}
+    components = list(varying)
+    values = np.stack(list(varying.values()), axis=1)
+    counts = [dict(scalars(one)) for one in below]
+    low, equal = (np.stack([one[name] for name in components], axis=1) for one in counts)
+    # A true value among equal draws, which rounding makes, has any of their ranks.
+    rng = np.random.default_rng(derive(seed, *names, "simulated ties"))
+    counted = low + rng.integers(0, equal + 1)
+    usable = training.finite & (low >= 0).all(axis=1)
     if not usable.any():
         raise ValueError(f"not one of {len(usable)} fits ended with finite draws")
     statuses = [
@@ -220,8 +232,11 @@ def _below(
     seed: int,
     names: tuple[str, ...],
     to_draw_from: Callable[[Any, Params], Any] | None,
-) -> dict[str, np.ndarray]:
-    """Return how many draws lie below the true value, per site; -1 where a draw is not finite."""
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Return how many draws lie below the true value and how many are equal to it, per site.
+
+    Where a draw is not finite, -1 lie below.
+    """
     sites = tuple(simulations.simulated.latents)
 
     def program(
@@ -244,12 +259,12 @@ def _below(
                 return values if frame.to_latents is None else frame.to_latents(values, own)[0]
 
             drawn = jax.vmap(latents)(jax.random.split(key, DRAWS))
-            return {
-                name: jnp.where(
-                    jnp.all(jnp.isfinite(drawn[name]), axis=0), jnp.sum(drawn[name] < true[name], axis=0), -1
-                )
-                for name in sites
-            }
+            found = {}
+            for name in sites:
+                finite = jnp.all(jnp.isfinite(drawn[name]), axis=0)
+                below = jnp.where(finite, jnp.sum(drawn[name] < true[name], axis=0), -1)
+                found[name] = jnp.stack([below, jnp.sum(drawn[name] == true[name], axis=0)])
+            return found
 
         mapped = jax.vmap(one, in_axes=(0, 0, 0, 0, frame.axes))
         found: dict[str, jax.Array] = mapped(draw_keys, params, starts, truth, traced)
@@ -264,4 +279,5 @@ def _below(
         dict(frame.arguments.arrays),
     )
     found = jax.device_get(compile_for(program, *given, level=1)(*given))
-    return {name: np.asarray(found[name]) for name in sites}  # in the order of the model; JAX sorts by name
+    # In the order of the model; JAX sorts by name.
+    return tuple({name: np.asarray(found[name])[:, part] for name in sites} for part in range(2))  # type: ignore[return-value]

@@ -13,6 +13,10 @@ from guidebench import inference_data as idata
 from guidebench.errors import RequestError
 from guidebench.inference.structure import Site
 
+#: Draws that a reference needs at least, in all and in each chain.
+LEAST_DRAWS = 100
+LEAST_LENGTH = 4
+
 
 class Given(NamedTuple):
     """Draws by site, shape ``(chain, draw, ...)``, and how many transitions diverged where that is known."""
@@ -62,7 +66,10 @@ def arrange(values: Mapping[str, Any], sites: Sequence[Site], where: str) -> dic
     found: dict[str, np.ndarray] = {}
     for site in sites:
         if site.name not in values:
-            raise RequestError(f"{where}: it lacks the site {site.name}; expected are draws of {_names(sites)}")
+            given = ", ".join(map(str, values)) or "nothing"
+            raise RequestError(
+                f"{where}: it lacks the site {site.name}; expected are draws of {_names(sites)}, given is {given}"
+            )
         array = _numbers(values[site.name], f"{where}: site {site.name}")
         after = "".join(f", {size}" for size in site.shape)
         if array.shape[1:] == site.shape and array.ndim:
@@ -87,6 +94,12 @@ def arrange(values: Mapping[str, Any], sites: Sequence[Site], where: str) -> dic
                 f"{where}: site {name} has {chains} x {draws} draws; expected are "
                 f"{sizes[first][0]} x {sizes[first][1]}, as of {first}"
             )
+    total = sizes[first][0] * sizes[first][1]
+    if total < LEAST_DRAWS or sizes[first][1] < LEAST_LENGTH:
+        raise RequestError(
+            f"{where}: {sizes[first][0]} chain(s) of {sizes[first][1]} draws are too few to measure anything against; "
+            f"at least {LEAST_DRAWS} draws are needed"
+        )
     return found
 
 

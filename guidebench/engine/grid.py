@@ -97,7 +97,10 @@ def _compare(
     prepared: list[Prepared | Unprepared] = []
     for problem in problems:
         try:
-            prepared.append(with_reference(prepare(problem, config, recipe), config, recipe, given, watcher))
+            ready = prepare(problem, config, recipe)
+            if config.simulations is not None and len(problems) == 1:  # refused before anything takes long
+                calibration.check(problem.name, ready.structure)
+            prepared.append(with_reference(ready, config, recipe, given, watcher))
         except (Exception, SystemExit) as error:
             if len(problems) == 1:
                 raise
@@ -107,13 +110,14 @@ def _compare(
     fits: list[Fit] = []
     interrupted = False
     try:
-        for ready in prepared:
-            simulations = _simulations(ready, config, recipe, watcher)
+        for index in range(len(prepared)):
+            one, simulations = _with_simulations(prepared[index], config, recipe, watcher, alone=len(prepared) == 1)
+            prepared[index] = one
             for guide in guides:
-                if isinstance(ready, Unprepared):
-                    fit = replace(blank(ready.record.name, guide), message=ready.reason, reason=ready.reason)
+                if isinstance(one, Unprepared):
+                    fit = replace(blank(one.record.name, guide), message=one.reason, reason=one.reason)
                 else:
-                    fit = fit_guide(ready, guide, config, recipe, registry.metrics, watcher, simulations)
+                    fit = fit_guide(one, guide, config, recipe, registry.metrics, watcher, simulations)
                 watcher.finish(fit)
                 fits.append(fit)
     except KeyboardInterrupt:
@@ -136,13 +140,19 @@ def _compare(
     )
 
 
-def _simulations(
-    ready: Prepared | Unprepared, config: RunConfig, recipe: Recipe, watcher: Progress
-) -> calibration.Simulations | None:
-    """Return simulated data sets of a problem, where they are asked for."""
+def _with_simulations(
+    ready: Prepared | Unprepared, config: RunConfig, recipe: Recipe, watcher: Progress, *, alone: bool
+) -> tuple[Prepared | Unprepared, calibration.Simulations | None]:
+    """Return simulated data sets of a problem, if asked for; one of several that has none says why in its notes."""
     if config.simulations is None or isinstance(ready, Unprepared):
-        return None
-    watcher.phase(ready.problem.name, "simulations", f"drawing {config.simulations} data sets")
-    return calibration.prepare(
-        ready.problem.name, ready.problem.model, ready.arguments, ready.structure, config, recipe
-    )
+        return ready, None
+    name = ready.problem.name
+    watcher.phase(name, "simulations", f"drawing {config.simulations} data sets")
+    try:
+        found = calibration.prepare(name, ready.problem.model, ready.arguments, ready.structure, config, recipe)
+    except (Exception, SystemExit) as error:
+        if alone:
+            raise
+        note = f"There is no calibration by simulation: {' '.join(str(error).split()) or type(error).__name__}."
+        return replace(ready, record=replace(ready.record, notes=(*ready.record.notes, note))), None
+    return ready, found

@@ -250,8 +250,8 @@ def _search(ready: Prepared, config: RunConfig, recipe: Recipe) -> Starts:
     own = Starts(
         values=ready.starts, valid=ready.valid, points=ready.points, target=ready.target, landscape=ready.landscape
     )
-    if own.target is not None and config.init == "uniform":
-        return own
+    if own.target is not None and config.init == "uniform" and config.seed == 0:
+        return own  # the search of seed 0: what is kept must not depend on who came first
     found = find_starts(
         ready.problem,
         ready.values,

@@ -48,7 +48,7 @@ class Affine:
 
     @classmethod
     def for_family(cls, family: Family, gaussian: Gaussian | None, dim: int) -> Affine:
-        """Return the largest standardisation that leaves a family unchanged; the identity without a Gaussian."""
+        """Return the standardisation that a family allows; the identity without a Gaussian."""
         if gaussian is None:
             return cls(center=np.zeros(dim), factor=np.ones(dim))
         factor = gaussian.factor

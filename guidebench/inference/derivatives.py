@@ -12,6 +12,9 @@ import numpy as np
 from guidebench.inference.compiled import compile_for, over_draws
 from guidebench.inference.target import Target
 
+#: Intermediate numbers of a derivative per number of the data.
+BATCH_SHARE = 4
+
 #: Draws from each Gaussian whose ELBO is wanted.
 DRAWS = 64
 
@@ -29,7 +32,19 @@ class Functions:
             return jax.value_and_grad(target.log_density)(flat, traced)
 
         def second(flat: jax.Array, traced: Mapping[str, Any]) -> tuple[jax.Array, jax.Array, jax.Array]:
-            return *slope(flat, traced), jax.hessian(target.log_density)(flat, traced)
+            def column(direction: jax.Array) -> jax.Array:
+                tangent: jax.Array = jax.jvp(
+                    lambda at: jax.grad(target.log_density)(at, traced), (flat,), (direction,)
+                )[1]
+                return tangent
+
+            # Its columns one after another where all of them at once would take too much memory.
+            hessian = over_draws(column, jnp.eye(self.dim), BATCH_SHARE * target.arguments.size())
+            return *slope(flat, traced), hessian
+
+        def all_second(points: jax.Array, traced: Mapping[str, Any]) -> Any:
+            size = BATCH_SHARE * self.dim * target.arguments.size()
+            return over_draws(lambda point: second(point, traced), points, size)
 
         def many(flat: jax.Array, traced: Mapping[str, Any]) -> jax.Array:
             size = target.arguments.size() + self.dim
@@ -38,7 +53,7 @@ class Functions:
 
         points = np.zeros((self.batch, self.dim))
         self._slope = compile_for(slope, points[0], self.traced, level=1)
-        self._second = compile_for(jax.vmap(second, in_axes=(0, None)), points, self.traced, level=1)
+        self._second = compile_for(all_second, points, self.traced, level=1)
         self._many = compile_for(many, np.zeros((self.batch * DRAWS, self.dim)), self.traced, level=1)
 
     def slope(self, flat: np.ndarray) -> tuple[float, np.ndarray]:

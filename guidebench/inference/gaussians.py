@@ -22,6 +22,12 @@ REFINEMENTS = 25
 DAMPING = 0.4
 MOST_REFINED = 100
 
+#: Standard deviations of the round Gaussians that are tried at the end of each path, whatever the curvature says.
+PLAIN_SCALES = (0.01, 0.1, 1.0)
+
+#: Locations and scales beyond this, or below one over it, are no posterior's.
+LARGEST = 1e15
+
 #: A local Gaussian is a place of its own where its ELBO is within so many nats of the best one's and its
 #: mean so many of the best one's standard deviations away, per square root of the dimension.
 COMPARABLE = 3.0
@@ -62,6 +68,13 @@ def along(functions: Functions, paths: list[np.ndarray], noise: np.ndarray) -> l
             usable[index] = False
             continue
         means[index] += covariance @ gradients[index]
+    ends = np.stack([path[-1] for path in paths])
+    for scale in PLAIN_SCALES:
+        means, owner = np.concatenate([means, ends]), np.concatenate([owner, np.arange(len(paths))])
+        factors = np.concatenate([factors, np.tile(scale * np.eye(functions.dim), (len(ends), 1, 1))])
+        usable = np.concatenate([usable, np.isfinite(ends).all(axis=1)])
+    sizes = np.diagonal(factors, axis1=1, axis2=2)
+    usable &= (np.abs(means) < LARGEST).all(axis=1) & (sizes > 1 / LARGEST).all(axis=1) & (sizes < LARGEST).all(axis=1)
     elbos = _elbos(functions, means, factors, noise)
     elbos = np.where(usable & np.isfinite(elbos), elbos, -np.inf)
     found: list[Gaussian | None] = []
@@ -91,14 +104,14 @@ def refined(functions: Functions, start: Gaussian, noise: np.ndarray) -> Gaussia
         _, gradients, hessians = functions.second(best.mean + noise @ best.factor.T)
         if not (np.isfinite(gradients).all() and np.isfinite(hessians).all()):
             break
-        wanted = np.linalg.inv(covariance_of(hessians.mean(axis=0)))
-        proposed = (1 - damping) * precision + damping * wanted
-        covariance = covariance_of(-proposed)
-        mean = best.mean + damping * covariance @ gradients.mean(axis=0)
         try:
+            wanted = np.linalg.inv(covariance_of(_mean_hessian(best.factor, gradients, hessians.mean(axis=0), noise)))
+            proposed = (1 - damping) * precision + damping * wanted
+            covariance = covariance_of(-proposed)
             factor = np.linalg.cholesky(covariance)
         except np.linalg.LinAlgError:
             break
+        mean = best.mean + damping * covariance @ gradients.mean(axis=0)
         elbo = float(_elbos(functions, mean[None], factor[None], noise)[0])
         if np.isfinite(elbo) and elbo > best.elbo:
             settled = elbo < best.elbo + 1e-4
@@ -110,6 +123,20 @@ def refined(functions: Functions, start: Gaussian, noise: np.ndarray) -> Gaussia
             if damping < DAMPING / 16:
                 break
     return best
+
+
+def _mean_hessian(factor: np.ndarray, gradients: np.ndarray, hessian: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    r"""Return E_q[H] from second derivatives and, for the curvature that sits in kinks, from gradients.
+
+    By Stein's identity :math:`\mathrm{E}[F^T g\, \epsilon^T] = F^T \mathrm{E}[H] F` at
+    :math:`u = m + F \epsilon`.  The part that second derivatives explain is taken from them, without
+    noise; what they miss (all of it for a Laplace likelihood) from the gradients.
+    """
+    seen = factor.T @ hessian @ factor
+    missed = (gradients @ factor - noise @ seen).T @ noise / len(noise)
+    inverse = np.linalg.inv(factor)
+    mean: np.ndarray = inverse.T @ (seen + (missed + missed.T) / 2) @ inverse
+    return mean
 
 
 def elsewhere(one: Gaussian, best: Gaussian) -> bool:

@@ -26,6 +26,7 @@ def mode_shares(target: Target, modes: Sequence[Mode], latents: Mapping[str, np.
     has the largest density there.
     """
     points = _unconstrained(target, {name: values[:MOST_ASSIGNED] for name, values in latents.items()})
+    points = points[np.isfinite(points).all(axis=1)]  # a draw may round to the edge of its support
     expected = softmax([mode.log_mass for mode in modes])
     scores = np.stack(
         [
@@ -36,7 +37,7 @@ def mode_shares(target: Target, modes: Sequence[Mode], latents: Mapping[str, np.
         ]
     )
     counts = np.bincount(np.argmax(scores, axis=0), minlength=len(modes))
-    return [(float(share), float(count / len(points))) for share, count in zip(expected, counts, strict=True)]
+    return [(float(share), float(count / max(len(points), 1))) for share, count in zip(expected, counts, strict=True)]
 
 
 def _unconstrained(target: Target, latents: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -100,6 +100,13 @@ def explore(target: Target, starts: np.ndarray, values: Mapping[str, Any], seed:
     """
     if target.dim > MOST_DIMENSIONS:
         return Landscape(best=None, local=(None,) * len(starts), places=(None,) * len(starts))
+    try:
+        return _explore(target, starts, values, seed)
+    except np.linalg.LinAlgError:
+        return Landscape(best=None, local=(None,) * len(starts), places=(None,) * len(starts))
+
+
+def _explore(target: Target, starts: np.ndarray, values: Mapping[str, Any], seed: int) -> Landscape:
     with double(), np.errstate(all="ignore"):
         functions = Functions(target, starts, as_double(dict(values)))
         paths = [_climb(functions, start) for start in starts]

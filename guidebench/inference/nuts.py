@@ -82,8 +82,9 @@ def chain_starts(landscape: Landscape | None, points: np.ndarray, chains: int, s
     """
     found: list[tuple[np.ndarray, np.ndarray]] = [(point, np.ones_like(point)) for point in points]
     if landscape is not None and landscape.best is not None:
-        least = landscape.best.elbo - FAR
-        found = [(one.mean, one.factor) for one in landscape.local if one is not None and one.elbo > least]
+        local = [one for one in landscape.local if one is not None]
+        least = max(one.elbo for one in local) - FAR
+        found = [(one.mean, one.factor) for one in local if one.elbo > least]
     if landscape is not None and len(landscape.modes) > 1:
         found = [(mode.location, mode.factor) for mode in landscape.modes]
     turns = [found[index % len(found)] for index in range(chains)]

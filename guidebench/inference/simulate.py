@@ -19,13 +19,17 @@ from numpyro.primitives import Messenger
 from guidebench.errors import RequestError
 from guidebench.inference.arguments import Arguments
 from guidebench.inference.compiled import once, over_draws
+from guidebench.inference.precision import as_double, double
 from guidebench.inference.predict import Unobserved
-from guidebench.inference.structure import ModelStructure, is_factor
+from guidebench.inference.structure import ModelStructure, Site, is_factor
+
+#: Values beyond this are no data that a model could be fitted to in single precision.
+LARGEST = 1e9
 
 
 @dataclass(frozen=True, kw_only=True)
 class Simulated:
-    """N draws from the joint distribution of a model.
+    """At most N draws from the joint distribution of a model.
 
     Attributes
     ----------
@@ -58,6 +62,10 @@ def refusal(structure: ModelStructure) -> str | None:
         return f"numpyro.factor ({', '.join(structure.factors)}) changes the density but cannot be simulated"
     if structure.params:
         return f"the model has parameters without a prior ({', '.join(structure.params)})"
+    if structure.reweighted:
+        return f"{', '.join(structure.reweighted)} is masked or scaled, so its density is not that of its draws"
+    if structure.improper:
+        return f"the prior of {', '.join(structure.improper)} is improper: nothing can be drawn from it"
     return None
 
 
@@ -66,10 +74,13 @@ def simulate(
 ) -> Simulated:
     """Draw parameters from the prior and observations given them, `count` times.
 
+    Data sets with values that are not finite or do not fit into 32 bits are left out.  That is a choice by
+    the data alone, so ranks given the others are uniform still.
+
     Raises
     ------
     RequestError
-        Where a prior is improper, or the draws are not finite.
+        Where a prior cannot be drawn from, or more than half of the data sets are left out.
     """
     names = [site.name for site in (*structure.latents, *structure.observed)]
 
@@ -83,18 +94,30 @@ def simulate(
         return found
 
     try:
-        values = jax.device_get(once(draw, jax.random.split(key, count), dict(arguments.arrays)))
-    except NotImplementedError as error:
+        with double():
+            values = jax.device_get(once(draw, jax.random.split(key, count), as_double(dict(arguments.arrays))))
+    except NotImplementedError:
+        raise RequestError("--simulations: the model has a distribution that cannot be drawn from") from None
+    sound = np.ones(count, bool)
+    for sites, largest in ((structure.observed, LARGEST), (structure.latents, np.inf)):
+        for site in sites:
+            rows = np.abs(np.asarray(values[site.name]).reshape(count, -1).astype(np.float64))
+            sound &= (rows < largest).all(axis=1)
+    if sound.sum() < count / 2:
         raise RequestError(
-            f"--simulations: the model cannot be simulated, for a prior is improper or cannot be drawn from ({error})"
-        ) from None
-    broken = [name for name in names if not np.isfinite(values[name]).all()]
-    if broken:
-        raise RequestError(f"--simulations: draws of {', '.join(broken)} from the prior are not finite")
-    return Simulated(
-        latents={site.name: np.asarray(values[site.name]) for site in structure.latents},
-        observed={site.name: np.asarray(values[site.name]) for site in structure.observed},
-    )
+            f"--simulations: {count - sound.sum()} of {count} data sets drawn from the prior hold values beyond "
+            f"{LARGEST:.0e}; the prior is too wide to learn from"
+        )
+
+    def kept(sites: tuple[Site, ...]) -> dict[str, np.ndarray]:
+        return {site.name: _single(np.asarray(values[site.name])[sound]) for site in sites}
+
+    return Simulated(latents=kept(structure.latents), observed=kept(structure.observed))
+
+
+def _single(values: np.ndarray) -> np.ndarray:
+    """Return numbers in the precision that training has."""
+    return np.asarray(jnp.asarray(values))
 
 
 def observing(model: Callable[..., Any], arguments: Arguments, example: Simulated) -> tuple[Any, Arguments]:

@@ -58,6 +58,10 @@ class ModelStructure:
         Plates that show the model a random part of the data at a time.
     masked : tuple of str
         Observed sites under a mask.
+    reweighted : tuple of str
+        Sites whose log density is masked or scaled.
+    improper : tuple of str
+        Latent sites with an improper prior.
     """
 
     latents: tuple[Site, ...]
@@ -69,6 +73,8 @@ class ModelStructure:
     dynamic: tuple[str, ...] = ()
     subsampled: tuple[str, ...] = ()
     masked: tuple[str, ...] = ()
+    reweighted: tuple[str, ...] = ()
+    improper: tuple[str, ...] = ()
 
     @property
     def latent_dim(self) -> int:
@@ -120,12 +126,18 @@ def inspect_model(model: Callable[..., Any], arguments: Arguments) -> ModelStruc
     """
     found: dict[str, Any] = {}
     masked: set[str] = set()
+    observed_masked: set[str] = set()
+    scaled: set[str] = set()
+    improper: set[str] = set()
 
     def run(traced: Mapping[str, Any]) -> None:
         args, kwargs = arguments.call(model, traced)
         sites = trace(runnable(model)).get_trace(*args, **kwargs)
         found.update({name: _describe(site) for name, site in sites.items()})
-        masked.update(name for name, site in sites.items() if _is_masked(site))
+        masked.update(name for name, site in sites.items() if _wrapped(site, dist.MaskedDistribution))
+        observed_masked.update(name for name in masked if sites[name]["is_observed"])
+        scaled.update(name for name, site in sites.items() if site["type"] == "sample" and site["scale"] is not None)
+        improper.update(name for name, site in sites.items() if _wrapped(site, dist.ImproperUniform))
 
     try:
         jax.eval_shape(run, dict(arguments.arrays))
@@ -146,7 +158,9 @@ def inspect_model(model: Callable[..., Any], arguments: Arguments) -> ModelStruc
         observed_arguments=_observed_arguments(model, arguments),
         dynamic=_dynamic_supports(model, arguments, latents),
         subsampled=tuple(site.name for site in kind("subsampled")),
-        masked=tuple(sorted(masked)),
+        masked=tuple(sorted(observed_masked)),
+        reweighted=tuple(sorted(masked | scaled)),
+        improper=tuple(sorted(improper)),
     )
 
 
@@ -181,13 +195,14 @@ def is_factor(site: Mapping[str, Any]) -> bool:
     return isinstance(fn, dist.Unit)
 
 
-def _is_masked(site: Mapping[str, Any]) -> bool:
-    if site["type"] != "sample" or not site["is_observed"]:
+def _wrapped(site: Mapping[str, Any], kind: type) -> bool:
+    """Return whether a sample site's distribution is of that kind, under whatever wrappers."""
+    if site["type"] != "sample":
         return False
     fn = site["fn"]
-    while not isinstance(fn, dist.MaskedDistribution) and hasattr(fn, "base_dist"):
+    while not isinstance(fn, kind) and hasattr(fn, "base_dist"):
         fn = fn.base_dist
-    return isinstance(fn, dist.MaskedDistribution)
+    return isinstance(fn, kind)
 
 
 def _observed_arguments(model: Callable[..., Any], arguments: Arguments) -> tuple[str, ...]:

@@ -148,11 +148,11 @@ def infinite(y: Any = None) -> None:
 
 
 REFUSED = {
-    "improper": (improper, "a prior is improper"),
+    "improper": (improper, "the prior of mu is improper"),
     "factor": (with_factor, "numpyro.factor (penalty)"),
     "parameter": (with_parameter, "parameters without a prior (a)"),
     "unobserved": (nothing_observed, "observes nothing"),
-    "infinite": (infinite, "are not finite"),
+    "infinite": (infinite, "hold values beyond"),
 }
 
 

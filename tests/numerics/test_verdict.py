@@ -76,7 +76,7 @@ def test_a_normal_of_known_error(run: Callable[..., Comparison], case: str) -> N
 
 
 def metrics(**changes: float) -> list[MetricValue]:
-    values: dict[str, float] = {"elbo": -1.0, "log_evidence": -0.99, "khat": 0.3, "mean_shift": 0.01, "sd_shift": 0.02}
+    values: dict[str, float] = {"smoothed_kl": 0.01, "khat": 0.3, "mean_shift": 0.01, "sd_shift": 0.02}
     return [MetricValue(metric=name, value=value, mcse=0.01) for name, value in {**values, **changes}.items()]
 
 
@@ -87,11 +87,11 @@ def metrics(**changes: float) -> list[MetricValue]:
         (metrics(), "elbo", Status.MAX_STEPS, Verdict.TRUST, "ran out of steps"),
         (metrics(mean_shift=0.065), "elbo", Status.CONVERGED, Verdict.REWEIGHT, "their weights"),
         (metrics(sd_shift=0.3), "elbo", Status.CONVERGED, Verdict.REWEIGHT, "30%"),
-        (metrics(elbo=-2.0), "elbo", Status.CONVERGED, Verdict.DISTRUST, "1.01 nat"),
+        (metrics(smoothed_kl=1.01), "elbo", Status.CONVERGED, Verdict.DISTRUST, "1.01 nat"),
         (metrics(khat=1.05), "elbo", Status.CONVERGED, Verdict.DISTRUST, "k-hat 1.05"),
         (metrics(khat=np.inf), "elbo", Status.CONVERGED, Verdict.DISTRUST, "no mean"),
         (metrics(khat=np.nan), "elbo", Status.CONVERGED, Verdict.DISTRUST, "no mean"),
-        (metrics(log_evidence=np.nan), "elbo", Status.CONVERGED, Verdict.DISTRUST, "nan"),
+        (metrics(smoothed_kl=np.nan), "elbo", Status.CONVERGED, Verdict.DISTRUST, "nan"),
         (metrics()[:1], "augmented", Status.CONVERGED, Verdict.DISTRUST, "cannot be checked"),
         ([], "none", Status.CONVERGED, Verdict.POINT, "no intervals"),
         ([], "elbo", Status.FAILED, Verdict.FAILED, "no draws"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from guidebench.differences import Difference, differences
 from guidebench.report.page import Block, Cell, Number, Page, Pill, Table
 
@@ -16,7 +18,9 @@ def build(page: Page) -> Block | None:
         return None
     tied = [one for one in found if not one.different]
     lead = (
-        "No two guides differ by more than noise."
+        "From one start nothing is known of what training adds to the noise, so no two guides are called different."
+        if all(math.isnan(one.error) for one in found)
+        else "No two guides differ by more than noise."
         if len(tied) == len(found)
         else f"{len(tied)} of {len(found)} pairs are ties: their order in the tables means nothing."
         if tied
@@ -30,11 +34,12 @@ def build(page: Page) -> Block | None:
             [_row(one) for one in found[:MOST_PAIRS]],
             caption="ELBO of the first guide minus that of the second. The error has a part from the draws and "
             "one from training: restarts of the same number begin at the same point. A pair counts as different beyond "
-            "three of these errors and 0.01 nat.",
+            "three errors (more where there are few restarts) and 0.01 nat.",
         ),
     )
 
 
 def _row(one: Difference) -> list[Cell]:
-    verdict = Pill("different", "neutral") if one.different else Pill("tie", "muted")
-    return [f"{one.first} − {one.second}", Number(one.value, one.error), verdict]
+    known = math.isfinite(one.error)
+    verdict = Pill("different", "neutral") if one.different else Pill("tie" if known else "not known", "muted")
+    return [f"{one.first} − {one.second}", Number(one.value, one.error if known else None), verdict]
