@@ -5,7 +5,8 @@ The importance weights p/q measure how far a guide is from the posterior, and ma
 - ``trust``: reweighting changes no mean by more than 0.07 posterior sds and no sd by more than
   10 %, Monte Carlo error included.
 - ``reweight``: it changes more, but the guide is within 0.2 nat of the posterior (the estimate of
-  KL(q || p) is log evidence minus ELBO), so the weights are even enough to use the repaired draws.
+  KL(q || p) is log evidence minus ELBO, the log evidence from smoothed weights, which spreads half as
+  much over fresh draws), so the weights are even enough to use the repaired draws.
 - ``distrust``: the guide is farther away, or the tail shape k-hat says that its weights have no mean.
 
 By Pinsker's inequality 0.2 nat bound the total variation distance by 0.32.  k-hat alone makes a
@@ -16,7 +17,8 @@ on the single largest weight in the same way; the KL does not.
 All of this looks where the guide has draws: it is blind to a mode in which the guide has none.  Two
 things are not, and can only make a verdict worse:
 
-- the modes that a search found before training: a guide without draws at one of them gets ``distrust``;
+- the modes that a search found before training: a guide without draws at one of them gets ``distrust``,
+  unless a reference finds nothing wrong with it;
 - the reference, where there is one: beyond 0.1 posterior sds on a mean or 15 % on an sd, Monte Carlo
   error allowed for, nothing is trusted; and where the repaired draws are as wrong, nothing helps.
 """

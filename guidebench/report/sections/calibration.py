@@ -73,8 +73,8 @@ def overview(page: Page, fits: Sequence[Fit], found: Mapping[str, Ranked], names
         ["guide", "data sets", "broke down", "did not settle", "true coverage of 90 % intervals", "in words"],
         rows,
         caption="True coverage: the smallest and the largest over all latent components. In words: what is wrong with "
-        "the 90 % intervals (each judged by its own 95 % interval, so one in twenty is said to be wrong by chance), with "
-        "the centre and with the shape (corrected for the number of components).",
+        "the 90 % intervals (each judged by its own 95 % interval: one in twenty is called wrong by chance), with the "
+        "centre and with the shape (corrected for the number of components).",
     )
 
 
