@@ -25,8 +25,11 @@ MOST_REFINED = 100
 #: Standard deviations of the round Gaussians that are tried at the end of each path, whatever the curvature says.
 PLAIN_SCALES = (0.01, 0.1, 1.0)
 
-#: Locations and scales beyond this, or below one over it, are no posterior's.
+#: Scales beyond this, or below one over it, are no posterior's.
 LARGEST = 1e15
+
+#: Nor could draws so many standard deviations from zero be told apart in float32.
+FARTHEST = 1e7
 
 #: A local Gaussian is a place of its own where its ELBO is within so many nats of the best one's and its
 #: mean so many of the best one's standard deviations away, per square root of the dimension.
@@ -74,7 +77,8 @@ def along(functions: Functions, paths: list[np.ndarray], noise: np.ndarray) -> l
         factors = np.concatenate([factors, np.tile(scale * np.eye(functions.dim), (len(ends), 1, 1))])
         usable = np.concatenate([usable, np.isfinite(ends).all(axis=1)])
     sizes = np.diagonal(factors, axis1=1, axis2=2)
-    usable &= (np.abs(means) < LARGEST).all(axis=1) & (sizes > 1 / LARGEST).all(axis=1) & (sizes < LARGEST).all(axis=1)
+    usable &= (sizes > 1 / LARGEST).all(axis=1) & (sizes < LARGEST).all(axis=1)
+    usable &= (np.abs(means) < FARTHEST * np.sqrt(np.sum(factors**2, axis=2))).all(axis=1)
     elbos = _elbos(functions, means, factors, noise)
     elbos = np.where(usable & np.isfinite(elbos), elbos, -np.inf)
     found: list[Gaussian | None] = []

@@ -533,7 +533,7 @@ def sites_only(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize("name", ["draws.npz", "draws.csv", "DRAWS.NPZ"])
 def test_files_without_chains_round_trip(tmp_path: Path, name: str) -> None:
-    values = own(50)
+    values = own(150)
     if name.endswith("NPZ"):
         write(tmp_path / "draws.npz", values).rename(tmp_path / name)
     else:
@@ -672,8 +672,15 @@ def test_a_wrong_file_is_named_in_one_line(tmp_path: Path, made: Callable[[Path]
 
 
 def test_arrays_of_the_users_own_are_checked_alike() -> None:
-    with pytest.raises(RequestError, match=r"^reference: it lacks the site beta; expected are draws of w, beta$"):
+    lacking = r"^reference: it lacks the site beta; expected are draws of w, beta, given is w$"
+    with pytest.raises(RequestError, match=lacking):
+        RequestError, match=r"^reference: it lacks the site beta; expected are draws of w, beta, given is w$"
+    ):
         arrange({"w": [1.0, 2.0]}, SITES, "reference")
+    with pytest.raises(RequestError, match=r"1 chain\(s\) of 3 draws are too few to measure anything against"):
+        arrange(sites_only(own(3)), SITES, "reference")
+    with pytest.raises(RequestError, match=r"150 chain\(s\) of 1 draws are too few"):
+        arrange(sites_only(own(150, 1)), SITES, "reference")
     with pytest.raises(RequestError, match=r"^reference: site w holds no numbers$"):
         arrange({**own(3), "w": [[1.0], [2.0, 3.0]]}, SITES, "reference")
 

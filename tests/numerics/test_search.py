@@ -188,13 +188,14 @@ def test_a_posterior_without_a_mode_ends_the_search_without_an_exception(case: s
     model, values = ODD[case]
     found = search(model, **values)
     assert len(found.local) == 8
-    if case == "no-curvature":
+    assert found.modes == ()
+    assert found.best is None or np.isfinite(found.best.elbo)
+    if case == "no-curvature":  # a round Gaussian where the gradients led
+        assert found.best is not None
+        assert found.best.mean == pytest.approx(0, abs=0.01)
+        assert found.best.factor == pytest.approx(np.eye(1))
+    if case == "slope":  # nowhere near a posterior
         assert found.best is None
-        assert found.modes == ()
-        assert set(found.local) == {None}
-    else:
-        assert found.modes == ()
-        assert found.best is None or np.isfinite(found.best.elbo)
 
 
 def test_nothing_finite_is_nothing_found() -> None:
@@ -216,8 +217,29 @@ def test_it_still_trains(run: Run, case: str) -> None:
     ]
     assert fit.status.has_draws, fit.message
     if case == "no-curvature":
-        assert fit.coordinates == "unconstrained"
+        assert fit.coordinates == "diagonal"
         assert fit.value("sd", "x") == pytest.approx(1, abs=0.1)
+
+
+def test_a_curvature_that_sits_in_kinks_is_found_from_gradients() -> None:
+    """The second derivative of a Laplace likelihood is zero wherever it exists."""
+    y = np.random.default_rng(0).laplace(3.0, 1.0, 400)
+
+    def model(y: Any) -> None:
+        centre = numpyro.sample("centre", dist.Normal(0.0, 1000.0))
+        with numpyro.plate("n", y.shape[0]):
+            numpyro.sample("y", dist.Laplace(centre, 1.0), obs=y)
+
+    found = search(model, y=y.astype(np.float32))
+    assert found.best is not None
+    grid = np.linspace(2.5, 3.5, 20_001)
+    log_density = -np.abs(y[:, None] - grid).sum(axis=0)
+    weights = np.exp(log_density - log_density.max())
+    weights /= weights.sum()
+    mean = weights @ grid
+    sd = np.sqrt(weights @ (grid - mean) ** 2)
+    assert found.best.mean[0] == pytest.approx(mean, abs=0.5 * sd)
+    assert found.best.factor[0, 0] == pytest.approx(sd, rel=0.5)
 
 
 def test_too_many_dimensions_are_left_as_they_are(run: Run) -> None:
