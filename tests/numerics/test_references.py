@@ -674,8 +674,6 @@ def test_a_wrong_file_is_named_in_one_line(tmp_path: Path, made: Callable[[Path]
 def test_arrays_of_the_users_own_are_checked_alike() -> None:
     lacking = r"^reference: it lacks the site beta; expected are draws of w, beta, given is w$"
     with pytest.raises(RequestError, match=lacking):
-        RequestError, match=r"^reference: it lacks the site beta; expected are draws of w, beta, given is w$"
-    ):
         arrange({"w": [1.0, 2.0]}, SITES, "reference")
     with pytest.raises(RequestError, match=r"1 chain\(s\) of 3 draws are too few to measure anything against"):
         arrange(sites_only(own(3)), SITES, "reference")
