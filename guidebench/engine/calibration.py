@@ -19,6 +19,7 @@ from guidebench.inference.arguments import Arguments
 from guidebench.inference.compiled import compile_for
 from guidebench.inference.coordinates import Affine, Frame, model_of, to_latents
 from guidebench.inference.density import draw
+from guidebench.inference.draws import guide_to_draw_from
 from guidebench.inference.newton import Modes, modes
 from guidebench.inference.recipe import Recipe
 from guidebench.inference.simulate import Simulated, observing, refusal, simulate
@@ -248,10 +249,7 @@ def _below(
     ) -> dict[str, jax.Array]:
         def one(key: jax.Array, params: Params, start: Any, true: Any, own: Any) -> dict[str, jax.Array]:
             args, kwargs = frame.arguments.call(frame.model, own)
-            guide = make_guide(start)
-            if to_draw_from is not None:
-                draw(jax.random.key(0), params, frame.model, guide, args, kwargs)
-                guide = to_draw_from(guide, params)
+            guide = guide_to_draw_from(make_guide(start), params, frame.model, args, kwargs, to_draw_from)
 
             def latents(key: jax.Array) -> dict[str, jax.Array]:
                 found = draw(key, params, frame.model, guide, args, kwargs).trace

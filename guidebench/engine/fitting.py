@@ -188,10 +188,15 @@ def _make_guide(guide: ChosenGuide, model: Callable[..., Any]) -> Callable[[Mapp
     return make
 
 
+def _objective(guide: ChosenGuide, config: RunConfig, recipe: Recipe) -> Any:
+    """Return the guide's own objective, unless the user names one or it has none."""
+    own = guide.declaration.objective
+    return own(recipe.particles) if own is not None and config.loss is None else None
+
+
 def _train(
     ready: Prepared, frame: Frame, guide: ChosenGuide, config: RunConfig, recipe: Recipe, watcher: Progress
 ) -> Training:
-    own = guide.declaration.objective
     return train(
         _make_guide(guide, frame.model),
         frame.model,
@@ -199,7 +204,7 @@ def _train(
         recipe,
         frame.starts,
         keys(config.seed, recipe.restarts, ready.problem.name, guide.label, "train"),
-        loss=own(recipe.particles) if own is not None and config.loss is None else None,
+        loss=_objective(guide, config, recipe),
         on_chunk=watcher.steps,
         settled=lambda losses, skipped: _settled(losses, skipped, recipe),
     )
@@ -263,7 +268,6 @@ def _calibrate(
 ) -> tuple[dict[str, xr.Dataset], list[MetricValue]]:
     """Fit the guide to every simulated data set; return the ranks of the true values and what they say."""
     frame = simulations.frame(guide.declaration.family)
-    own = guide.declaration.objective
     found = ranks(
         simulations,
         frame,
@@ -271,12 +275,10 @@ def _calibrate(
         recipe_for(recipe, simulations),
         config.seed,
         (ready.problem.name, guide.label),
-        loss=own(recipe.particles) if own is not None and config.loss is None else None,
+        loss=_objective(guide, config, recipe),
         to_draw_from=guide.declaration.draw,
         on_chunk=watcher.steps,
     )
-    if not found.sizes["simulation"]:
-        raise ValueError("no fit ended with finite draws")
     by_component = {str(name): found["rank"].sel(component=name).to_numpy() for name in found["component"].to_numpy()}
     values = [MetricValue(value=float(found["converged"].mean()), metric="simulated_converged")]
     return {"simulations": found}, [*values, *calibration(by_component, int(found.attrs["draws"]))]

@@ -81,15 +81,22 @@ def _in_batches(function: Callable[[np.ndarray], Any], points: np.ndarray, size:
     return tuple(np.concatenate(one)[: len(points)] for one in zip(*parts, strict=True))
 
 
+def scaled_curvature(hessian: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the negative Hessian in the coordinates' own scales, and these scales.
+
+    An eigenvalue of it is small for flatness, not for a unit.
+    """
+    scale = 1 / np.sqrt(np.maximum(np.abs(np.diag(hessian)), 1e-300))
+    return -(hessian * scale[:, None] * scale), scale
+
+
 def covariance_of(hessian: np.ndarray) -> np.ndarray:
     """Return the inverse of the negative Hessian, made positive definite where it is not.
 
     Directions of negative curvature count with its absolute value, flat ones with the smallest that
     float64 tells from zero.
     """
-    # The coordinates' own scales first: an eigenvalue is then small for flatness, not for its unit.
-    scale = 1 / np.sqrt(np.maximum(np.abs(np.diag(hessian)), 1e-300))
-    scaled = -(hessian * scale[:, None] * scale)
+    scaled, scale = scaled_curvature(hessian)
     values, vectors = np.linalg.eigh((scaled + scaled.T) / 2)
     values = np.maximum(np.abs(values), 1e-12 * np.abs(values).max())
     rotated = scale[:, None] * vectors

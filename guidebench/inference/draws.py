@@ -93,6 +93,23 @@ class Sampler:
         )
 
 
+def guide_to_draw_from(
+    guide: Callable[..., Any],
+    params: Params,
+    model: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    to_draw_from: Callable[[Any, Params], Any] | None,
+) -> Callable[..., Any]:
+    """Return a fresh guide, or what its declaration draws from instead of it."""
+    if to_draw_from is None:
+        return guide
+    # A first run sets the guide up; its values do not matter.
+    draw(jax.random.key(0), params, model, guide, args, kwargs)
+    chosen: Callable[..., Any] = to_draw_from(guide, params)
+    return chosen
+
+
 def make_sampler(
     make_guide: MakeGuide,
     model: Callable[..., Any],
@@ -129,11 +146,7 @@ def make_sampler(
 
     def program(params: Params, keys: jax.Array, start: Mapping[str, Any], traced: Mapping[str, Any]) -> Any:
         args, kwargs = arguments.call(model, traced)
-        guide = make_guide(start)
-        if to_draw_from is not None:
-            # A first run sets the guide up; its values do not matter.
-            draw(jax.random.key(0), params, model, guide, args, kwargs)
-            guide = to_draw_from(guide, params)
+        guide = guide_to_draw_from(make_guide(start), params, model, args, kwargs, to_draw_from)
 
         def one(key: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, dict[str, jax.Array]]:
             result = draw(key, params, model, guide, args, kwargs)

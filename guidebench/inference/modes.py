@@ -15,12 +15,13 @@ exact second derivatives in the place of L-BFGS's).  The best is refined by a fe
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from guidebench.inference.derivatives import DRAWS, Functions, covariance_of
+from guidebench.inference.derivatives import DRAWS, Functions, covariance_of, scaled_curvature
 from guidebench.inference.gaussians import Gaussian, along, elsewhere, refined
 from guidebench.inference.precision import as_double, double
 from guidebench.inference.target import Target
@@ -81,7 +82,7 @@ class Landscape:
     best: Gaussian | None
     local: tuple[Gaussian | None, ...] = ()
     places: tuple[Gaussian | None, ...] = ()
-    modes: tuple[Mode, ...] = field(default=())
+    modes: tuple[Mode, ...] = ()
 
 
 def explore(target: Target, starts: np.ndarray, values: Mapping[str, Any], seed: int) -> Landscape:
@@ -98,12 +99,11 @@ def explore(target: Target, starts: np.ndarray, values: Mapping[str, Any], seed:
     seed : int
         Of the draws that compare local Gaussians.
     """
-    if target.dim > MOST_DIMENSIONS:
-        return Landscape(best=None, local=(None,) * len(starts), places=(None,) * len(starts))
-    try:
-        return _explore(target, starts, values, seed)
-    except np.linalg.LinAlgError:
-        return Landscape(best=None, local=(None,) * len(starts), places=(None,) * len(starts))
+    nothing = (None,) * len(starts)
+    if target.dim <= MOST_DIMENSIONS:
+        with suppress(np.linalg.LinAlgError):
+            return _explore(target, starts, values, seed)
+    return Landscape(best=None, local=nothing, places=nothing)
 
 
 def _explore(target: Target, starts: np.ndarray, values: Mapping[str, Any], seed: int) -> Landscape:
@@ -176,8 +176,7 @@ def _distinct(functions: Functions, ends: np.ndarray) -> tuple[Mode, ...]:
     for end, value, gradient, hessian in zip(ends, values, gradients, hessians, strict=True):
         if not (np.isfinite(value) and np.isfinite(hessian).all()):
             continue
-        scale = 1 / np.sqrt(np.maximum(np.abs(np.diag(hessian)), 1e-300))
-        if np.linalg.eigvalsh(-(hessian * scale[:, None] * scale)).min() < 1e-10:
+        if np.linalg.eigvalsh(scaled_curvature(hessian)[0]).min() < 1e-10:
             continue
         covariance = covariance_of(hessian)
         if gradient @ covariance @ gradient / 2 > SETTLED:
