@@ -1,0 +1,1 @@
+"""A user's own model and guides from files, and the data that go with them."""
