@@ -45,7 +45,10 @@ def percent(value: float | None) -> str:
 def elbo_cell(fit: Fit) -> str:
     """Return the ELBO with its Monte Carlo error."""
     found = fit.metric("elbo")
-    return NOTHING if found is None else f"{found.value:.3f} ± {found.mcse or 0:.3f}"
+    if found is None:
+        return NOTHING
+    form = ".3f" if abs(found.value) < 1e7 else ".2e"
+    return f"{found.value:{form}} ± {found.mcse or 0:{form}}"
 
 
 def true_coverage(fit: Fit) -> str:
@@ -114,7 +117,7 @@ def print_comparison(comparison: Comparison, page: Path) -> None:
             console.print(escape(reference), style=style, soft_wrap=True)
         if record.log_evidence is not None:
             console.print(f"Exact log evidence: {record.log_evidence:.3f} nat; no ELBO lies above it.")
-        console.print(recommend(fits), soft_wrap=True)
+        console.print(recommend(fits, record), soft_wrap=True)
         for fit in fits:
             if (fit.value("dropped_mass") or 0) > 0:
                 console.print(f"{escape(fit.guide)}: {escape(fit.reason)}", soft_wrap=True)
@@ -123,7 +126,7 @@ def print_comparison(comparison: Comparison, page: Path) -> None:
                 console.print(f"{escape(fit.guide)}: {escape(fit.message)}", style="red", soft_wrap=True)
             elif fit.message:
                 console.print(f"{escape(fit.guide)}: {escape(fit.message)}", style="yellow", soft_wrap=True)
-        unsettled = [fit.guide for fit in fits if fit.status is Status.MAX_STEPS]
+        unsettled = [fit.guide for fit in fits if fit.status is Status.MAX_STEPS and not fit.stopped]
         if unsettled:
             console.print(f"Not settled when the steps ran out: {escape(', '.join(unsettled))}.", soft_wrap=True)
         console.print()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import ClassVar, Literal, TypeAlias
 
 Tone = Literal["good", "fair", "bad", "neutral", "muted"]
@@ -122,6 +123,16 @@ class Figure:
     height: int = 0
     min_width: int = 0
     max_width: int = 0
+
+    def save(self, path: str | Path) -> Path:
+        """Write the picture as a PNG file; return its path."""
+        file = Path(path)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(self.png)
+        return file
+
+    def _repr_png_(self) -> bytes:
+        return self.png
 
 
 @dataclass(frozen=True)

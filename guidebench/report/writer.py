@@ -66,12 +66,24 @@ def write(
     Path
         Of ``report.html``.
     """
+    parts = _parts(comparison, sections, log_loss)
+    page, text = _html(comparison, parts), _markdown(comparison, parts)
+    return _place(Path(path), page, text, {name: figure.png for name, figure in _figures(parts).items()})
+
+
+def figures(comparison: Comparison, *, sections: Sequence[Any] | None = None) -> dict[str, Figure]:
+    """Return the figures of the report of a comparison by name, in its order; no file is written."""
+    return _figures(_parts(comparison, sections, bool(comparison.config.get("log_loss"))))
+
+
+def _parts(comparison: Comparison, sections: Sequence[Any] | None, log_loss: bool) -> tuple[Part, ...]:
     owned = sorted(_owned(sections), key=lambda pair: pair[0].order)
     names: set[str] = set()
-    parts = tuple(_part(comparison, problem, owned, names, log_loss) for problem in comparison.problems)
-    page, text = _html(comparison, parts), _markdown(comparison, parts)
-    figures = {figure.name: figure.png for part in parts for section in part.sections for figure in section.figures}
-    return _place(Path(path), page, text, figures)
+    return tuple(_part(comparison, problem, owned, names, log_loss) for problem in comparison.problems)
+
+
+def _figures(parts: Sequence[Part]) -> dict[str, Figure]:
+    return {figure.name: figure for part in parts for section in part.sections for figure in section.figures}
 
 
 def _owned(sections: Sequence[Any] | None) -> list[tuple[Section, str]]:

@@ -136,11 +136,11 @@ def test_the_binomial_error_is_never_zero() -> None:
 
 
 def test_a_failing_recommendation_leaves_the_table(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(fits: Any) -> str:
+    def refuse(*given: Any) -> str:
         raise RuntimeError("no idea")
 
     monkeypatch.setattr("guidebench.verdict.recommend", refuse)
-    (note,) = summary.conclusion(page.fits)
+    (note,) = summary.conclusion(page)
     assert note.text == "No recommendation could be made: RuntimeError: no idea"
 
 

@@ -65,13 +65,16 @@ def figure(page: Page, fits: Sequence[Fit], shown: Sequence[Component], tables: 
     left, gap, right = 0.25 + 0.075 * longest, 0.3 + 0.075 * longest, 1.0
     side = min((9.4 - left - right - gap * (columns - 1)) / columns, 2.3 if columns == 3 else 3.6)
     width = left + right + side * columns + gap * (columns - 1)
+    slanted = longest * len(names) > 26
+    top, bottom = 0.32, 0.25 + 0.04 * longest
+    below = top + bottom if slanted else 0.62
     fig, axes = page.panels(
-        len(fits), columns, height=side, width=width, gap=(gap, 0.62), margin=(left, right, 0.32, 0.25 + 0.04 * longest)
+        len(fits), columns, height=side, width=width, gap=(gap, below), margin=(left, right, top, bottom)
     )
     labels = [name if len(name) <= 14 else f"{name[:13]}…" for name in names]
     for ax, fit in zip(axes, fits, strict=True):
         _heat(ax, tables[fit.guide], labels)
-        ax.tick_params(axis="x", rotation=0 if longest * len(names) <= 26 else 45)
+        ax.tick_params(axis="x", rotation=45 if slanted else 0)
         title(ax, fit.guide, overhang=gap - 0.15)
     _bar(fig, axes[0], width)
     return page.figure(

@@ -80,6 +80,8 @@ def noise(page: Page, site: str, size: int) -> tuple[Array, str]:
     for fit in page.spread:
         predictive = page.group(fit, "posterior_predictive")
         if predictive is not None and site in predictive:
+            if predictive[site].dtype.kind in "biu":  # of counts and classes an sd says little
+                return np.full(size, np.nan), ""
             draws = flat(predictive, site).reshape(-1, max(size, 1))
             return draws[thin(len(draws), 1000)].astype(float).std(axis=0), f"predictive sd of {fit.guide}"
     return np.full(size, np.nan), ""
@@ -121,5 +123,5 @@ def caption(panel: pd.DataFrame) -> str:
     shown = (
         f"{total} observations of {site}" if len(panel) == total else f"{len(panel)} of {total} observations of {site}"
     )
-    bars = f"error bars are one sd ({source})" if source else "their noise is not known, so there are no error bars"
+    bars = f"error bars are one sd ({source})" if source else "there are no error bars"
     return f"{shown}; {bars}."

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
+from guidebench.report import validation
 from guidebench.report.drawing import legend, legend_height, title
 from guidebench.report.draws import Array
 from guidebench.report.page import Block, Figure, Page, Tabs
@@ -22,7 +23,10 @@ LOG_BLOCKS = 60
 
 
 def build(page: Page) -> Block:
-    """Return both axes and a panel per guide, one at a time; the axis that was asked for comes first."""
+    """Return both axes and a panel per guide, one at a time; the axis that was asked for comes first.
+
+    Where rows were kept from training, both their curve and that of training come before all of these.
+    """
     curves = {fit.guide: found for fit in page.fits if (found := losses(page, fit)) is not None}
     shown = [fit for fit in page.fits if fit.guide in curves]
     if not shown:
@@ -30,8 +34,11 @@ def build(page: Page) -> Block:
     linear = ("linear axis", Block(draw_linear(page, shown, curves)))
     logarithmic = ("log axis", Block(draw_log(page, shown)))
     each = ("each guide", Block(draw_each(page, shown, curves)))
-    tabs = Tabs((logarithmic, linear, each) if page.log_loss else (linear, logarithmic, each))
-    return Block(several_rounds(shown), tabs, page.left_out(shown, "a recorded loss"))
+    tabs = [logarithmic, linear, each] if page.log_loss else [linear, logarithmic, each]
+    meaning = validation.told(page, shown)
+    if meaning is not None:
+        tabs.insert(0, ("validation", Block(validation.draw(page, shown, curves))))
+    return Block(meaning, several_rounds(shown), Tabs(tuple(tabs)), page.left_out(shown, "a recorded loss"))
 
 
 def round_starts(fit: Fit) -> list[int]:
@@ -49,6 +56,10 @@ def several_rounds(shown: Sequence[Fit]) -> str | None:
         "up again, to a third of what it was before. Dotted lines mark where a round begins; the loss may jump there. "
         f"More than one round: {listed(counts)}."
     )
+
+
+#: The end of a curve is on the axis if it is at most so many times as far up as the other curves reach.
+FARTHEST = 4
 
 
 def losses(page: Page, fit: Fit, *, log: bool = False) -> pd.DataFrame | None:
@@ -109,18 +120,21 @@ def block_means(rows: Array, edges: Array) -> tuple[Array, Array]:
 
 
 def window(curves: dict[str, pd.DataFrame]) -> tuple[float, float]:
-    """Return the range of the linear axis: the last nine tenths of the best restarts.
+    """Return the range of the linear axis: the last nine tenths of the best restarts, and where each of them ends.
 
-    The first steps may be 20 orders of magnitude away; they would flatten everything else.
+    The first steps may be 20 orders of magnitude away, and so may a guide that went astray; they would
+    flatten everything else.
     """
-    lows, highs = [], []
+    lows, highs, ends = [], [], []
     for curve in curves.values():
         best = curve.loc[curve["best"], "loss"].dropna().to_numpy()
         tail = best[len(best) // 10 :]
         if tail.size:
             lows.append(tail.min())
             highs.append(np.quantile(tail, 0.98))
+            ends.append(np.quantile(tail[-len(tail) // 4 :], 0.98))
     low, high = min(lows, default=0.0), max([float(np.median(highs)), *lows]) if highs else 1.0
+    high = max([high, *(end for end in ends if end - low <= FARTHEST * (high - low))])
     pad = 0.06 * (high - low) or 0.5
     return float(low - pad), float(high + 3 * pad)
 

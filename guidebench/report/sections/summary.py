@@ -41,7 +41,7 @@ STATUS = {
 def build(page: Page) -> Block:
     """Return the conclusion, the table of guides and what its cells mean."""
     return Block(
-        *conclusion(page.fits),
+        *conclusion(page),
         table(page) if page.fits else "There are no fits.",
         *warnings(page.fits),
         *modes(page),
@@ -49,12 +49,12 @@ def build(page: Page) -> Block:
     )
 
 
-def conclusion(fits: Sequence[Fit]) -> list[Lead | Note]:
+def conclusion(page: Page) -> list[Lead | Note]:
     """Return the recommendation in words; the table stands without it where that fails."""
     try:
         from guidebench.verdict import recommend
 
-        return [Lead(recommend(fits))]
+        return [Lead(recommend(page.fits, page.problem))]
     except Exception as error:  # noqa: BLE001 - the numbers must not go down with the words
         reason = one_line(f"{type(error).__name__}: {error}")
         return [Note(f"No recommendation could be made: {reason}", "warning")]
@@ -259,7 +259,8 @@ def notes(fits: Sequence[Fit], problem: ProblemRecord) -> list[str]:
             "interval, with its binomial standard error."
         )
     elif fits:
-        found.append("Without held-out data there is no coverage.")
+        discrete = "The held-out data are discrete: their intervals jump, so that no coverage is given for them."
+        found.append(discrete if problem.heldout_size else "Without held-out data there is no coverage.")
     if problem.log_evidence is not None:
         found.append(
             f"The exact log evidence is {problem.log_evidence:.3f} nat: but for its error, no ELBO is above it."

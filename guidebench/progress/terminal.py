@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from guidebench.results import Fit
 
 
-class Watcher:
+class Bar:
     """Shows which guide is being trained, how far it is, and how many are done."""
 
     def __init__(self, bar: Progress) -> None:
@@ -25,7 +26,7 @@ class Watcher:
 
     def phase(self, problem: str, guide: str, phase: str) -> None:
         """Name the guide and what happens to it."""
-        self._bar.update(self._task, description=f"{problem}: {guide}", detail=phase)
+        self._bar.update(self._task, description=escape(f"{problem}: {guide}"), detail=escape(phase))
 
     def steps(self, done: int, total: int, loss: float) -> None:
         """Advance within a fit and show the loss."""
@@ -39,11 +40,11 @@ class Watcher:
 
     def note(self, text: str) -> None:
         """Say what happens outside of fits."""
-        self._bar.update(self._task, description=text, detail="")
+        self._bar.update(self._task, description=escape(text), detail="")
 
 
 @contextmanager
-def watch(*, quiet: bool) -> Iterator[Watcher]:
+def bar(*, quiet: bool = False) -> Iterator[Bar]:
     """Show progress on standard error while the block runs, where that is a terminal."""
     console = Console(stderr=True)
     columns = (
@@ -52,5 +53,5 @@ def watch(*, quiet: bool) -> Iterator[Watcher]:
         TextColumn("{task.fields[detail]}", style="dim"),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
-        yield Watcher(bar)
+    with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as shown:
+        yield Bar(shown)

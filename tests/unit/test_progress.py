@@ -1,0 +1,193 @@
+"""Progress is shown where somebody looks: on a terminal, in a notebook, and in a pipe only where asked for."""
+
+from __future__ import annotations
+
+import io
+import sys
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from guidebench import progress
+from guidebench.progress import terminal
+from guidebench.progress.notebook import EVERY, Panel, panel
+from guidebench.results import Fit, Status, Verdict
+
+FIT = Fit(problem="line", guide="flow", plugin="acme", status=Status.CONVERGED, bound="elbo", verdict=Verdict.TRUST)
+
+
+def use(watcher: Any) -> None:
+    """Tell a watcher of a run of two fits."""
+    watcher.phase("line", "reference", "NUTS")
+    watcher.begin(2)
+    for guide in ("flow", "[bold]<b>x</b>"):
+        watcher.phase("line", guide, "training")
+        watcher.steps(50, 100, 12.345)
+        watcher.steps(100, 100, float("nan"))
+        watcher.finish(FIT)
+    watcher.note("writing the report")
+
+
+class Stream(io.StringIO):
+    """Standard error, or a terminal in its place."""
+
+    def __init__(self, *, terminal: bool) -> None:
+        super().__init__()
+        self.terminal = terminal
+
+    def isatty(self) -> bool:
+        return self.terminal
+
+
+def error_stream(monkeypatch: pytest.MonkeyPatch, *, terminal: bool) -> Stream:
+    found = Stream(terminal=terminal)
+    monkeypatch.setattr(sys, "stderr", found)
+    monkeypatch.setenv("TERM", "xterm")
+    for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.delenv(name, raising=False)
+    return found
+
+
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
+    """A notebook, and what it was given to show."""
+    found: list[dict[str, str]] = []
+
+    def display(bundle: dict[str, str], *, raw: bool, display_id: bool) -> Any:
+        assert raw
+        assert display_id
+        return SimpleNamespace(update=lambda bundle, raw: found.append(bundle))
+
+    ipython = SimpleNamespace(get_ipython=lambda: SimpleNamespace(kernel=object()))
+    monkeypatch.setitem(sys.modules, "IPython", ipython)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "IPython.display", SimpleNamespace(display=display))  # type: ignore[arg-type]
+    return found
+
+
+@pytest.mark.parametrize("asked", [None, False])
+def test_a_pipe_hears_nothing(monkeypatch: pytest.MonkeyPatch, asked: bool | None) -> None:
+    stream = error_stream(monkeypatch, terminal=False)
+    with progress.watch(asked) as watcher:
+        use(watcher)
+    assert stream.getvalue() == ""
+
+
+def test_a_pipe_hears_of_every_fit_where_that_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = error_stream(monkeypatch, terminal=False)
+    with progress.watch(True) as watcher:
+        use(watcher)
+    assert stream.getvalue().splitlines() == [f"{number} of 2: flow on line: converged" for number in (1, 2)]
+
+
+def test_a_terminal_has_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = error_stream(monkeypatch, terminal=True)
+    with progress.watch(None) as watcher:
+        assert isinstance(watcher, terminal.Bar)
+        use(watcher)
+    assert "writing the report" in stream.getvalue()
+
+
+def test_a_terminal_may_be_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = error_stream(monkeypatch, terminal=True)
+    with progress.watch(False) as watcher:
+        use(watcher)
+    with terminal.bar(quiet=True) as watcher:
+        use(watcher)
+    assert stream.getvalue() == ""
+
+
+def test_without_any_standard_error_nothing_breaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    with progress.watch(None) as watcher:
+        use(watcher)
+
+
+def test_a_notebook_has_a_panel_and_keeps_one_line(
+    monkeypatch: pytest.MonkeyPatch, shown: list[dict[str, str]]
+) -> None:
+    stream = error_stream(monkeypatch, terminal=False)
+    with progress.watch(None) as watcher:
+        use(watcher)
+    assert stream.getvalue() == ""
+    assert "<progress" in shown[0]["text/html"]
+    assert "<progress" not in shown[-1]["text/html"]
+    assert shown[-1]["text/plain"].startswith("guidebench: 2 fits in 0 s")
+
+
+def test_a_notebook_may_be_left_alone(shown: list[dict[str, str]]) -> None:
+    with progress.watch(False) as watcher:
+        use(watcher)
+    assert shown == []
+
+
+def test_a_failure_ends_the_panel(shown: list[dict[str, str]]) -> None:
+    with pytest.raises(ZeroDivisionError), panel():
+        raise ZeroDivisionError
+    assert shown[-1]["text/plain"].startswith("guidebench: stopped after")
+
+
+def test_ipython_on_a_terminal_is_no_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: object()))  # type: ignore[arg-type]
+    stream = error_stream(monkeypatch, terminal=True)
+    with progress.watch(None) as watcher:
+        assert isinstance(watcher, terminal.Bar)
+    assert stream.getvalue()
+
+
+# The panel itself
+
+
+class Clock:
+    """Time that passes when told to."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def panel_with_clock() -> tuple[Panel, list[str], Clock]:
+    frames: list[str] = []
+    clock = Clock()
+    return Panel(lambda html, text: frames.append(html), clock), frames, clock
+
+
+def test_everything_is_escaped() -> None:
+    shown, frames, clock = panel_with_clock()
+    clock.now = 1.0
+    shown.phase("<i>p</i>", "<script>g</script>", "training")
+    clock.now = 2.0
+    shown.note("<u>n</u>")
+    assert "<script>" not in "".join(frames)
+    assert "&lt;script&gt;" in frames[-2]
+    assert "<u>" not in frames[-1]
+
+
+def test_the_bar_moves_within_a_fit_and_over_fits() -> None:
+    shown, frames, clock = panel_with_clock()
+    shown.begin(2)
+    values = []
+    for event in (lambda: shown.steps(1, 2, 3.0), lambda: shown.finish(FIT), lambda: shown.steps(2, 2, 3.0)):
+        clock.now += 1
+        event()
+        values.append(float(frames[-1].rsplit('value="')[1].partition('"')[0]))
+    assert values == [0.45, 1.0, 1.9]
+    assert "1 of 2 · 3 s" in frames[-1]
+
+
+def test_the_browser_is_not_flooded() -> None:
+    shown, frames, clock = panel_with_clock()
+    shown.begin(1)
+    for step in range(1000):
+        clock.now += EVERY / 100
+        shown.steps(step, 1000, 1.0)
+    assert len(frames) <= 12
+
+
+def test_long_runs_are_told_in_minutes() -> None:
+    shown, frames, clock = panel_with_clock()
+    clock.now = 125.0
+    shown.end(well=True)
+    assert "0 fits in 2 min 5 s" in frames[-1]
