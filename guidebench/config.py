@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import json
+import math
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,9 +30,20 @@ class RunConfig(BaseModel):
 
     problems: tuple[str, ...] = ("linear-regression",)
     guides: tuple[str, ...] = ("default",)
+    data: str | None = None
+    test: str | None = None
+    heldout: float | None = Field(None, gt=0, lt=1)
+    observed: tuple[str, ...] = ()
+    static: dict[str, bool | int | float | str | None] = Field(default_factory=dict)
+    minibatch: dict[str, int] = Field(default_factory=dict)
     recipe: Literal["default", "plain"] = "default"
     optimizer: str | None = None
     learning_rate: float | None = Field(None, gt=0, allow_inf_nan=False)
+    schedule: str | None = None
+    clip_norm: float | None = Field(None, ge=0, allow_inf_nan=False)
+    clip_share: float | None = Field(None, gt=0, le=1)
+    validation: float | None = Field(None, gt=0, le=0.5)
+    patience: int | None = Field(None, ge=1)
     steps: int | None = Field(None, ge=20, le=100_000_000)
     restarts: int | None = Field(None, ge=1, le=1_000)
     particles: int | None = Field(None, ge=1, le=100_000)
@@ -41,6 +55,9 @@ class RunConfig(BaseModel):
     simulations: int | None = Field(None, ge=20, le=100_000)
     x64: bool = False
     log_loss: bool = False
+    out: str = "reports"
+    strict: bool = False
+    quiet: bool = False
 
     @model_validator(mode="before")
     @classmethod
@@ -49,11 +66,25 @@ class RunConfig(BaseModel):
         if not isinstance(values, Mapping):
             return values
         return {
-            key: (value,) if key in ("problems", "guides") and isinstance(value, str) else value
+            key: (value,) if key in ("problems", "guides", "observed") and isinstance(value, str) else value
             for key, value in values.items()
         }
 
-    @field_validator("learning_rate", "steps", "restarts", "particles", "draws", "seed", "simulations", mode="before")
+    @field_validator(
+        "learning_rate",
+        "clip_norm",
+        "clip_share",
+        "heldout",
+        "validation",
+        "patience",
+        "steps",
+        "restarts",
+        "particles",
+        "draws",
+        "seed",
+        "simulations",
+        mode="before",
+    )
     @classmethod
     def _numbers(cls, value: Any) -> Any:
         """Refuse what pydantic would turn into a number: ``true`` is no count, nor is a string."""
@@ -69,6 +100,31 @@ class RunConfig(BaseModel):
             raise PydanticCustomError("reference", f"should be one of {known}, or a file that ends in {endings}")
         return value
 
+    @field_validator("observed", mode="before")
+    @classmethod
+    def _arguments(cls, value: Any) -> Any:
+        if not isinstance(value, (list, tuple)) or not all(isinstance(name, str) for name in value):
+            raise PydanticCustomError("names", "should be a name or a list of names")
+        return value
+
+    @field_validator("minibatch", mode="before")
+    @classmethod
+    def _sizes(cls, value: Any) -> Any:
+        for name, size in _by_argument(value).items():
+            if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+                raise PydanticCustomError("sizes", "should be a whole number of at least 1", {"argument": name})
+        return value
+
+    @field_validator("static", mode="before")
+    @classmethod
+    def _statics(cls, value: Any) -> Any:
+        for name, given in _by_argument(value).items():
+            if given is not None and not isinstance(given, (bool, int, float, str)):
+                raise PydanticCustomError("static", "should be a number, a flag or a text", {"argument": name})
+            if isinstance(given, float) and not math.isfinite(given):
+                raise PydanticCustomError("static", "should be a finite number", {"argument": name})
+        return value
+
     @field_validator("problems", "guides", mode="before")
     @classmethod
     def _names(cls, value: Any) -> Any:
@@ -77,31 +133,118 @@ class RunConfig(BaseModel):
         return value
 
 
+def _by_argument(value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise PydanticCustomError("table", "should be a table with a value for each argument")
+    return value
+
+
+def assignments(option: str, texts: Sequence[str] | None) -> dict[str, Any] | None:
+    """Return ``ARG=VALUE`` texts by argument, values read as Python literals where they are any.
+
+    Raises
+    ------
+    RequestError
+        Where a text is no assignment, or an argument is given twice.
+    """
+    found: dict[str, Any] = {}
+    for text in texts or ():
+        key, equals, value = (part.strip() for part in text.partition("="))
+        if not equals or not key.isidentifier():
+            raise RequestError(f"{option} {text}: should be ARG=VALUE")
+        if key in found:
+            raise RequestError(f"{option}: {key} is given twice")
+        found[key] = literal(value)
+    return found or None
+
+
+def literal(text: str) -> Any:
+    """Return the number, flag or ``None`` that `text` spells, or the text itself."""
+    try:
+        value = ast.literal_eval({"true": "True", "false": "False", "none": "None"}.get(text.lower(), text))
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return text
+    return value if value is None or isinstance(value, (bool, int, float, str)) else text
+
+
 #: What the command line calls a key, where that is not the key itself with dashes.
 _OPTIONS = {"problems": "TARGET", "guides": "--guide", "log_loss": "--log-loss"}
 
+#: Where a run writes its configuration, with everything else that it found.
+RESULTS = "results.json"
+
 
 def make_config(options: Mapping[str, Any], file: Path | None = None) -> RunConfig:
-    """Return the configuration of `file` (TOML) overridden by `options`; ``None`` and ``()`` override nothing.
+    """Return the configuration of `file` overridden by `options`; ``None`` and ``()`` override nothing.
+
+    Parameters
+    ----------
+    options : mapping
+        Values by key of :class:`RunConfig`.
+    file : Path, optional
+        TOML, in which relative paths of files to read (``data``, ``test``, ``reference``, and ``FILE.py`` in
+        ``problems`` and ``guides``) start at the folder it lies in, and ``out`` at the working directory; or
+        the ``results.json`` of an earlier run, or its folder, where all paths start at the working directory.
 
     Raises
     ------
     RequestError
         With one line that names the key and what is allowed.
     """
-    values: dict[str, Any] = {}
-    if file is not None:
-        try:
-            values = tomllib.loads(file.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise RequestError(f"--config {file}: there is no such file") from None
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise RequestError(f"--config {file}: not readable as TOML: {error}") from None
+    values = {} if file is None else _read(file)
     given = {key: value for key, value in options.items() if value is not None and value != ()}
     try:
         return RunConfig(**{**values, **given})
     except ValidationError as error:
         raise RequestError(_one_line(error, None if _key(error) in given else file)) from None
+
+
+def is_results(file: Path) -> bool:
+    """Return whether a file for ``--config`` is what an earlier run wrote."""
+    return file.suffix == ".json" or (file / RESULTS).is_file()
+
+
+def _read(file: Path) -> dict[str, Any]:
+    if is_results(file):
+        return _of_results(file, file / RESULTS if file.is_dir() else file)
+    try:
+        values = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RequestError(f"--config {file}: there is no such file") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise RequestError(f"--config {file}: not readable as TOML: {error}") from None
+    return {key: _from_folder(key, value, file.parent) for key, value in values.items()}
+
+
+def _of_results(file: Path, results: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(results.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RequestError(f"--config {file}: there is no such file") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise RequestError(f"--config {file}: not readable as JSON: {error}") from None
+    config = found.get("config") if isinstance(found, dict) else None
+    if not isinstance(config, dict):
+        raise RequestError(f"--config {file}: it holds no configuration; expected is the results.json of a run")
+    if config.get("reference") == "given":
+        raise RequestError(
+            f"--config {file}: reference = 'given': these draws came from Python and are not part of a configuration"
+        )
+    return config
+
+
+def _from_folder(key: str, value: Any, folder: Path) -> Any:
+    """Return a value of a TOML file with the relative paths in it as seen from the working directory."""
+    if isinstance(value, list):
+        return [_from_folder(key, one, folder) for one in value]
+    if not isinstance(value, str):
+        return value
+    if key in ("problems", "guides"):
+        stem, ending, rest = value.partition(".py")
+        return (folder / (stem + ending)).as_posix() + rest if ending and rest[:1] in ("", ":") else value
+    if key in ("data", "test") or (key == "reference" and Path(value).suffix.lower() in REFERENCE_FILES):
+        return (folder / value).as_posix()
+    return value
 
 
 def _key(error: ValidationError) -> str:
@@ -116,5 +259,10 @@ def _one_line(error: ValidationError, file: Path | None) -> str:
         return f"{where}unknown key {key!r}; known keys are {', '.join(RunConfig.model_fields)}"
     name = _OPTIONS.get(key, f"--{key.replace('_', '-')}")
     given = first["input"]
-    value = f"--config {file}: {key} = {given!r}" if file is not None else f"{name} {given}"
+    argument = first.get("ctx", {}).get("argument")
+    if argument is not None:
+        value = f"--config {file}: {key}.{argument} = " if file is not None else f"{name} {argument}="
+        value += f"{given[argument]!r}" if file is not None else f"{given[argument]}"
+    else:
+        value = f"--config {file}: {key} = {given!r}" if file is not None else f"{name} {given}"
     return f"{value}: {first['msg'][:1].lower()}{first['msg'][1:]}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from guidebench.errors import PluginError
@@ -175,12 +175,16 @@ class Problem:
     heldout : mapping, optional
         Arguments, by name, of data that take no part in training: the observed ones, and whatever
         else differs from `predict` (where given) or from the training arguments.
+    observed : tuple of str, optional
+        Which arguments hold observations; without it they are found by tracing.
     truth : mapping, optional
         True values of latent sites, where the data were simulated.
     reference : callable, optional
         ``reference(seed, count)`` returns independent draws from the exact posterior by latent site,
         each of shape ``(count, ...)``, where they can be had; without it, NUTS takes its place where it
         converges.
+    notes : tuple of str
+        What a reader of the report should know of the data.
     log_evidence : float, optional
         The exact log p(y) in nats, where known.
     summary, cite : str
@@ -193,15 +197,19 @@ class Problem:
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     predict: Mapping[str, Any] | None = None
     heldout: Mapping[str, Any] | None = None
+    observed: tuple[str, ...] = ()
     truth: Mapping[str, Any] | None = None
     reference: Callable[[int, int], Mapping[str, Any]] | None = None
     log_evidence: float | None = None
+    notes: tuple[str, ...] = ()
     summary: str = ""
     cite: str = ""
 
     def __post_init__(self) -> None:
         _check_name("problem", self.name)
         _check_text("problem", self.name, summary=self.summary, cite=self.cite)
+        _check_names("problem", self.name, "observed", self.observed)
+        _check_names("problem", self.name, "notes", self.notes)
         _check_callable("problem", self.name, "model", self.model)
 
     def arguments(self) -> dict[str, Any]:
@@ -211,7 +219,21 @@ class Problem:
         except TypeError as error:
             raise PluginError(f"problem {self.name!r}: its arguments do not fit its model: {error}") from None
         bound.apply_defaults()
-        return dict(bound.arguments)
+        arguments = dict(bound.arguments)
+        for parameter in bound.signature.parameters.values():
+            if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+                arguments |= arguments.pop(parameter.name)
+        return arguments
+
+
+def with_arguments(problem: Problem, changes: Mapping[str, Any]) -> Problem:
+    """Return `problem` with other values of some arguments; what its model has no name for goes to its ``**kwargs``."""
+    bound = inspect.signature(problem.model).bind_partial(*problem.args, **problem.kwargs)
+    bound.apply_defaults()
+    parameters = bound.signature.parameters
+    bound.arguments.update({name: value for name, value in changes.items() if name in parameters})
+    gathered = {name: value for name, value in changes.items() if name not in parameters}
+    return replace(problem, args=bound.args, kwargs={**bound.kwargs, **gathered})
 
 
 @dataclass(frozen=True, kw_only=True)

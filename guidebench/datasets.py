@@ -9,10 +9,13 @@ import numpy as np
 import xarray as xr
 
 from guidebench.inference.structure import ModelStructure, Site
-from guidebench.inference.train import Training
+from guidebench.inference.train import Evaluations, Training
 
 #: Numbers that one variable of an InferenceData may hold; longer ones keep fewer draws.
 MOST_VALUES = 20_000_000
+
+#: Numbers that a constant may have to be written beside the draws of every guide.
+MOST_CONSTANT = 1_000_000
 
 
 def thin(values: np.ndarray) -> np.ndarray:
@@ -66,11 +69,14 @@ def argument_dims(values: Mapping[str, np.ndarray], sites: Iterable[Site]) -> di
 
 
 def constants(values: Mapping[str, Any], structure: ModelStructure, sites: Iterable[Site]) -> xr.Dataset:
-    """Return the arguments of a model that are arrays and not observations."""
+    """Return the arguments of a model that are arrays and not observations; those with many values are left out."""
     arrays = {
         name: np.asarray(value)
         for name, value in values.items()
-        if name not in structure.observed_arguments and isinstance(value, np.ndarray) and value.dtype.kind in "biuf"
+        if name not in structure.observed_arguments
+        and isinstance(value, np.ndarray)
+        and value.dtype.kind in "biuf"
+        and value.size <= MOST_CONSTANT
     }
     return of_arrays(arrays, argument_dims(arrays, sites))
 
@@ -82,9 +88,21 @@ def of_training(training: Training, best: int) -> dict[str, xr.Dataset]:
         {"loss": (("restart", "step"), training.losses.astype(np.float32))},
         coords={"restart": np.arange(restarts), "step": np.arange(1, steps + 1)},
     )
+    if training.evaluations is not None:
+        loss = _with_evaluations(loss, training.evaluations)
     snapshots = {
         name: (("snapshot", *(f"{name}_dim_{axis}" for axis in range(values.ndim - 2))), values[best])
         for name, values in training.snapshots.items()
     }
     parameters = xr.Dataset(snapshots, coords={"snapshot": training.snapshot_steps})
     return {"training": loss, "training_parameters": parameters}
+
+
+def _with_evaluations(loss: xr.Dataset, found: Evaluations) -> xr.Dataset:
+    """Return the group ``training`` with the course of the ELBO on rows that were kept from training."""
+    variables = {
+        "validation_loss": (("restart", "evaluation"), found.losses),
+        "kept_step": ("restart", found.kept),
+    }
+    with_them = loss.assign(variables).assign_coords(evaluation_step=("evaluation", found.steps))
+    return with_them if found.patience is None else with_them.assign_attrs(patience=found.patience)

@@ -7,9 +7,11 @@ configuration and the environment that made them.  Nothing here computes: the nu
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from guidebench.contracts import Bound, MetricValue
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from guidebench.inference_data import InferenceData
+    from guidebench.report.content import Figure
 
 #: Columns of ``summary.csv``, in order.  Those in the middle are metrics of the same name.
 SUMMARY_COLUMNS = (
@@ -92,6 +95,8 @@ class Fit:
         standardised coordinate by coordinate (``diagonal``) or fully (``affine``).
     steps : int
         Optimiser steps of each restart.
+    stopped : bool
+        Whether data that were held back from training stopped it early.
     rounds : tuple of int
         The steps round by round, where training went on because it had not settled.
     restarts : tuple of Restart
@@ -119,6 +124,7 @@ class Fit:
     options: Mapping[str, Any] = field(default_factory=dict)
     coordinates: str = ""
     steps: int = 0
+    stopped: bool = False
     rounds: tuple[int, ...] = ()
     restarts: tuple[Restart, ...] = ()
     best: int = 0
@@ -161,6 +167,16 @@ class Fit:
             "evaluate_s": self.evaluate_s,
         }
         return {column: own[column] if column in own else self.value(column) for column in SUMMARY_COLUMNS}
+
+    def __repr__(self) -> str:
+        elbo = self.metric("elbo")
+        told = "" if elbo is None else f", ELBO {elbo.value:.3f}" + ("" if elbo.mcse is None else f" ± {elbo.mcse:.3f}")
+        return f"<Fit {self.guide} on {self.problem}: {self.verdict}, {self.status}{told}>"
+
+    def _repr_html_(self) -> str:
+        from guidebench.report.notebook import fit_html
+
+        return fit_html(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,9 +226,25 @@ class ProblemRecord:
 class Comparison:
     """The result of a run: every fit, what made it, and where.
 
-    `references` holds draws from the true posterior by problem, where there are any.
+    ``comparison["auto_normal"]`` is a fit (with several problems: ``comparison["problem", "guide"]``); to
+    iterate is to go through all of them.  In a notebook it shows the summary of the report.
 
-    ``comparison["auto_normal"]`` is a fit (with several problems: ``comparison["problem", "guide"]``).
+    Attributes
+    ----------
+    name : str
+        What it is called.
+    problems : tuple of ProblemRecord
+        What was fitted.
+    fits : tuple of Fit
+        Every guide on every problem, in the order of the run.
+    recipe : str
+        How guides were trained, in words.
+    config, environment : mapping
+        Every setting, and the versions and devices.
+    references : mapping
+        Draws from the true posterior by problem, where there are any.
+    interrupted : bool
+        Whether the run was stopped before all fits were made.
     """
 
     name: str
@@ -265,18 +297,53 @@ class Comparison:
         ]
         return pd.DataFrame(rows, columns=columns)
 
+    @property
+    def inference_data(self) -> Mapping[Any, InferenceData]:
+        """The draws by guide, or by ``(problem, guide)`` with several problems, of the fits that have any."""
+        several = len(self.problems) > 1
+        return {
+            (fit.problem, fit.guide) if several else fit.guide: fit.inference_data
+            for fit in self.fits
+            if fit.inference_data is not None
+        }
+
+    @cached_property
+    def figures(self) -> Mapping[str, Figure]:
+        """The figures of the report by name, drawn when one is asked for.
+
+        Each shows itself in a notebook and has a method ``save(path)``.
+        """
+        from guidebench.report.notebook import Figures
+
+        return Figures(self)
+
     def save(self, path: str | Path) -> Path:
-        """Write the results to a folder; see :func:`guidebench.store.save`."""
+        """Write the results to a folder and return it; see :func:`guidebench.store.save`."""
         from guidebench.store import save
 
         return save(self, path)
+
+    @staticmethod
+    def load(path: str | Path) -> Comparison:
+        """Read results from a folder that :meth:`save` or a run wrote; see :func:`guidebench.store.load`."""
+        from guidebench.store import load
+
+        return load(path)
 
     def report(self, path: str | Path) -> Path:
         """Save the results and write the report beside them; return the path of ``report.html``."""
         from guidebench.report import write
 
         self.save(path)
-        return write(self, path)
+        return write(self, path, log_loss=bool(self.config.get("log_loss")))
+
+    def __repr__(self) -> str:
+        counts = Counter(str(fit.verdict) for fit in self.fits)
+        verdicts = ", ".join(f"{counts[one]} {one}" for one in map(str, Verdict) if counts[one])
+        fits = f"{len(self.fits)} fit{'' if len(self.fits) == 1 else 's'}"
+        return f"<Comparison {self.name}: {fits}{f' ({verdicts})' if verdicts else ''}>"
 
     def _repr_html_(self) -> str:
-        return str(self.summary().dropna(axis=1, how="all").to_html(index=False, escape=True, na_rep=""))
+        from guidebench.report.notebook import comparison_html
+
+        return comparison_html(self)

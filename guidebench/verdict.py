@@ -7,7 +7,8 @@ The importance weights p/q measure how far a guide is from the posterior, and ma
 - ``reweight``: it changes more, but the guide is within 0.2 nat of the posterior (the estimate of
   KL(q || p) is log evidence minus ELBO, the log evidence from smoothed weights, which spreads half as
   much over fresh draws), so the weights are even enough to use the repaired draws.
-- ``distrust``: the guide is farther away, or the tail shape k-hat says that its weights have no mean.
+- ``distrust``: the guide is farther away, or the tail shape k-hat says that its weights have no mean,
+  unless the guide is within 0.02 nat: the shape of the tail of weights that are all but equal says little.
 
 By Pinsker's inequality 0.2 nat bound the total variation distance by 0.32.  k-hat alone makes a
 poor verdict: it has a standard deviation of about 0.1 over seeds, and a posterior with heavier tails
@@ -29,7 +30,7 @@ import math
 from collections.abc import Sequence
 
 from guidebench.contracts import Bound, MetricValue
-from guidebench.results import Fit, Status, Verdict
+from guidebench.results import Fit, ProblemRecord, Status, Verdict
 
 #: Largest shift of a mean, in posterior sds, and of an sd, as a share, in draws that are trusted.
 MEAN_SHIFT = 0.07
@@ -38,6 +39,9 @@ SD_SHIFT = 0.10
 #: Largest estimate of KL(q || p), in nats, at which weights repair the draws.
 REPAIRABLE = 0.2
 
+#: KL(q || p), in nats, below which the tail shape of the weights decides nothing.
+NEGLIGIBLE = 0.02
+
 #: Largest errors of a mean, in sds of the reference, and of an sd, as a share, in draws that are right.
 MEAN_ERROR = 0.10
 SD_ERROR = 0.15
@@ -45,7 +49,9 @@ SD_ERROR = 0.15
 _NEEDED = ("smoothed_kl", "khat", "mean_shift", "sd_shift")
 
 
-def judge(metrics: Sequence[MetricValue], bound: Bound, status: Status) -> tuple[Verdict, str]:
+def judge(
+    metrics: Sequence[MetricValue], bound: Bound, status: Status, *, stopped: bool = False
+) -> tuple[Verdict, str]:
     """Return the verdict on one fit and the reason for it, in one sentence.
 
     Parameters
@@ -57,10 +63,13 @@ def judge(metrics: Sequence[MetricValue], bound: Bound, status: Status) -> tuple
         What the guide's ELBO is.
     status : Status
         How training ended.
+    stopped : bool
+        Whether data that were held back stopped it early.
     """
     if not status.has_draws:
         return Verdict.FAILED, "There are no draws to judge."
-    unsettled = " Training ran out of steps before it settled." if status is Status.MAX_STEPS else ""
+    why = "was stopped early, by the data held back," if stopped else "ran out of steps"
+    unsettled = f" Training {why} before it settled." if status is Status.MAX_STEPS else ""
     if bound == "none":
         return Verdict.POINT, "A point estimate: it has no spread, so no intervals and no ELBO." + unsettled
     found = {one.metric: one for one in metrics if not one.variable}
@@ -76,13 +85,14 @@ def judge(metrics: Sequence[MetricValue], bound: Bound, status: Status) -> tuple
     # The masses of modes are estimates; a reference that finds nothing wrong knows better.
     if dropped is not None and dropped.value > 0 and (wrong or "mean_error" not in found):
         reason = (
-            f"It has hardly any draws at modes that hold about {dropped.value:.0%} of the posterior; "
-            "its weights cannot see them."
+            f"It has hardly any draws at modes that hold about {dropped.value:.0%} of what a search found of the "
+            "posterior; its weights cannot see them."
         )
         return Verdict.DISTRUST, reason + unsettled
 
     khat, gap = found["khat"], found["smoothed_kl"].value
-    if not khat.value - 2 * (khat.mcse or 0.0) <= 1:
+    even = math.isfinite(khat.value) and gap <= NEGLIGIBLE
+    if not even and not khat.value - 2 * (khat.mcse or 0.0) <= 1:
         reason = f"Its weights have no mean (k-hat {khat.value:.2f}): it misses part of the posterior, beyond repair."
         return Verdict.DISTRUST, reason + unsettled
     if not gap <= REPAIRABLE:
@@ -135,8 +145,8 @@ def _elbo(fit: Fit) -> float:
     return -math.inf if value is None else value
 
 
-def recommend(fits: Sequence[Fit]) -> str:
-    """Return one or two sentences that say which guide to use, from the fits of one problem."""
+def recommend(fits: Sequence[Fit], record: ProblemRecord | None = None) -> str:
+    """Return one or two sentences that say which guide to use, from the fits of one problem and what is known of it."""
     if not fits:
         return "No guide was trained."
 
@@ -163,6 +173,11 @@ def recommend(fits: Sequence[Fit]) -> str:
         reasons = list(dict.fromkeys(fit.message for fit in fits if fit.message))
         return "No guide could be trained: " + ("; ".join(reasons[:3]) or "see their messages") + "."
     else:
+        if record is not None and record.reference_checks and not record.reference:
+            return (
+                "None of these guides can be trusted on this problem, and NUTS failed its checks: "
+                "write the model in other coordinates, or run NUTS for longer."
+            )
         return "None of these guides can be trusted on this problem; use NUTS, and see that its chains agree."
     if trusted and usable:
         first += f" Use the draws of {names(usable)} only with their weights."

@@ -10,7 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from guidebench import threads
+
 Python = Callable[..., subprocess.CompletedProcess[str]]
+
+threads.enough()  # before any test starts JAX, as the command line does
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
 """The grid of problems and guides: train, draw, score, collect."""
 
 from guidebench.engine.grid import compare
-from guidebench.engine.progress import Progress, Silent
+from guidebench.progress import Progress, Silent
 
 __all__ = ["Progress", "Silent", "compare"]

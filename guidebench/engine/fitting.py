@@ -21,19 +21,20 @@ from guidebench import datasets
 from guidebench.config import RunConfig
 from guidebench.contracts import Metric, MetricValue
 from guidebench.engine.calibration import Simulations, ranks, recipe_for
-from guidebench.engine.forward import label, run_forward
+from guidebench.engine.forward import FEWEST, affordable, label, run_forward
 from guidebench.engine.prepared import Prepared
-from guidebench.engine.progress import Progress
 from guidebench.engine.scoring import compute, draw_from, params_of, rank
 from guidebench.engine.starts import keys
 from guidebench.inference import convergence
 from guidebench.inference.coordinates import Frame
 from guidebench.inference.draws import Sampler, make_sampler
 from guidebench.inference.recipe import Recipe
+from guidebench.inference.start import starting_at
 from guidebench.inference.train import Training, train
 from guidebench.inference_data import from_groups
 from guidebench.metrics.evidence import Evidence
 from guidebench.metrics.simulated import calibration
+from guidebench.progress import Progress
 from guidebench.registry import OWN, Registered
 from guidebench.results import Fit, Restart, Status, Verdict
 from guidebench.selection import ChosenGuide
@@ -41,6 +42,10 @@ from guidebench.verdict import judge
 
 #: Restarts whose final loss is within so many nats of the best may turn out the best.
 WITHIN = 0.1
+
+#: Share of skipped steps from which a start counts as unstable, and the learning rate that is tried instead.
+UNSTABLE = 0.002
+SLOWER = 0.2
 
 
 def blank(problem: str, guide: ChosenGuide) -> Fit:
@@ -81,12 +86,13 @@ def fit_guide(
         phase = "train"
         watcher.phase(ready.problem.name, guide.label, "training")
         frame = ready.frame(declaration.family)
-        training = _train(ready, frame, guide, config, recipe, watcher)
+        training, adjusted = _train(ready, frame, guide, config, recipe, watcher)
         trained = replace(
             empty,
             coordinates=frame.kind,
             rounds=training.rounds,
             steps=sum(training.rounds),
+            stopped=training.evaluations is not None and training.evaluations.patience is not None,
             compile_s=training.compile_s,
             train_s=training.train_s,
         )
@@ -109,8 +115,7 @@ def fit_guide(
         draws, scored = draw_from(ready, guide, sampler, params_of(training, best), config)
         point = declaration.bound == "none"
         phase = "predict"
-        per_draw = max(ready.arguments.size(), ready.structure.latent_dim, 1)
-        kept = draws.head(max(datasets.MOST_VALUES // per_draw, 100))
+        kept = draws.head(max(affordable(ready.structure.latent_dim), FEWEST))
         fixed = {name: value for name, value in params_of(training, best).items() if name in ready.structure.params}
         predictions, heldout = run_forward(ready, kept.latents, fixed, config.seed)
         evidence = Evidence(
@@ -127,7 +132,7 @@ def fit_guide(
         values, notes = compute(evidence, metrics)
         status = restarts[best].status
         own = [value for value, metric in values if metric.distribution == OWN]
-        verdict, reason = judge(own, declaration.bound, status)
+        verdict, reason = judge(own, declaration.bound, status, stopped=trained.stopped)
         evaluated = time.perf_counter()
         phase = "simulations"
         calibrated: dict[str, xr.Dataset] = {}
@@ -156,7 +161,14 @@ def fit_guide(
             metrics=(*(value for value, _ in values), *simulated),
             verdict=verdict,
             reason=reason,
-            message="; ".join([*_remarks(restarts, len(draws.log_p), len(kept.log_p)), *notes]),
+            message="; ".join(
+                [
+                    *adjusted,
+                    *_stopped(training, best),
+                    *_remarks(ready, restarts, len(draws.log_p), len(kept.log_p)),
+                    *notes,
+                ]
+            ),
             compile_s=training.compile_s + (drawn - began),
             evaluate_s=evaluated - drawn,
             simulate_s=time.perf_counter() - evaluated if calibrated else None,
@@ -173,11 +185,13 @@ def fit_guide(
         )
 
 
-def _make_guide(guide: ChosenGuide, model: Callable[..., Any]) -> Callable[[Mapping[str, Any]], Callable[..., Any]]:
-    """Return a maker of fresh guides that start where they are told."""
+def _make_guide(
+    guide: ChosenGuide, model: Callable[..., Any], *, in_parts: bool = False
+) -> Callable[[Mapping[str, Any]], Callable[..., Any]]:
+    """Return a maker of fresh guides that start where they are told; `in_parts` if the model shows parts of them."""
 
     def make(start: Mapping[str, Any]) -> Callable[..., Any]:
-        init = init_to_value(values=dict(start))
+        init = starting_at(start) if in_parts else init_to_value(values=dict(start))
         reserved = {"init_loc_fn": init} if guide.declaration.wants_start() else {}
         built = guide.declaration.build(model, **guide.options, **reserved)
         for part in built if isinstance(built, AutoGuideList) else (built,):
@@ -196,17 +210,42 @@ def _objective(guide: ChosenGuide, config: RunConfig, recipe: Recipe) -> Any:
 
 def _train(
     ready: Prepared, frame: Frame, guide: ChosenGuide, config: RunConfig, recipe: Recipe, watcher: Progress
+) -> tuple[Training, list[str]]:
+    """Train, and once more at a lower rate where that was too much for some starts and the rate is not the user's."""
+    first = _attempt(ready, frame, guide, config, recipe, watcher)
+    lost = int(np.sum(ready.valid & (~first.finite | (first.skipped > UNSTABLE * sum(first.rounds)))))
+    if not lost or config.learning_rate is not None or not recipe.standardise:
+        return first, []
+    slower = replace(recipe, learning_rate=recipe.learning_rate * SLOWER)
+    second = _attempt(ready, frame, guide, config, slower, watcher)
+    compile_s, train_s = first.compile_s + second.compile_s, first.train_s + second.train_s
+    if not _best(second) < _best(first):
+        return replace(first, compile_s=compile_s, train_s=train_s), []
+    said = f"trained at a learning rate of {slower.learning_rate:g}, for {recipe.learning_rate:g} was too much"
+    return replace(second, compile_s=compile_s, train_s=train_s), [f"{said} for {lost} of {len(first.finite)} starts"]
+
+
+def _best(training: Training) -> float:
+    """Return the lowest final loss of all restarts that stayed finite."""
+    found = [_final(losses[-training.rounds[-1] :]) for losses in training.losses[training.finite]]
+    return min((loss for loss in found if np.isfinite(loss)), default=float("inf"))
+
+
+def _attempt(
+    ready: Prepared, frame: Frame, guide: ChosenGuide, config: RunConfig, recipe: Recipe, watcher: Progress
 ) -> Training:
+    model, arguments = frame.stochastic or (frame.model, frame.arguments)
     return train(
-        _make_guide(guide, frame.model),
-        frame.model,
-        frame.arguments,
+        _make_guide(guide, model, in_parts=frame.stochastic is not None and frame.kind == "own"),
+        model,
+        arguments,
         recipe,
         frame.starts,
         keys(config.seed, recipe.restarts, ready.problem.name, guide.label, "train"),
         loss=_objective(guide, config, recipe),
         on_chunk=watcher.steps,
         settled=lambda losses, skipped: _settled(losses, skipped, recipe),
+        watched=None if ready.validation is None else ready.validation.watched(frame, config.seed, ready.problem.name),
     )
 
 
@@ -238,7 +277,7 @@ def _restarts(training: Training, valid: np.ndarray, recipe: Recipe) -> tuple[Re
             lately,
             skipped=int(training.skipped_lately[index]),
             finite=bool(training.finite[index] and valid[index]),
-            decayed=recipe.decayed(),
+            decayed=recipe.decayed() and training.at_the_end(index),
         )
         found.append(Restart(index=index, status=status, loss=_final(lately), skipped=int(training.skipped[index])))
     return tuple(found)
@@ -255,6 +294,9 @@ def _sampler(ready: Prepared, frame: Frame, guide: ChosenGuide, training: Traini
         count=config.draws,
         to_draw_from=guide.declaration.draw,
         to_latents=frame.to_latents,
+        log_joint=ready.log_joint,
+        alone=ready.in_blocks,
+        whole=ready.minibatches is not None,
     )
 
 
@@ -284,7 +326,23 @@ def _calibrate(
     return {"simulations": found}, [*values, *calibration(by_component, int(found.attrs["draws"]))]
 
 
-def _remarks(restarts: Sequence[Restart], drawn: int, kept: int) -> list[str]:
+def _stopped(training: Training, best: int) -> list[str]:
+    """Return where and why training stopped early, if it did, and from which step its parameters are."""
+    found = training.evaluations
+    if found is None:
+        return []
+    said = []
+    last, kept = found.steps[-1], found.kept[best]
+    if found.patience is not None:
+        said.append(
+            f"stopped early at step {last:,}: the validation ELBO had not improved for {found.patience:,} steps"
+        )
+    if kept != last:
+        said.append(f"the parameters are those after step {kept:,}, where the validation ELBO was best")
+    return said
+
+
+def _remarks(ready: Prepared, restarts: Sequence[Restart], drawn: int, kept: int) -> list[str]:
     """Return what a reader should know of the restarts and the draws."""
     lost = sum(not one.status.has_draws for one in restarts)
     skipped = sum(one.skipped for one in restarts)
@@ -294,5 +352,7 @@ def _remarks(restarts: Sequence[Restart], drawn: int, kept: int) -> list[str]:
     if skipped:
         remarks.append(f"{skipped} steps skipped because the loss or gradient was not finite")
     if kept < drawn:
-        remarks.append(f"only {kept:,} of {drawn:,} draws are kept, for the data are large")
+        remarks.append(f"only {kept:,} of {drawn:,} draws are kept, for they are large")
+    if affordable(ready.outputs("train")) < FEWEST:
+        remarks.append("predictions at the training data are left out, for the data are large")
     return remarks

@@ -18,12 +18,20 @@ from guidebench.inference.structure import Site
 from guidebench.metrics.evidence import Heldout
 from guidebench.seeds import derive
 
+#: Predictions at the training data are left out where fewer draws of them than this can be kept.
+FEWEST = 100
+
 
 @dataclass(frozen=True, kw_only=True)
 class Predictions:
     """Forward draws by InferenceData group, each with the program that made it."""
 
     groups: Mapping[str, tuple[Forward, Mapping[str, np.ndarray]]]
+
+
+def affordable(outputs: int) -> int:
+    """Return for how many draws so many outputs each can be kept."""
+    return datasets.MOST_VALUES // max(outputs, 1)
 
 
 def run_forward(
@@ -36,22 +44,30 @@ def run_forward(
     """
 
     def run(name: str) -> tuple[Forward, dict[str, np.ndarray]]:
-        forward = ready.forward(name, latents, fixed)
-        return forward, forward(jax.random.key(derive(seed, ready.problem.name, name)), latents, fixed)
+        count = affordable(ready.outputs(name.removeprefix("log_")))
+        some = {site: value[: max(count, FEWEST)] for site, value in latents.items()}
+        forward = ready.forward(name, some, fixed)
+        return forward, forward(jax.random.key(derive(seed, ready.problem.name, name)), some, fixed)
 
-    groups = {"posterior_predictive": run("train"), "log_likelihood": run("log_train")}
+    # Given a draw of a discrete latent site, the density of an observation is not that given the others.
+    pointwise = not ready.structure.discrete
+    groups = {}
+    if affordable(ready.outputs("train")) >= FEWEST:
+        groups = {"posterior_predictive": run("train")}
+        if pointwise:
+            groups["log_likelihood"] = run("log_train")
     if ready.predict_values is not None:
         groups["predictions"] = run("predict")
     heldout = None
     observed = [site.name for site in ready.structure.observed]
-    if ready.heldout_values is not None and observed and not ready.structure.masked:
-        _, log_likelihood = run("log_heldout")
+    if ready.heldout_values is not None and observed:
+        log_likelihood = run("log_heldout")[1] if pointwise else {}
         _, predicted = run("heldout")
-        values = ready.observed("heldout")
+        values, counts = ready.observed("heldout"), ready.heldout_counts
         heldout = Heldout(
-            observed={name: values[name] for name in observed if name in values},
-            predicted={name: predicted[name] for name in observed if name in values},
-            log_likelihood=log_likelihood,
+            observed={name: values[name][counts.get(name, ...)] for name in observed if name in values},
+            predicted={name: predicted[name][:, counts.get(name, ...)] for name in observed if name in values},
+            log_likelihood={name: value[:, counts.get(name, ...)] for name, value in log_likelihood.items()},
             discrete=frozenset(site.name for site in ready.structure.observed if site.discrete),
         )
     return Predictions(groups=groups), heldout
@@ -61,20 +77,13 @@ def label(ready: Prepared, draws: Draws, predictions: Predictions, *, point: boo
     """Return the groups of the InferenceData of one fit."""
     structure = ready.structure
     sites = {site.name: site for site in (*structure.latents, *structure.deterministics)}
-    train_forward, at_training = predictions.groups["posterior_predictive"]
-    observed = {site.name for site in structure.observed}
-    deterministic = {name: value for name, value in at_training.items() if name not in observed}
-    log_forward, log_likelihood = predictions.groups["log_likelihood"]
     stats = {"log_p": draws.log_p}
     if not point:
         stats |= {"log_q": draws.log_q, "log_weight": draws.log_weights}
     stat_sites = {name: Site(name=name, shape=(), dims=()) for name in stats}
     groups = {
-        "posterior": datasets.of_draws({**draws.latents, **deterministic}, {**sites, **train_forward.sites}),
-        "posterior_predictive": datasets.of_draws(
-            {name: value for name, value in at_training.items() if name in observed}, train_forward.sites
-        ),
-        "log_likelihood": datasets.of_draws(log_likelihood, log_forward.sites),
+        "posterior": datasets.of_draws(draws.latents, sites),
+        **(_at_training(ready, draws, predictions) if "posterior_predictive" in predictions.groups else {}),
         "sample_stats": datasets.of_draws(stats, stat_sites),
         "observed_data": datasets.of_arrays(
             ready.observed("train"), {site.name: site.dims for site in structure.observed}
@@ -89,3 +98,21 @@ def label(ready: Prepared, draws: Draws, predictions: Predictions, *, point: boo
             ready.predict_values, structure, forward.sites.values()
         )
     return groups
+
+
+def _at_training(ready: Prepared, draws: Draws, predictions: Predictions) -> dict[str, xr.Dataset]:
+    """Return the groups that hold what was computed at the training data, and the posterior with its deterministics."""
+    forward, values = predictions.groups["posterior_predictive"]
+    observed = {site.name for site in ready.structure.observed}
+    deterministic = {name: value for name, value in values.items() if name not in observed}
+    predicted = {name: value for name, value in values.items() if name in observed}
+    sites = {**{site.name: site for site in ready.structure.latents}, **forward.sites}
+    groups = {}
+    if "log_likelihood" in predictions.groups:
+        log_forward, log_likelihood = predictions.groups["log_likelihood"]
+        groups["log_likelihood"] = datasets.of_draws(log_likelihood, log_forward.sites)
+    if all(len(value) == len(draws.log_p) for value in deterministic.values()):
+        groups["posterior"] = datasets.of_draws({**draws.latents, **deterministic}, sites)
+    else:  # fewer draws than the latents have: beside the predictions, which have as few
+        predicted |= deterministic
+    return {"posterior_predictive": datasets.of_draws(predicted, forward.sites), **groups}

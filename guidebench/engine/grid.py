@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -11,14 +12,22 @@ from guidebench.config import RunConfig
 from guidebench.contracts import Problem
 from guidebench.engine import calibration
 from guidebench.engine.fitting import blank, fit_guide
+from guidebench.engine.own import own_guides
 from guidebench.engine.prepared import Prepared, prepare
-from guidebench.engine.progress import Progress, Silent
 from guidebench.engine.references import reference_data, with_reference
-from guidebench.inference import precision
-from guidebench.inference.recipe import RECIPES, Recipe, make_optimizer, objective
+from guidebench.errors import RequestError
+from guidebench.inference import optimizers, precision
+from guidebench.inference.objectives import objective
+from guidebench.inference.recipe import RECIPES, Recipe, make_optimizer
+from guidebench.inference.schedules import Schedule
+from guidebench.inference.train import EVALUATIONS, stretches
+from guidebench.progress import Progress, Silent
 from guidebench.registry import Registry
 from guidebench.results import Comparison, Fit, ProblemRecord
 from guidebench.selection import ChosenGuide
+
+#: Evaluations of the rows kept from training in a round, at least.
+FEWEST_EVALUATIONS = 10
 
 
 def recipe_of(config: RunConfig) -> Recipe:
@@ -27,19 +36,46 @@ def recipe_of(config: RunConfig) -> Recipe:
     Raises
     ------
     RequestError
-        Where the optimiser or the objective is not known.
+        Where the optimiser, the schedule or the objective is not known, or an option has nothing to act on.
     """
+    _check_companions(config)
     changes = {
         name: getattr(config, name)
-        for name in ("optimizer", "learning_rate", "steps", "restarts", "particles", "loss")
+        for name in (
+            *("optimizer", "learning_rate", "steps", "restarts", "particles", "loss"),
+            *("clip_norm", "clip_share", "validation", "patience"),
+        )
         if getattr(config, name) is not None
     }
+    if config.schedule is not None:
+        changes["schedule"] = Schedule.parse(config.schedule)
+    if config.clip_norm == 0:
+        changes["clip_norm"] = None
+    if config.optimizer is not None and config.learning_rate is None:
+        own = optimizers.find(config.optimizer).own_rate
+        changes |= {} if own is None else {"learning_rate": own}
     recipe = replace(RECIPES[config.recipe], **changes)
-    if config.steps is not None:  # so many, and no more
+    if config.steps is not None or not recipe.decayed():  # so many, and no more; without a decay nothing settles
         recipe = replace(recipe, rounds=1)
-    make_optimizer(recipe)
+    if recipe.clip_norm is None and config.clip_share is not None:
+        raise RequestError(f"--clip-share {config.clip_share:g}: there is no norm to clip at; give --clip-norm")
+    if recipe.validation is not None and stretches(recipe.steps, watched=True) < FEWEST_EVALUATIONS:
+        raise RequestError(
+            f"--validation: {recipe.steps} steps cannot be divided into equal stretches to evaluate after; "
+            f"{-(-recipe.steps // EVALUATIONS) * EVALUATIONS} could"
+        )
+    optimizer = optimizers.find(recipe.optimizer)
+    optimizers.check(optimizer, make_optimizer(recipe))
     objective(recipe.loss, recipe.particles)
     return recipe
+
+
+def _check_companions(config: RunConfig) -> None:
+    """Refuse options that mean nothing alone, or do not go together."""
+    if config.patience is not None and config.validation is None:
+        raise RequestError(f"--patience {config.patience}: there is nothing to wait for; give --validation")
+    if config.validation is not None and config.simulations is not None:
+        raise RequestError("--validation and --simulations do not go together: simulated data are trained on whole")
 
 
 class Unprepared(NamedTuple):
@@ -80,7 +116,9 @@ def compare(
     RequestError
         Where the request is wrong; what goes wrong inside a fit is recorded in it instead.
     """
-    with precision.chosen(config.x64):
+    with precision.chosen(config.x64), warnings.catch_warnings():
+        # NumPyro says so for every program that it traces; the report says it once.
+        warnings.filterwarnings("ignore", message="Continuous inference poorly handles circular")
         return _compare(name, problems, guides, config, registry, progress or Silent(), given)
 
 
@@ -97,6 +135,8 @@ def _compare(
     prepared: list[Prepared | Unprepared] = []
     for problem in problems:
         try:
+            if len(problems) == 1:  # with several, a guide that does not fit one of them says so in its row
+                guides = own_guides(guides, problem, config)
             ready = prepare(problem, config, recipe)
             if config.simulations is not None and len(problems) == 1:  # refused before anything takes long
                 calibration.check(problem.name, ready.structure)

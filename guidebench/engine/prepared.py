@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -12,10 +13,13 @@ import numpy as np
 from guidebench.config import RunConfig
 from guidebench.contracts import Family, Problem
 from guidebench.engine.gate import Reference
-from guidebench.engine.starts import Starts, find_starts
+from guidebench.engine.minibatches import describe, inspect_problem
+from guidebench.engine.starts import Starts, find_starts, search_values
+from guidebench.engine.validation import Validation, with_validation
 from guidebench.errors import RequestError
-from guidebench.inference.arguments import Arguments, as_arrays
-from guidebench.inference.coordinates import Affine, Frame, standardised
+from guidebench.inference.arguments import Arguments, as_arrays, is_array
+from guidebench.inference.coordinates import Affine, Expansion, Frame, own_coordinates, standardised
+from guidebench.inference.large import expand
 from guidebench.inference.mode_shares import mode_shares
 from guidebench.inference.modes import Landscape
 from guidebench.inference.predict import (
@@ -24,16 +28,22 @@ from guidebench.inference.predict import (
     make_predictive,
     observation_sd,
     observed_values,
+    unmasked,
 )
 from guidebench.inference.recipe import Recipe
-from guidebench.inference.structure import ModelStructure, inspect_model
+from guidebench.inference.rescoring import LogJoint
+from guidebench.inference.structure import ModelStructure
+from guidebench.inference.subsampling import Minibatches, Stratified
 from guidebench.inference.target import Target
 from guidebench.results import ProblemRecord
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """A problem made ready: its structure, starting points, and forward programs shared by all guides."""
+    """A problem made ready: its structure, starting points, and forward programs shared by all guides.
+
+    `heldout_counts` says which held-out observations count, for the observed sites under a mask.
+    """
 
     problem: Problem
     values: Mapping[str, Any]
@@ -44,18 +54,54 @@ class Prepared:
     points: np.ndarray | None
     target: Target | None
     landscape: Landscape | None
+    minibatches: Minibatches | None
     refusal: str | None
     record: ProblemRecord
+    heldout_counts: Mapping[str, np.ndarray] = field(default_factory=dict)
     reference: Reference = field(default_factory=Reference)
+    validation: Validation | None = None
     _programs: dict[str, Forward] = field(default_factory=dict, repr=False)
     _observed: dict[str, dict[str, np.ndarray]] = field(default_factory=dict, repr=False)
 
     def frame(self, family: Family) -> Frame:
         """Return the model as a guide of that family is shown it."""
-        if family == "none" or self.target is None or self.landscape is None or self.points is None:
-            return Frame(model=self.problem.model, arguments=self.arguments, starts=self.starts)
-        affine = Affine.for_family(family, self.landscape.best, self.target.dim)
-        return standardised(self.target, affine, self.points)
+        if self.target is None or self.points is None or family == "none":
+            model = self.problem.model
+            if self.structure.discrete and self.target is not None:  # no guide draws the discrete sites
+                model = own_coordinates(self.target)
+            own = Frame(model=model, arguments=self.arguments, starts=self.starts)
+            return own if self.minibatches is None else replace(own, stochastic=self._stochastic(self.minibatches))
+        best = None if self.landscape is None else self.landscape.best
+        affine = Affine.for_family(family, best, self.target.dim)
+        return standardised(self.target, affine, self.points, self._expansion)
+
+    def _stochastic(self, minibatches: Minibatches) -> tuple[Callable[..., Any], Arguments]:
+        """Return what a guide in the model's own coordinates is trained on, a part of the data at a time."""
+        if self.target is None or minibatches.local:  # as NumPyro does it: the guide draws the parts
+            return Stratified(minibatches.model), minibatches.arguments
+        return own_coordinates(self.target, self._expansion), self.arguments
+
+    @cached_property
+    def _expansion(self) -> Expansion | None:
+        """The target on all data near its best Gaussian, where parts of the data need it."""
+        if self.minibatches is None or self.target is None or self.landscape is None or self.landscape.best is None:
+            return None
+        return expand(self.target, self.landscape.best.mean, self.search_values)
+
+    @cached_property
+    def search_values(self) -> dict[str, Any]:
+        """The traced arguments in the precision they were given in; no copies of many data are made."""
+        return search_values(self.values, self.arguments, self.target)
+
+    @cached_property
+    def log_joint(self) -> LogJoint | None:
+        """log p(y, theta) in float64, where no parameters of the model's own come into it."""
+        return None if self.target is None else LogJoint(self.target, self.search_values)
+
+    @property
+    def in_blocks(self) -> bool:
+        """Whether the data are evaluated block by block."""
+        return self.target is not None and self.target.rows > 0
 
     def mode_shares(self, latents: Mapping[str, np.ndarray]) -> list[tuple[float, float]]:
         """Return how draws are spread over the modes that the search found, where it found several."""
@@ -82,6 +128,17 @@ class Prepared:
             values = self._values(name.removeprefix("log_"))
             self._programs[name] = make(self.problem.model, values, self.structure, latents, fixed)
         return self._programs[name]
+
+    def outputs(self, name: str) -> int:
+        """Return about how many values one forward draw has at the ``train``, ``predict`` or ``heldout`` data."""
+        own = sum(math.prod(site.shape) for site in (*self.structure.deterministics, *self.structure.observed))
+        if name == "train":
+            return own
+        there, here = (
+            sum(np.size(value) for value in values.values() if is_array(value))
+            for values in (self._values(name), self.values)
+        )
+        return math.ceil(own * there / max(here, 1))
 
     def observed(self, name: str) -> dict[str, np.ndarray]:
         """Return the observed values of the ``train`` or ``heldout`` data."""
@@ -110,14 +167,13 @@ def prepare(problem: Problem, config: RunConfig, recipe: Recipe) -> Prepared:
     RequestError
         Where the model does not run, or the request does not fit it.
     """
-    values = as_arrays(problem.arguments())
+    problem, validation = with_validation(problem, config)
+    problem, values, arguments, structure, minibatches = inspect_problem(problem, config.minibatch)
     _check_names(problem, values)
-    arguments = Arguments.split(problem.model, values)
-    structure = inspect_model(problem.model, arguments)
     refusal = structure.unsupported()
     found = Starts(values={}, valid=np.ones(recipe.restarts, bool))
     if refusal is None:
-        found = find_starts(problem, values, arguments, structure, config, recipe)
+        found = find_starts(problem, values, arguments, structure, config, recipe, minibatches)
         valid = found.valid
         if not valid.any() and config.init.startswith("value:"):
             raise RequestError(
@@ -132,6 +188,7 @@ def prepare(problem: Problem, config: RunConfig, recipe: Recipe) -> Prepared:
     _check_heldout(problem, structure)
     held = _heldout_values(problem, values)
     observed = {} if held is None else {"heldout": observed_values(problem.model, held, structure)}
+    counts = unmasked(problem.model, held, structure) if held and structure.masked else {}
     return Prepared(
         problem=problem,
         values=values,
@@ -142,10 +199,21 @@ def prepare(problem: Problem, config: RunConfig, recipe: Recipe) -> Prepared:
         points=found.points,
         target=found.target,
         landscape=found.landscape,
+        minibatches=minibatches,
         refusal=refusal,
         record=_record(
-            problem, values, arguments, structure, sum(np.size(found) for found in observed.get("heldout", {}).values())
+            problem,
+            values,
+            arguments,
+            structure,
+            minibatches,
+            sum(
+                int(np.count_nonzero(counts[name])) if name in counts else value.size
+                for name, value in observed.get("heldout", {}).items()
+            ),
         ),
+        heldout_counts=counts,
+        validation=validation,
         _observed=observed,
     )
 
@@ -170,9 +238,14 @@ def _check_heldout(problem: Problem, structure: ModelStructure) -> None:
 
 
 def _record(
-    problem: Problem, values: Mapping[str, Any], arguments: Arguments, structure: ModelStructure, heldout_size: int
+    problem: Problem,
+    values: Mapping[str, Any],
+    arguments: Arguments,
+    structure: ModelStructure,
+    minibatches: Minibatches | None,
+    heldout_size: int,
 ) -> ProblemRecord:
-    notes = []
+    notes = [*problem.notes, *([] if minibatches is None else [describe(minibatches)])]
     if structure.params:
         notes.append(
             f"The model itself has parameters ({', '.join(structure.params)}): every guide tunes them, "
@@ -182,6 +255,18 @@ def _record(
         notes.append(
             f"The model has numpyro.factor terms ({', '.join(structure.factors)}); they are part of the "
             "density but no observation, so nothing is predicted for them."
+        )
+    circular = [site.name for site in structure.latents if site.support == "circular"]
+    if circular:
+        notes.append(
+            f"{', '.join(circular)} is an angle, and guides see it cut open at ±π: where the posterior has mass "
+            "there, use numpyro.handlers.reparam with CircularReparam."
+        )
+    if structure.discrete:
+        notes.append(
+            f"The discrete latent sites ({', '.join(site.name for site in structure.discrete)}) are summed out: guides "
+            "are trained on the others, and predictions draw them from their prior given these. There is no log "
+            "density of single observations."
         )
     truth = dict(problem.truth or {})
     shapes = {site.name: site.shape for site in structure.latents}
@@ -196,13 +281,15 @@ def _record(
         if np.ndim(value) == 1 and np.ndim(values[name]) == 1 and name not in structure.observed_arguments
     ]
     noise: dict[str, np.ndarray] = {}
-    if truth.keys() == {site.name for site in structure.latents} and truth:
+    if truth.keys() == {site.name for site in structure.latents} and truth and not structure.discrete:
         noise = observation_sd(problem.model, arguments, structure, truth)
     known = problem.log_evidence is not None or problem.reference is not None
     if not structure.observed and not structure.factors and not known:
         notes.append("The model observes nothing: what was trained is its prior.  Was the data argument left out?")
     if structure.masked and problem.heldout is not None:
-        notes.append(f"{', '.join(structure.masked)} is observed under a mask, so held-out data are not scored.")
+        notes.append(
+            f"{', '.join(structure.masked)} is observed under a mask: only held-out data that count are scored."
+        )
     return ProblemRecord(
         name=problem.name,
         summary=problem.summary,

@@ -25,13 +25,13 @@ from guidebench.config import RunConfig
 from guidebench.engine.gate import Judgement, Reference, judge
 from guidebench.engine.given import Given, arrange, read
 from guidebench.engine.prepared import Prepared
-from guidebench.engine.progress import Progress
 from guidebench.engine.starts import Starts, find_starts
 from guidebench.errors import RequestError
 from guidebench.inference import nuts
 from guidebench.inference.coordinates import Affine
 from guidebench.inference.recipe import Recipe
 from guidebench.inference.structure import ModelStructure
+from guidebench.progress import Progress
 from guidebench.seeds import derive
 
 #: Draws from an exact posterior: enough that its own noise hardly counts.
@@ -158,6 +158,9 @@ class _Sampled(NamedTuple):
 def _by_nuts(ready: Prepared, config: RunConfig, recipe: Recipe, watcher: Progress) -> Reference:
     """Return draws by NUTS, or the reason why there are none; a refusal where NUTS was asked for by name."""
     reason = _obstacle(ready)
+    if reason is None and config.reference == "auto" and ready.in_blocks:
+        size = ready.arguments.size()
+        return Reference(note=f"NUTS was not run on {size:,} numbers of data; --reference nuts does, and takes long.")
     if reason is None:
         try:
             return _judged(_sampled(ready, config, recipe, watcher))

@@ -23,6 +23,9 @@ from guidebench.selection import ChosenGuide
 #: A guide is scored with this many times the draws that are kept: weights are cheap, their noise is not.
 SCORE_BATCHES = 10
 
+#: Draws that rank restarts where each density means a pass over large data.
+RANKED = 400
+
 #: Numbers that the scored draws of one guide may hold.
 MOST_SCORED = 20_000_000
 
@@ -54,7 +57,7 @@ def rank(
         if not one.status.has_draws:
             scored.append(one)
             continue
-        draws = sampler(params_of(training, one.index), key, keep_latents=False)
+        draws = sampler(params_of(training, one.index), key, keep_latents=False, most=RANKED)
         elbo, mcse = mean_log_weight(draws.log_weights)
         scored.append(replace(one, elbo=elbo, elbo_mcse=mcse))
     drawn = [one for one in scored if one.elbo is not None]
@@ -71,20 +74,24 @@ def draw_from(
     """
     point = guide.declaration.bound == "none"
     affordable = MOST_SCORED // max(config.draws * ready.structure.latent_dim, 1)
+    affordable = 1 if point or ready.in_blocks else max(1, min(SCORE_BATCHES, affordable))
     batches = [
         sampler(params, jax.random.key(derive(config.seed, ready.problem.name, guide.label, "draws", batch)))
-        for batch in range(1 if point else max(1, min(SCORE_BATCHES, affordable)))
+        for batch in range(affordable)
     ]
     kept, scored = batches[0], Draws.concatenate(batches)
     constant = ", ".join(kept.constant_sites())
     if constant and not point:
         raise ValueError(
-            f"draws of {constant} do not vary: its scale is zero or singular, "
+            f"draws of {constant} do not vary: its scale is zero or singular, as where the density has no maximum, "
             "or it is a point estimate and should declare bound='none'"
         )
     if not point and not np.isfinite(scored.log_weights).all():
         share = np.mean(~np.isfinite(scored.log_weights))
-        raise ValueError(f"log p or log q is not finite for {share:.1%} of its draws: its support is not the model's")
+        raise ValueError(
+            f"log p or log q is not finite for {share:.1%} of its draws: its support is not the model's, "
+            "or its training went astray"
+        )
     return kept, scored
 
 

@@ -13,11 +13,14 @@ import numpy as np
 from guidebench.config import RunConfig
 from guidebench.contracts import Problem
 from guidebench.inference.arguments import Arguments
+from guidebench.inference.enumeration import marked
 from guidebench.inference.gaussians import Gaussian
-from guidebench.inference.modes import Landscape, explore
+from guidebench.inference.large import explore_large
+from guidebench.inference.modes import Landscape
 from guidebench.inference.recipe import Recipe
 from guidebench.inference.start import check, starting_points, strategy
 from guidebench.inference.structure import ModelStructure
+from guidebench.inference.subsampling import Minibatches, Stratified
 from guidebench.inference.target import Target
 from guidebench.seeds import derive
 
@@ -53,6 +56,7 @@ def find_starts(
     structure: ModelStructure,
     config: RunConfig,
     recipe: Recipe,
+    minibatches: Minibatches | None = None,
 ) -> Starts:
     """Return the common starting points: the strategy's, or points about what a search from those found.
 
@@ -61,17 +65,22 @@ def find_starts(
     searching = recipe.standardise and not structure.params
     count = max(recipe.restarts, SEARCHES) if searching else recipe.restarts
     start_keys = keys(config.seed, count, problem.name, "start")
-    sites, unconstrained, valid = starting_points(
-        start_keys, problem.model, arguments, strategy(config.init, structure)
-    )
+    looked_at = problem.model, arguments
+    if minibatches is not None and not minibatches.local:  # a part of the data says as well what is finite
+        looked_at = Stratified(minibatches.model), minibatches.arguments
+    if structure.discrete:
+        looked_at = marked(problem.model), arguments
+    sites, unconstrained, valid = starting_points(start_keys, *looked_at, strategy(config.init, structure))
     kept = {name: value[: recipe.restarts] for name, value in sites.items()}
     plain = Starts(values=kept, valid=np.asarray(valid)[: recipe.restarts])
-    if not searching or not np.any(valid):
+    if not np.any(valid) or structure.params or not (searching or minibatches or structure.discrete):
         return plain
-    target = Target.of(problem.model, arguments, structure)
+    target = Target.of(problem.model, arguments, structure, minibatches)
     points = target.flatten(unconstrained).astype(np.float64)
-    traced = {name: values[name] for name in arguments.arrays}
-    landscape = explore(target, points[np.asarray(valid)], traced, derive(config.seed, problem.name, "search"))
+    if not searching:
+        return replace(plain, points=points, target=target)
+    traced = search_values(values, arguments, target)
+    landscape = explore_large(target, points[np.asarray(valid)], traced, derive(config.seed, problem.name, "search"))
     if config.init != "uniform":
         return replace(plain, points=points[: recipe.restarts], target=target, landscape=landscape)
     local = dict(zip(np.flatnonzero(valid).tolist(), landscape.places, strict=True))
@@ -93,6 +102,13 @@ def find_starts(
         target=target,
         landscape=landscape,
     )
+
+
+def search_values(values: Mapping[str, Any], arguments: Arguments, target: Target | None) -> dict[str, Any]:
+    """Return the traced arguments as they were given, or where they are many as they are on the device."""
+    if target is not None and target.rows:
+        return dict(arguments.arrays)
+    return {name: values[name] for name in arguments.arrays}
 
 
 def _scatter(point: np.ndarray, found: Gaussian | None, seed: int) -> np.ndarray:

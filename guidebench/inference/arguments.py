@@ -1,8 +1,8 @@
 """A problem's arguments, split into what JAX traces and what stays as it is.
 
 Arrays become arguments of the compiled programs, so that the data are not built into them; anything
-else (strings, flags, sizes) stays a Python value.  A model that needs concrete data (one that asks
-``int(group.max())``, say) gets all of them as constants.
+else (strings, flags, sizes) stays a Python value.  What a model needs to look at (one that asks
+``int(group.max())``, say) becomes a constant.
 """
 
 from __future__ import annotations
@@ -46,6 +46,17 @@ def is_array(value: Any) -> bool:
     )
 
 
+def is_traceable(value: Any) -> bool:
+    """Return whether JAX can trace `value` as data: an array, or a container of nothing but arrays.
+
+    A single whole number or flag is none: it says how large something is, or what to do.
+    """
+    leaves = jax.tree.leaves(value)
+    return bool(leaves) and all(
+        is_array(leaf) and not (np.ndim(leaf) == 0 and np.dtype(leaf.dtype).kind in "iub") for leaf in leaves
+    )
+
+
 def runnable(model: Callable[..., Any]) -> Callable[..., Any]:
     """Return a model that runs without draws of its latent sites: an improper prior cannot be drawn from."""
     started: Callable[..., Any] = substitute(seed(model, jax.random.key(0)), substitute_fn=_feasible)
@@ -68,24 +79,36 @@ class Arguments:
 
     @classmethod
     def split(cls, model: Callable[..., Any], values: Mapping[str, Any]) -> Arguments:
-        """Split `values`, tracing the arrays unless the model needs to see their contents."""
-        arrays = {
-            name: jnp.asarray(value)
-            for name, value in values.items()
-            if is_array(value) and not (np.ndim(value) == 0 and np.dtype(value.dtype).kind in "iub")
-        }
-        static = {name: value for name, value in values.items() if name not in arrays}
-        split = cls(arrays=arrays, static=static)
+        """Split `values`, tracing the arrays but for those whose contents the model needs to see."""
+        traceable = {name: jax.tree.map(jnp.asarray, value) for name, value in values.items() if is_traceable(value)}
+        split = cls(arrays=traceable, static={name: value for name, value in values.items() if name not in traceable})
+        if split._runs(model):
+            return split
+        # It needs to see some of its data; if it is broken, inspecting it will say so.
+        seen = {name: np.asarray(value) if is_array(value) else value for name, value in values.items()}
+        needed = cls(static=seen)
+        if not needed._runs(model):
+            return needed
+        for name, value in traceable.items():
+            more = cls(
+                arrays={**needed.arrays, name: value},
+                static={key: own for key, own in needed.static.items() if key != name},
+            )
+            needed = more if more._runs(model) else needed
+        return needed
+
+    def _runs(self, model: Callable[..., Any]) -> bool:
+        """Return whether a model can be traced with these arguments."""
 
         def run(traced: Mapping[str, Any]) -> None:
-            args, kwargs = split.call(model, traced)
+            args, kwargs = self.call(model, traced)
             runnable(model)(*args, **kwargs)
 
         try:
-            jax.eval_shape(run, arrays)
-        except Exception:  # noqa: BLE001 - it needs to see its data; if it is broken, inspecting it will say so
-            return cls(static={name: np.asarray(value) if is_array(value) else value for name, value in values.items()})
-        return split
+            jax.eval_shape(run, dict(self.arrays))
+        except Exception:  # noqa: BLE001 - the question is whether it can, not why not
+            return False
+        return True
 
     def size(self) -> int:
         """Return how many numbers the arguments hold."""
@@ -94,12 +117,9 @@ class Arguments:
 
     def call(self, model: Callable[..., Any], traced: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return ``args, kwargs`` for `model` with `traced` in the place of the arrays."""
-        bound = inspect.signature(model).bind_partial()
-        bound.arguments.update(
-            {
-                name: {**self.static, **traced}[name]
-                for name in inspect.signature(model).parameters
-                if name in self.static or name in traced
-            }
-        )
-        return bound.args, bound.kwargs
+        signature = inspect.signature(model)
+        values = {**self.static, **traced}
+        bound = signature.bind_partial()
+        bound.arguments.update({name: values[name] for name in signature.parameters if name in values})
+        # What the model has no name for goes to its **kwargs.
+        return bound.args, {**bound.kwargs, **{k: v for k, v in values.items() if k not in signature.parameters}}

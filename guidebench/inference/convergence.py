@@ -89,7 +89,8 @@ def judge(losses: np.ndarray, *, skipped: int, finite: bool, decayed: bool, reso
     finite : bool
         Whether the final parameters are finite.
     decayed : bool
-        Whether the learning rate ended at zero; at a constant rate the parameters never settle.
+        Whether the learning rate had decayed where the parameters are from; at a constant
+        rate they never settle.
     resolution : float
         The improvement, in nats, that the losses must be able to show.
     """

@@ -12,8 +12,10 @@ Every log weight is unchanged, and draws are mapped back.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import wraps
 from typing import Any, Literal
 
 import jax
@@ -21,6 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro
 import numpyro.distributions as dist
+from numpyro.distributions.transforms import biject_to
 
 from guidebench.contracts import Family
 from guidebench.inference.arguments import Arguments
@@ -83,6 +86,9 @@ class Frame:
         Which traced arguments have a leading axis R, where every restart has its own data.
     kind : {"own", "unconstrained", "diagonal", "affine"}
         How it was standardised.
+    stochastic : (callable, Arguments) or None
+        Model and arguments to train on in the place of `model`, where training sees random parts of the
+        data: the same sites and, in expectation, the same density.
     """
 
     model: Callable[..., Any]
@@ -91,9 +97,67 @@ class Frame:
     to_latents: ToLatents | None = None
     axes: Any = None
     kind: Literal["own", "unconstrained", "diagonal", "affine"] = "own"
+    stochastic: tuple[Callable[..., Any], Arguments] | None = None
 
 
-def standardised(target: Target, affine: Affine, starts: np.ndarray) -> Frame:
+@dataclass(frozen=True, kw_only=True)
+class Expansion:
+    r"""The target on all data near one point, to second order.
+
+    .. math:: T(u) = v + g^T (u - c) + (u - c)^T H (u - c) / 2
+
+    Attributes
+    ----------
+    center, value, gradient, hessian : ndarray
+        c, v, g and H, in float64.
+    """
+
+    center: np.ndarray
+    value: np.ndarray
+    gradient: np.ndarray
+    hessian: np.ndarray
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return the parts by name."""
+        return {name: getattr(self, name) for name in ("center", "value", "gradient", "hessian")}
+
+
+def controlled(
+    target: Target, flat: jax.Array, traced: Mapping[str, Any], key: jax.Array, expansion: Mapping[str, Any] | None
+) -> jax.Array:
+    r"""Return an estimate of the target from a random part of the data, with little noise near the expansion.
+
+    With :math:`\hat\pi` the log density of the part scaled up and :math:`\hat T` its own expansion at c,
+
+    .. math:: \hat\pi(u) - \hat T(u) + T(u)
+
+    has the expectation of :math:`\hat\pi(u)`, and where the target is close to quadratic hardly any of its
+    variance.
+
+    References
+    ----------
+    Baker, Fearnhead, Fox & Nemeth (2019), Statistics and Computing 29, doi:10.1007/s11222-018-9826-2,
+    for control variates at the mode, of gradients.
+    """
+    if expansion is None:
+        plain: jax.Array = target.estimate(flat, traced, key)
+        return plain
+    step = flat - expansion["center"]
+
+    def along(share: jax.Array) -> jax.Array:
+        return target.estimate(expansion["center"] + share * step, traced, key)
+
+    def slope(share: jax.Array) -> tuple[jax.Array, jax.Array]:
+        return jax.jvp(along, (share,), (jnp.ones_like(share),))
+
+    zero = jnp.zeros((), flat.dtype)
+    (value, first), (_, second) = jax.jvp(slope, (zero,), (jnp.ones_like(zero),))
+    whole = expansion["value"] + expansion["gradient"] @ step + step @ expansion["hessian"] @ step / 2
+    estimate: jax.Array = target.estimate(flat, traced, key) - (value + first + second / 2) + whole
+    return estimate
+
+
+def standardised(target: Target, affine: Affine, starts: np.ndarray, expansion: Expansion | None = None) -> Frame:
     """Return the posterior in standardised coordinates.
 
     Parameters
@@ -104,24 +168,36 @@ def standardised(target: Target, affine: Affine, starts: np.ndarray) -> Frame:
         From z to u.
     starts : ndarray
         Starting points u, shape ``(R, D)``.
+    expansion : Expansion, optional
+        Of a target with minibatches.
     """
     kind: Literal["unconstrained", "diagonal", "affine"] = "affine" if affine.factor.ndim == 2 else "diagonal"
     if kind == "diagonal" and np.all(affine.factor == 1) and not affine.center.any():
         kind = "unconstrained"
     arrays = {"data": dict(target.arguments.arrays), "center": affine.center, "factor": affine.factor}
+    stochastic = None
+    if target.minibatches is not None:
+        more = {} if expansion is None else {"expansion": expansion.arrays()}
+        stochastic = model_of(target, estimated=True), Arguments(arrays={**arrays, **more})
     return Frame(
         model=model_of(target),
         arguments=Arguments(arrays=arrays),
+        stochastic=stochastic,
         starts=target.split(affine.inverse(starts)),
         to_latents=lambda sites, traced: to_latents(target, sites, traced),
         kind=kind,
     )
 
 
-def model_of(target: Target) -> Callable[..., Any]:
-    """Return the target over z as a NumPyro model, with a real site for every latent site."""
+def model_of(target: Target, *, estimated: bool = False) -> Callable[..., Any]:
+    """Return the target over z as a NumPyro model, with a real site for every latent site.
 
-    def standardised_model(data: Mapping[str, Any], center: jax.Array, factor: jax.Array) -> None:
+    An `estimated` one looks at a random part of the data each time.
+    """
+
+    def standardised_model(
+        data: Mapping[str, Any], center: jax.Array, factor: jax.Array, expansion: Mapping[str, Any] | None = None
+    ) -> None:
         sites = [
             # Samples like a standard normal where a guide asks for a prior draw, but adds no density.
             numpyro.sample(name, dist.Normal(0, 1).expand(shape).to_event(len(shape)).mask(False))
@@ -129,9 +205,54 @@ def model_of(target: Target) -> Callable[..., Any]:
         ]
         flat = jnp.concatenate([jnp.ravel(site) for site in sites])
         point, log_jacobian = apply(center, factor, flat)
-        numpyro.factor("log_density", target.log_density(point, data) + log_jacobian)
+        if estimated:
+            density = controlled(target, point, data, _fresh_key(), expansion)
+        else:
+            density = target.log_density(point, data)
+        numpyro.factor("log_density", density + log_jacobian)
 
     return standardised_model
+
+
+def _fresh_key() -> jax.Array:
+    """Return a key of the program that runs; any will do where a model is only looked at."""
+    key = numpyro.prng_key()
+    return jax.random.key(0) if key is None else key
+
+
+def own_coordinates(target: Target, expansion: Expansion | None = None) -> Callable[..., Any]:
+    """Return the target as a model with the sites and arguments of the problem's, in their own coordinates.
+
+    For guides that must not be standardised, where the model itself cannot be trained on as it is.
+    Minibatches must have no latent sites of their own.
+    """
+    signature = inspect.signature(target.model)
+    known = None if expansion is None else expansion.arrays()
+
+    @wraps(target.model)
+    def model_in_own_coordinates(*args: Any, **kwargs: Any) -> None:
+        given = signature.bind(*args, **kwargs).arguments
+        for one in signature.parameters.values():
+            if one.kind is inspect.Parameter.VAR_KEYWORD:
+                given |= given.pop(one.name, {})
+        data = {name: given[name] for name in target.arguments.arrays}
+        parts, log_jacobian = [], jnp.zeros(())
+        for name, support in target.supports(data).items():
+            transform = biject_to(support)
+            shape = target.shapes[name]
+            base = dist.Normal(0, 1).expand(shape).to_event(len(shape))
+            value = numpyro.sample(name, dist.TransformedDistribution(base, transform).mask(False))
+            free = transform.inv(value)
+            parts.append(jnp.ravel(free))
+            log_jacobian += jnp.sum(transform.log_abs_det_jacobian(free, value))
+        flat = jnp.concatenate(parts)
+        if target.minibatches is not None:
+            density = controlled(target, flat, data, _fresh_key(), known)
+        else:
+            density = target.log_density(flat, data)
+        numpyro.factor("log_density", density - log_jacobian)
+
+    return model_in_own_coordinates
 
 
 def to_latents(target: Target, sites: Mapping[str, Any], traced: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:

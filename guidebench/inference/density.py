@@ -19,11 +19,12 @@ from numpyro.infer.util import log_density
 
 
 class Draw(NamedTuple):
-    """One draw from a guide: log p(y, theta) and log q(theta) in nats, and the model's trace."""
+    """One draw from a guide: log p(y, theta) and log q(theta) in nats, and the traces of model and guide."""
 
     log_p: jax.Array
     log_q: jax.Array
     trace: Mapping[str, Any]
+    guide_trace: Mapping[str, Any]
 
 
 def draw(
@@ -33,8 +34,11 @@ def draw(
     guide: Callable[..., Any],
     args: tuple[Any, ...],
     kwargs: Mapping[str, Any],
+    model_key: jax.Array | None = None,
 ) -> Draw:
     """Draw once from `guide` and replay the whole guide trace against `model`.
+
+    What the model itself draws, a part of its data, it draws with `model_key` where one is given.
 
     Raises
     ------
@@ -42,11 +46,24 @@ def draw(
         Where the guide does not have exactly the model's latent sites: the difference of the log
         densities would then be no log weight.
     """
-    model_key, guide_key = jax.random.split(key)  # in the order of NumPyro, for the same draws
-    log_q, guide_trace = log_density(seed(guide, guide_key), args, dict(kwargs), dict(params))
+    own_key, _ = jax.random.split(key)
+    model_key = own_key if model_key is None else model_key
+    log_q, guide_trace = draw_guide(key, params, guide, args, kwargs)
     log_p, model_trace = log_density(replay(seed(model, model_key), guide_trace), args, dict(kwargs), dict(params))
     _check_sites(model_trace, guide_trace)
-    return Draw(log_p, log_q, model_trace)
+    return Draw(log_p, log_q, model_trace, guide_trace)
+
+
+def draw_guide(
+    key: jax.Array,
+    params: Mapping[str, Any],
+    guide: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+) -> tuple[jax.Array, Mapping[str, Any]]:
+    """Draw once from `guide` as :func:`draw` does, without the model: log q(theta) in nats, and the guide's trace."""
+    _, guide_key = jax.random.split(key)  # in the order of NumPyro, for the same draws
+    return log_density(seed(guide, guide_key), args, dict(kwargs), dict(params))  # type: ignore[no-any-return]
 
 
 def _check_sites(model_trace: Mapping[str, Any], guide_trace: Mapping[str, Any]) -> None:
@@ -68,6 +85,8 @@ def _check_sites(model_trace: Mapping[str, Any], guide_trace: Mapping[str, Any])
 class TraceELBO(ELBO):  # type: ignore[misc]
     """The ELBO of :class:`numpyro.infer.Trace_ELBO`, its terms added in the order of the traces.
 
+    A model that subsamples shows all particles of a step the same part of its data.
+
     NumPyro adds them in the order of a Python set of site names, which depends on the hash seed of
     the process: the compiled program then differs between processes and is never found again in
     JAX's persistent compilation cache.
@@ -83,9 +102,11 @@ class TraceELBO(ELBO):  # type: ignore[misc]
         **kwargs: Any,
     ) -> dict[str, Any]:
         """Return the negative mean log weight of ``num_particles`` draws, in nats."""
+        # One part of the data serves all particles: looking rows up costs more than computing with them.
+        shared = jax.random.fold_in(rng_key, 0)
 
         def log_weight(key: jax.Array) -> jax.Array:
-            one = draw(key, param_map, model, guide, args, kwargs)
+            one = draw(key, param_map, model, guide, args, kwargs, shared)
             return one.log_p - one.log_q
 
         if self.num_particles == 1:

@@ -39,15 +39,15 @@ class Functions:
                 return tangent
 
             # Its columns one after another where all of them at once would take too much memory.
-            hessian = over_draws(column, jnp.eye(self.dim), BATCH_SHARE * target.arguments.size())
+            hessian = over_draws(column, jnp.eye(self.dim), BATCH_SHARE * target.evaluated)
             return *slope(flat, traced), hessian
 
         def all_second(points: jax.Array, traced: Mapping[str, Any]) -> Any:
-            size = BATCH_SHARE * self.dim * target.arguments.size()
+            size = BATCH_SHARE * self.dim * target.evaluated
             return over_draws(lambda point: second(point, traced), points, size)
 
         def many(flat: jax.Array, traced: Mapping[str, Any]) -> jax.Array:
-            size = target.arguments.size() + self.dim
+            size = target.evaluated + self.dim
             densities: jax.Array = over_draws(lambda one: target.log_density(one, traced), flat, size)
             return densities
 

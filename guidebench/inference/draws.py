@@ -18,8 +18,10 @@ import numpy as np
 from guidebench.inference.arguments import Arguments
 from guidebench.inference.compiled import compile_for, over_draws
 from guidebench.inference.coordinates import ToLatents
-from guidebench.inference.density import draw
+from guidebench.inference.density import draw, draw_guide
+from guidebench.inference.rescoring import LARGE
 from guidebench.inference.structure import ModelStructure
+from guidebench.inference.subsampling import Whole
 from guidebench.inference.train import MakeGuide, Params
 
 
@@ -78,12 +80,22 @@ class Sampler:
     sites: tuple[str, ...]
     count: int
     compile_s: float
+    log_joint: Callable[[Mapping[str, np.ndarray]], np.ndarray] | None = None
+    alone: bool = False
 
-    def __call__(self, params: Params, key: jax.Array, *, keep_latents: bool = True) -> Draws:
-        """Draw with the parameters of one restart, leaving the latents behind unless they are kept."""
+    def __call__(self, params: Params, key: jax.Array, *, keep_latents: bool = True, most: int | None = None) -> Draws:
+        """Draw with the parameters of one restart, leaving the latents behind unless they are kept.
+
+        Where each density costs much, only the first so many draws are returned.
+        """
         log_p, log_q, log_jacobian, latents = self.program(
             params, jax.random.split(key, self.count), self.start, self.traced
         )
+        if self.log_joint is not None and (self.alone or np.median(np.abs(log_p)) > LARGE):
+            sites = {name: np.asarray(latents[name])[: most if self.alone else None] for name in self.sites}
+            precise = self.log_joint(sites)
+            own = np.asarray(log_q, np.float64) - np.asarray(log_jacobian, np.float64)
+            return Draws(log_p=precise, log_q=own[: len(precise)], latents=sites if keep_latents else {})
         kept = self.sites if keep_latents else ()  # in the order of the model; JAX sorts by name
         return Draws(
             # Both densities are over the model's own latents; their difference keeps all its bits.
@@ -121,6 +133,9 @@ def make_sampler(
     count: int,
     to_draw_from: Callable[[Any, Params], Any] | None = None,
     to_latents: ToLatents | None = None,
+    log_joint: Callable[[Mapping[str, np.ndarray]], np.ndarray] | None = None,
+    alone: bool = False,
+    whole: bool = False,
 ) -> Sampler:
     """Compile the drawing of `count` samples for parameters shaped like `params`.
 
@@ -140,21 +155,36 @@ def make_sampler(
         ``to_draw_from(guide, params)`` returns the guide to draw from instead of the trained one.
     to_latents : callable, optional
         Maps the sites of a model in other coordinates to the problem's latents, with the log Jacobian.
+    log_joint : callable, optional
+        log p(y, theta) of draws in float64, asked where float32 would not do.
+    alone : bool
+        Leave log p(y, theta) to `log_joint` altogether: the guide is run without the model.
+    whole : bool
+        Show the guide all elements of every plate.
     """
     names = tuple(site.name for site in structure.latents)
-    size = arguments.size() + structure.latent_dim
+    size = (0 if alone else arguments.size()) + structure.latent_dim
 
     def program(params: Params, keys: jax.Array, start: Mapping[str, Any], traced: Mapping[str, Any]) -> Any:
         args, kwargs = arguments.call(model, traced)
         guide = guide_to_draw_from(make_guide(start), params, model, args, kwargs, to_draw_from)
+        if whole:
+            guide = Whole(guide)
+
+        def by_guide(key: jax.Array) -> tuple[jax.Array, jax.Array, Mapping[str, Any]]:
+            if alone:
+                log_q, sites = draw_guide(key, params, guide, args, kwargs)
+                return jnp.zeros(()), log_q, sites
+            result = draw(key, params, model, guide, args, kwargs)
+            return result.log_p, result.log_q, result.trace
 
         def one(key: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, dict[str, jax.Array]]:
-            result = draw(key, params, model, guide, args, kwargs)
-            latents = {name: result.trace[name]["value"] for name in names}
+            log_p, log_q, sites = by_guide(key)
+            latents = {name: sites[name]["value"] for name in names}
             log_jacobian = jnp.zeros(())
             if to_latents is not None:
                 latents, log_jacobian = to_latents(latents, traced)
-            return result.log_p, result.log_q, log_jacobian, latents
+            return log_p, log_q, log_jacobian, latents
 
         return over_draws(one, keys, size)
 
@@ -167,5 +197,7 @@ def make_sampler(
         start=start,
         sites=names,
         count=count,
+        log_joint=log_joint,
+        alone=alone,
         compile_s=time.perf_counter() - began,
     )

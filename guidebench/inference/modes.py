@@ -14,7 +14,7 @@ exact second derivatives in the place of L-BFGS's).  The best is refined by a fe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -38,6 +38,9 @@ NEWTON_STEPS = 12
 #: A mode is one where a Newton step would gain less than this, in nats.
 SETTLED = 1e-6
 
+#: Modes nearer than so many standard deviations are one.
+APART = 0.1
+
 #: Modes whose Laplace mass is below this share of the largest do not count.
 SMALLEST_SHARE = 0.01
 
@@ -59,6 +62,17 @@ class Mode:
     location: np.ndarray
     factor: np.ndarray
     log_mass: float
+
+    @classmethod
+    def at(cls, location: np.ndarray, value: float, factor: np.ndarray) -> Mode:
+        """Return the mode with that value of the target there."""
+        log_mass = value + len(location) / 2 * np.log(2 * np.pi) + np.log(np.diag(factor)).sum()
+        return cls(location=location, factor=factor, log_mass=float(log_mass))
+
+
+def apart(location: np.ndarray, modes: Sequence[Mode]) -> bool:
+    """Return whether a point is none of the modes: farther than a tenth of a standard deviation from each."""
+    return all(bool(np.linalg.norm(np.linalg.solve(one.factor, location - one.location)) > APART) for one in modes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +122,7 @@ def explore(target: Target, starts: np.ndarray, values: Mapping[str, Any], seed:
 
 def _explore(target: Target, starts: np.ndarray, values: Mapping[str, Any], seed: int) -> Landscape:
     with double(), np.errstate(all="ignore"):
-        functions = Functions(target, starts, as_double(dict(values)))
+        functions = Functions(target, starts, in_double(target, values))
         paths = [_climb(functions, start) for start in starts]
         ends = _polish(functions, np.stack([path[-1] for path in paths]))
         paths = [np.concatenate([path, end[None]]) for path, end in zip(paths, ends, strict=True)]
@@ -124,6 +138,11 @@ def _explore(target: Target, starts: np.ndarray, values: Mapping[str, Any], seed
         best = refined(functions, first, noise)
     places = [one if one is not None and elsewhere(one, first) else best for one in local]
     return Landscape(best=best, local=tuple(local), places=tuple(places), modes=modes)
+
+
+def in_double(target: Target, values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the data in float64, or as they are where they are so many that each block becomes float64 in turn."""
+    return dict(values) if target.rows else as_double(dict(values))
 
 
 def _climb(functions: Functions, start: np.ndarray) -> np.ndarray:
@@ -182,8 +201,7 @@ def _distinct(functions: Functions, ends: np.ndarray) -> tuple[Mode, ...]:
         if gradient @ covariance @ gradient / 2 > SETTLED:
             continue
         factor = np.linalg.cholesky(covariance)
-        mass = float(value + functions.dim / 2 * np.log(2 * np.pi) + np.log(np.diag(factor)).sum())
-        if all(np.linalg.norm(np.linalg.solve(one.factor, end - one.location)) > 0.1 for one in modes):
-            modes.append(Mode(location=end, factor=factor, log_mass=mass))
+        if apart(end, modes):
+            modes.append(Mode.at(end, value, factor))
     modes.sort(key=lambda one: -one.log_mass)
     return tuple(one for one in modes if one.log_mass > modes[0].log_mass + np.log(SMALLEST_SHARE))

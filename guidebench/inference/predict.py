@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpyro.distributions as dist
 from numpyro.handlers import seed, substitute, trace
 from numpyro.primitives import Messenger
 
@@ -36,8 +37,12 @@ def without_observations(
 ) -> dict[str, Any]:
     """Return `values` with each observed argument set to ``None`` where that is its default."""
     parameters = inspect.signature(model).parameters
+
+    def optional(name: str) -> bool:
+        return name not in parameters or parameters[name].default is None
+
     return {
-        name: None if name in structure.observed_arguments and parameters[name].default is None else value
+        name: None if name in structure.observed_arguments and optional(name) else value
         for name, value in values.items()
     }
 
@@ -176,6 +181,28 @@ def observed_values(
         return {name: jnp.asarray(site["value"]) for name, site in sites.items() if name in names}
 
     return {name: np.asarray(value) for name, value in once(read, dict(arguments.arrays)).items()}
+
+
+def unmasked(model: Callable[..., Any], values: Mapping[str, Any], structure: ModelStructure) -> dict[str, np.ndarray]:
+    """Return which observations count, for every observed site under a mask at the arguments `values`."""
+    arguments = Arguments.split(model, values)
+
+    def read(traced: Mapping[str, Any]) -> dict[str, Any]:
+        args, kwargs = arguments.call(model, traced)
+        sites = trace(runnable(model)).get_trace(*args, **kwargs)
+        return {name: _mask(sites[name]["fn"]) for name in structure.masked if name in sites}
+
+    return {name: np.asarray(value) for name, value in once(read, dict(arguments.arrays)).items()}
+
+
+def _mask(fn: Any) -> jax.Array:
+    """Return the mask of a distribution, over its batch, under whatever wrappers."""
+    mask, inner = jnp.ones(fn.batch_shape, bool), fn
+    while hasattr(inner, "base_dist"):
+        if isinstance(inner, dist.MaskedDistribution):
+            mask &= jnp.broadcast_to(inner._mask, fn.batch_shape)
+        inner = inner.base_dist
+    return mask
 
 
 def observation_sd(

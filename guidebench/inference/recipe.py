@@ -6,17 +6,13 @@ Two are named.  ``default`` is built to converge without tuning; ``plain`` is wh
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Literal
 
-import jax
-import jax.numpy as jnp
 import optax
-from numpyro.infer import RenyiELBO, TraceGraph_ELBO, TraceMeanField_ELBO
 
-from guidebench.errors import RequestError
-from guidebench.inference.density import TraceELBO
+from guidebench.inference import optimizers
+from guidebench.inference.schedules import Schedule, decaying
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,17 +24,20 @@ class Recipe:
     name : str
         ``default`` or ``plain``, with what was changed told by the engine.
     optimizer : str
-        Name of an optax optimiser that takes a learning rate.
+        An optax optimiser that takes a learning rate, with its arguments: ``sgd:momentum=0.9``.
     learning_rate : float
         Peak learning rate.
-    schedule : {"cosine", "constant"}
-        Cosine decay to zero over all steps, or none.
+    schedule : Schedule
+        Of the learning rate over a round.
     second_moment_decay : float or None
-        ``b2`` of the Adam family; ``None`` leaves the optimiser's own.  At the usual 0.999 the huge
-        first gradients of a flow inflate the second moment for thousands of steps.
+        ``b2`` of the Adam family, unless `optimizer` gives it; ``None`` leaves the optimiser's own.  At
+        the usual 0.999 the huge first gradients of a flow inflate the second moment for thousands of
+        steps.
     clip_norm : float or None
-        Global norm at which gradients are clipped during the first quarter of the steps; clipping
-        throughout would bias the optimum.
+        Global norm at which gradients are clipped.
+    clip_share : float
+        During which first share of the steps of the first round they are; 1 is for all steps of all
+        rounds.  Clipping throughout can bias the optimum.
     tail : float
         Share of the last steps over which the unconstrained parameters are averaged (0: none).
     steps, restarts, particles : int
@@ -47,17 +46,23 @@ class Recipe:
         Training that has not settled after `steps` goes on: with twice the steps and a third of the
         learning rate each time, up to so many rounds in all.
     loss : str
-        Name of the objective.
+        The objective, with its arguments: ``RenyiELBO:alpha=0.5``.
     standardise : bool
         Whether guides are trained in standardised coordinates, as far as their family allows.
+    validation : float or None
+        Share of the rows that is kept from training, to stop it early.
+    patience : int or None
+        Steps without an improvement on these rows after which training stops; ``None`` for a tenth of
+        the steps of the round.
     """
 
     name: Literal["default", "plain"]
     optimizer: str = "adam"
     learning_rate: float
-    schedule: Literal["cosine", "constant"]
+    schedule: Schedule
     second_moment_decay: float | None = None
     clip_norm: float | None = None
+    clip_share: float = 1.0
     tail: float = 0.0
     steps: int
     restarts: int
@@ -65,24 +70,31 @@ class Recipe:
     rounds: int = 1
     loss: str = "Trace_ELBO"
     standardise: bool = False
+    validation: float | None = None
+    patience: int | None = None
 
     def decayed(self) -> bool:
-        """Return whether the learning rate ends at zero."""
-        return self.schedule == "cosine"
+        """Return whether the learning rate ends at nothing, or next to it."""
+        return self.schedule.decays()
 
     def most_steps(self) -> int:
         """Return the steps of all rounds together."""
         return int(self.steps * (2**self.rounds - 1))
 
+    def patience_in(self, steps: int) -> int:
+        """Return after how many steps without an improvement a round of so many steps is stopped."""
+        return self.patience or max(steps // 10, 1)
+
     def describe(self) -> str:
         """Return one sentence that says how the guides were trained."""
-        rate = f"learning rate {self.learning_rate:g}"
-        rate += ", cosine decay to 0" if self.schedule == "cosine" else ", constant"
-        parts = [f"{self.optimizer} ({rate})"]
-        if self.second_moment_decay is not None:
-            parts.append(f"b2 = {self.second_moment_decay:g}")
+        optimizer = optimizers.find(self.optimizer)
+        rate = f"learning rate {self.learning_rate:g}, {self.schedule.describe()}"
+        parts = [f"{optimizer.describe()} ({rate})"]
+        memory = optimizer.with_memory(self.second_moment_decay).get("b2")
+        if memory is not None and "b2" not in optimizer.given:
+            parts.append(f"b2 = {memory:g}")
         if self.clip_norm is not None:
-            parts.append(f"gradients clipped at norm {self.clip_norm:g} in the first quarter")
+            parts.append(f"gradients clipped at norm {self.clip_norm:g}{_during(self.clip_share)}")
         parts.append(
             f"{self.steps:,} steps" + (f" (up to {self.most_steps():,} where needed)" if self.rounds > 1 else "")
         )
@@ -91,18 +103,31 @@ class Recipe:
         parts.append(f"objective {self.loss}")
         if self.tail:
             parts.append(f"parameters averaged over the last {self.tail:.0%} of the steps")
+        if self.validation is not None:
+            patience = f"{self.patience:,} steps" if self.patience else "a tenth of the steps"
+            parts.append(
+                f"stopped early, at the best parameters, where the ELBO on {100 * self.validation:g}% of the rows, "
+                f"kept from training, has not improved for {patience}"
+            )
         if self.standardise:
             parts.append("coordinates standardised as far as a family allows")
         return f"Recipe {self.name}: " + ", ".join(parts) + "."
+
+
+def _during(share: float) -> str:
+    if share >= 1:
+        return " throughout"
+    return " in the first quarter" if share == 0.25 else f" in the first {100 * share:g}% of the steps"
 
 
 RECIPES = {
     "default": Recipe(
         name="default",
         learning_rate=0.05,
-        schedule="cosine",
+        schedule=Schedule(name="cosine"),
         second_moment_decay=0.99,
         clip_norm=100.0,
+        clip_share=0.25,
         tail=0.3,
         steps=4000,
         restarts=4,
@@ -110,59 +135,15 @@ RECIPES = {
         rounds=3,
         standardise=True,
     ),
-    "plain": Recipe(name="plain", learning_rate=0.01, schedule="constant", steps=1000, restarts=1, particles=1),
+    "plain": Recipe(
+        name="plain",
+        learning_rate=0.01,
+        schedule=Schedule(name="constant"),
+        steps=1000,
+        restarts=1,
+        particles=1,
+    ),
 }
-
-
-class Pace(NamedTuple):
-    """How far a round of training is: the step, its steps in all, and its peak rate over the recipe's."""
-
-    step: Any
-    steps: Any
-    peak: Any
-
-
-def decaying(steps: int) -> optax.GradientTransformation:
-    r"""Return a transformation that scales updates by a cosine decay to zero.
-
-    .. math:: a \, (1 + \cos(\pi t / T)) / 2
-
-    The steps T and the peak a are part of its state, so that one compiled program serves every round.
-    """
-
-    def init(_: Any) -> Pace:
-        return Pace(jnp.zeros((), jnp.int32), jnp.asarray(steps, jnp.int32), jnp.ones(()))
-
-    def update(updates: Any, state: Pace, params: Any = None) -> tuple[Any, Pace]:
-        share = jnp.minimum(state.step / state.steps, 1.0)
-        scale = state.peak * 0.5 * (1 + jnp.cos(jnp.pi * share))
-        return jax.tree.map(lambda one: scale * one, updates), state._replace(step=state.step + 1)
-
-    return optax.GradientTransformation(init, update)
-
-
-_ADAM_FAMILY = {"adam", "adamw", "adamax", "adamaxw", "nadam", "nadamw", "amsgrad", "radam", "lamb", "yogi"}
-
-#: Objectives by name.  Scores never depend on the objective: every guide is scored by its ELBO.
-OBJECTIVES: dict[str, Callable[[int], Any]] = {
-    "Trace_ELBO": lambda particles: TraceELBO(num_particles=particles),
-    "TraceMeanField_ELBO": lambda particles: TraceMeanField_ELBO(num_particles=particles),
-    "TraceGraph_ELBO": lambda particles: TraceGraph_ELBO(num_particles=particles),
-    "RenyiELBO": lambda particles: RenyiELBO(num_particles=particles),
-}
-
-
-def objective(name: str, particles: int) -> Any:
-    """Return the objective called `name`, with `particles` draws per step.
-
-    Raises
-    ------
-    RequestError
-        Where no objective has that name.
-    """
-    if name not in OBJECTIVES:
-        raise RequestError(f"--loss {name!r} is not known; choose one of {', '.join(OBJECTIVES)}")
-    return OBJECTIVES[name](particles)
 
 
 def make_optimizer(recipe: Recipe) -> optax.GradientTransformation:
@@ -171,26 +152,15 @@ def make_optimizer(recipe: Recipe) -> optax.GradientTransformation:
     Raises
     ------
     RequestError
-        Where optax has no optimiser of that name, or it does not take a learning rate alone.
+        Where optax has no optimiser of that name, or refuses an argument.
     """
-    factory = getattr(optax, recipe.optimizer, None)
-    if factory is None or not callable(factory) or recipe.optimizer.startswith("_"):
-        raise RequestError(f"--optimizer {recipe.optimizer!r}: optax has no optimiser of that name")
-    options = {}
-    if recipe.second_moment_decay is not None and recipe.optimizer in _ADAM_FAMILY:
-        options["b2"] = recipe.second_moment_decay
-    try:
-        optimizer = factory(learning_rate=recipe.learning_rate, **options)
-    except TypeError as error:
-        raise RequestError(
-            f"--optimizer {recipe.optimizer!r} cannot be used with a learning rate alone: {error}"
-        ) from None
-    if not isinstance(optimizer, optax.GradientTransformation):
-        raise RequestError(f"--optimizer {recipe.optimizer!r} is not an optax optimiser")
-    if recipe.schedule == "cosine":
-        optimizer = optax.chain(optimizer, decaying(recipe.steps))
+    optimizer = optimizers.build(optimizers.find(recipe.optimizer), recipe.learning_rate, recipe.second_moment_decay)
+    if recipe.schedule.varies():
+        optimizer = optax.chain(optimizer, decaying(recipe.steps, recipe.schedule))
     if recipe.clip_norm is None:
         return optimizer
-    early = max(recipe.steps // 4, 1)
-    clip = optax.conditionally_transform(optax.clip_by_global_norm(recipe.clip_norm), lambda step, *_: step < early)
+    clip = optax.clip_by_global_norm(recipe.clip_norm)
+    if recipe.clip_share < 1:
+        early = max(int(recipe.clip_share * recipe.steps), 1)
+        clip = optax.conditionally_transform(clip, lambda step, *_: step < early)
     return optax.chain(clip, optimizer)

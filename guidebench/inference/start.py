@@ -56,6 +56,26 @@ def strategy(text: str, structure: ModelStructure) -> Callable[..., Any]:
     return partial(initialization.init_to_value, values=found)
 
 
+def starting_at(values: Mapping[str, Any]) -> Callable[..., Any]:
+    """Return the strategy that starts at values of all elements, or at the first of them where a plate shows some.
+
+    Parameters
+    ----------
+    values : mapping
+        By latent site.
+    """
+    return partial(_of_shown, values=dict(values))  # NumPyro looks into the partial
+
+
+def _of_shown(site: Mapping[str, Any], values: Mapping[str, Any]) -> Any:
+    value = initialization.init_to_value(site, values=dict(values))
+    if site["type"] != "sample" or value is None:
+        return value
+    for frame in site["cond_indep_stack"]:
+        value = jnp.take(value, jnp.arange(frame.size), axis=len(site["fn"].batch_shape) + frame.dim)
+    return value
+
+
 def starting_points(
     keys: jax.Array,
     model: Callable[..., Any],

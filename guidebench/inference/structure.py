@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Self
 
 import jax
+import numpy as np
 import numpyro.distributions as dist
 from numpyro.distributions.transforms import biject_to
 from numpyro.handlers import seed, substitute, trace
 from numpyro.ops.provenance import eval_provenance
+from numpyro.primitives import Messenger
 
 from guidebench.errors import RequestError
-from guidebench.inference.arguments import Arguments, runnable
+from guidebench.inference import enumeration
+from guidebench.inference.arguments import Arguments, is_array, runnable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +48,11 @@ class ModelStructure:
     Attributes
     ----------
     latents, observed, deterministics : tuple of Site
-        In the order of the model; ``numpyro.factor`` statements are in none of them.
+        In the order of the model; ``numpyro.factor`` statements are in none of them, nor are discrete latents.
+    discrete : tuple of Site
+        Discrete latent sites.
+    obstacle : str
+        Why these cannot be summed out, where they cannot.
     params : tuple of str
         ``numpyro.param`` sites of the model itself.
     factors : tuple of str
@@ -54,27 +61,35 @@ class ModelStructure:
         Arguments of the model whose values reach an observed site.
     dynamic : tuple of str
         Latent sites whose support depends on another latent site.
-    subsampled : tuple of str
-        Plates that show the model a random part of the data at a time.
+    subsampled : mapping of str to (int, int)
+        Size and subsample size of the plates that show the model a random part of the data at a time.
     masked : tuple of str
         Observed sites under a mask.
     reweighted : tuple of str
         Sites whose log density is masked or scaled.
     improper : tuple of str
         Latent sites with an improper prior.
+    joint : tuple of str
+        Observed sites whose first axis is no batch of independent observations: multivariate, or in a ``scan``.
+    control_flow : bool
+        Whether the model has a ``scan`` or a ``cond``.
     """
 
     latents: tuple[Site, ...]
     observed: tuple[Site, ...]
     deterministics: tuple[Site, ...]
+    discrete: tuple[Site, ...] = ()
+    obstacle: str = ""
     params: tuple[str, ...] = ()
     factors: tuple[str, ...] = ()
     observed_arguments: tuple[str, ...] = ()
     dynamic: tuple[str, ...] = ()
-    subsampled: tuple[str, ...] = ()
+    subsampled: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     masked: tuple[str, ...] = ()
     reweighted: tuple[str, ...] = ()
     improper: tuple[str, ...] = ()
+    joint: tuple[str, ...] = ()
+    control_flow: bool = False
 
     @property
     def latent_dim(self) -> int:
@@ -83,18 +98,19 @@ class ModelStructure:
 
     def unsupported(self) -> str | None:
         """Return why no guide can be trained on this model, or ``None``."""
+        discrete = ", ".join(site.name for site in self.discrete)
+        if self.obstacle:
+            return f"the model has discrete latent sites ({discrete}) and cannot be rid of them: {self.obstacle}"
         if not self.latents:
-            return "the model has no latent sites"
-        discrete = [site.name for site in self.latents if site.discrete]
-        if discrete:
-            return f"the model has discrete latent sites ({', '.join(discrete)}); marginalise them out"
-        if self.subsampled:
-            return (
-                f"plate(s) {', '.join(self.subsampled)} subsample the data, and a score needs all of them; "
-                "leave subsample_size out"
-            )
+            return f"the model has no {'continuous ' if discrete else ''}latent sites"
+        if self.subsampled and self.control_flow:
+            return "the model subsamples a plate and has a scan or cond, whose sites cannot be shown in parts"
+        if discrete and (self.params or self.subsampled):
+            what = "parameters of its own" if self.params else "plates that subsample"
+            return f"the model has {what} beside discrete latent sites ({discrete}); marginalise these by hand"
         names = {site.name for site in self.observed}
-        filled = [site.name for site in self.latents if site.name.replace("_unobserved", "_observed") in names]
+        latents = (*self.latents, *self.discrete)
+        filled = [site.name for site in latents if site.name.replace("_unobserved", "_observed") in names]
         if filled:
             return f"obs_mask turns missing data into the latent site(s) {', '.join(filled)}; mask the site instead"
         if self.dynamic:
@@ -116,8 +132,17 @@ def site_dims(name: str, shape: tuple[int, ...], frames: Iterable[Any], event_di
     return tuple(dims)
 
 
-def inspect_model(model: Callable[..., Any], arguments: Arguments) -> ModelStructure:
+def inspect_model(model: Callable[..., Any], arguments: Arguments, observed: tuple[str, ...] = ()) -> ModelStructure:
     """Trace `model` abstractly and describe it.
+
+    Parameters
+    ----------
+    model : callable
+        The NumPyro model.
+    arguments : Arguments
+        Its arguments.
+    observed : tuple of str
+        The arguments that hold observations; without any they are found by tracing.
 
     Raises
     ------
@@ -129,11 +154,16 @@ def inspect_model(model: Callable[..., Any], arguments: Arguments) -> ModelStruc
     observed_masked: set[str] = set()
     scaled: set[str] = set()
     improper: set[str] = set()
+    joint: set[str] = set()
+    flows: set[str] = set()
 
     def run(traced: Mapping[str, Any]) -> None:
         args, kwargs = arguments.call(model, traced)
-        sites = trace(runnable(model)).get_trace(*args, **kwargs)
+        with _Controlled() as controlled:
+            sites = trace(runnable(model)).get_trace(*args, **kwargs)
+        flows.update(controlled.found)
         found.update({name: _describe(site) for name, site in sites.items()})
+        joint.update(name for name, site in sites.items() if _is_joint(site))
         masked.update(name for name, site in sites.items() if _wrapped(site, dist.MaskedDistribution))
         observed_masked.update(name for name in masked if sites[name]["is_observed"])
         scaled.update(name for name, site in sites.items() if site["type"] == "sample" and site["scale"] is not None)
@@ -148,19 +178,23 @@ def inspect_model(model: Callable[..., Any], arguments: Arguments) -> ModelStruc
     def kind(*wanted: str) -> tuple[Site, ...]:
         return tuple(site for role, site in found.values() if role in wanted)
 
-    latents = kind("latent")
+    latents, discrete = kind("latent"), kind("discrete")
     return ModelStructure(
         latents=latents,
+        discrete=discrete,
+        obstacle=(enumeration.obstacle(model, arguments) or "") if discrete else "",
         observed=kind("observed"),
         deterministics=kind("deterministic"),
         params=tuple(site.name for site in kind("param")),
         factors=tuple(site.name for site in kind("factor")),
-        observed_arguments=_observed_arguments(model, arguments),
+        observed_arguments=observed or _observed_arguments(model, arguments),
         dynamic=_dynamic_supports(model, arguments, latents),
-        subsampled=tuple(site.name for site in kind("subsampled")),
+        subsampled={site.name: (site.shape[0], site.shape[1]) for site in kind("subsampled")},
         masked=tuple(sorted(observed_masked)),
         reweighted=tuple(sorted(masked | scaled)),
         improper=tuple(sorted(improper)),
+        joint=tuple(site.name for site in kind("observed") if site.name in joint or flows),
+        control_flow=bool(flows),
     )
 
 
@@ -170,7 +204,7 @@ def _describe(site: Mapping[str, Any]) -> tuple[str, Site]:
     if site["type"] == "deterministic":
         return "deterministic", Site(name=name, shape=shape, dims=site_dims(name, shape, site["cond_indep_stack"]))
     if site["type"] == "plate" and site["args"][1] is not None and site["args"][1] < site["args"][0]:
-        return "subsampled", Site(name=name, shape=(), dims=())
+        return "subsampled", Site(name=name, shape=site["args"], dims=())
     if site["type"] != "sample":
         return site["type"], Site(name=name, shape=shape, dims=tuple(f"{name}_dim_{i}" for i in range(len(shape))))
     fn = site["fn"]
@@ -182,9 +216,36 @@ def _describe(site: Mapping[str, Any]) -> tuple[str, Site]:
     if site["is_observed"]:
         return "observed", Site(name=name, shape=shape, dims=dims, support=support, discrete=discrete)
     if discrete:
-        return "latent", Site(name=name, shape=shape, dims=dims, support=support, discrete=True)
+        return "discrete", Site(name=name, shape=shape, dims=dims, support=support, discrete=True)
     free = tuple(biject_to(fn.support).inverse_shape(shape))
     return "latent", Site(name=name, shape=shape, dims=dims, support=support, size=math.prod(free), unconstrained=free)
+
+
+class _Controlled(Messenger):  # type: ignore[misc]
+    """Notice control flow."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: set[str] = set()
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        return self
+
+    def process_message(self, msg: dict[str, Any]) -> None:
+        """Remember a scan or a cond."""
+        if msg["type"] == "control_flow":
+            self.found.add(str(msg["name"] if "name" in msg else msg["type"]))
+
+
+def _is_joint(site: Mapping[str, Any]) -> bool:
+    """Return whether the first axis of an observation belongs to one multivariate distribution."""
+    if site["type"] != "sample" or not site["is_observed"] or is_factor(site):
+        return False
+    fn, axes = site["fn"], len(getattr(site["value"], "shape", ()))
+    while isinstance(fn, (dist.Independent, dist.MaskedDistribution, dist.ExpandedDistribution)):
+        fn = fn.base_dist
+    return bool(0 < axes <= fn.event_dim)
 
 
 def is_factor(site: Mapping[str, Any]) -> bool:
@@ -206,8 +267,9 @@ def _wrapped(site: Mapping[str, Any], kind: type) -> bool:
 
 
 def _observed_arguments(model: Callable[..., Any], arguments: Arguments) -> tuple[str, ...]:
+    constants = _observed_constants(model, arguments)
     if not arguments.arrays:
-        return ()
+        return constants
 
     def observations(**traced: Any) -> list[Any]:
         args, kwargs = arguments.call(model, traced)
@@ -219,11 +281,29 @@ def _observed_arguments(model: Callable[..., Any], arguments: Arguments) -> tupl
         ]
 
     reached = frozenset().union(*jax.tree.leaves(_provenance(observations, arguments.arrays), is_leaf=_is_set))
-    return tuple(name for name in arguments.arrays if name in reached)
+    return (*(name for name in arguments.arrays if name in reached), *constants)
+
+
+def _observed_constants(model: Callable[..., Any], arguments: Arguments) -> tuple[str, ...]:
+    """Return the arrays which the model sees the contents of and which are the very values of an observed site."""
+    values: list[np.ndarray] = []
+
+    def run(traced: Mapping[str, Any]) -> None:
+        args, kwargs = arguments.call(model, traced)
+        values.extend(
+            np.asarray(site["value"])
+            for site in trace(runnable(model)).get_trace(*args, **kwargs).values()
+            if site["type"] == "sample" and site["is_observed"] and not isinstance(site["value"], jax.core.Tracer)
+        )
+
+    arrays = {name: value for name, value in arguments.static.items() if is_array(value) and np.ndim(value)}
+    if arrays:
+        jax.eval_shape(run, dict(arguments.arrays))
+    return tuple(name for name, array in arrays.items() if any(np.array_equal(array, value) for value in values))
 
 
 def _dynamic_supports(model: Callable[..., Any], arguments: Arguments, latents: tuple[Site, ...]) -> tuple[str, ...]:
-    values = {site.name: jax.ShapeDtypeStruct(site.shape, float) for site in latents if not site.discrete}
+    values = {site.name: jax.ShapeDtypeStruct(site.shape, float) for site in latents}
 
     def supports(**sites: Any) -> dict[str, Any]:
         args, kwargs = arguments.call(model, arguments.arrays)

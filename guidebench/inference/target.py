@@ -12,7 +12,7 @@ every program that needs it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
 
@@ -20,11 +20,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
-from numpyro.handlers import block, seed
+from numpyro.distributions.transforms import biject_to
+from numpyro.handlers import block, seed, trace
 from numpyro.infer.util import constrain_fn, log_density, potential_energy
 
-from guidebench.inference.arguments import Arguments, is_array
+from guidebench.inference import enumeration
+from guidebench.inference.arguments import Arguments, is_array, runnable
 from guidebench.inference.structure import ModelStructure
+from guidebench.inference.subsampling import (
+    AT_ONCE,
+    Minibatches,
+    block_size,
+    in_blocks,
+    on_a_part,
+    on_some,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,22 +49,62 @@ class Target:
         Its training arguments.
     shapes : mapping of str to tuple
         Unconstrained shape of every latent site, in the order of the model.
+    enumerated : bool
+        Whether the model has discrete latent sites, which are summed out.
+    minibatches : Minibatches or None
+        How the model subsamples its data, where it does; `model` is then the one that sees all of them.
+    rows : int
+        Elements of the main plate that are evaluated at a time; 0 for all.
+    sample : int
+        Elements of the main plate, drawn once, that stand for all of them; 0 for all.
     """
 
     model: Callable[..., Any]
     arguments: Arguments
     shapes: Mapping[str, tuple[int, ...]]
+    enumerated: bool = False
+    minibatches: Minibatches | None = None
+    rows: int = 0
+    sample: int = 0
     _recorded: dict[tuple[Any, ...], tuple[Callable[..., Any], Any]] = field(
         default_factory=dict, repr=False, compare=False
     )
 
     @classmethod
-    def of(cls, model: Callable[..., Any], arguments: Arguments, structure: ModelStructure) -> Target:
+    def of(
+        cls,
+        model: Callable[..., Any],
+        arguments: Arguments,
+        structure: ModelStructure,
+        minibatches: Minibatches | None = None,
+    ) -> Target:
         """Return the target of a model with that structure."""
         shapes = {site.name: site.unconstrained for site in structure.latents}
-        target = cls(model=model, arguments=arguments, shapes=shapes)
+        rows = 0
+        if minibatches is not None and arguments.size() > AT_ONCE:
+            rows = block_size(minibatches, {name: jnp.zeros(shape) for name, shape in shapes.items()})
+        target = cls(
+            model=model,
+            arguments=arguments,
+            shapes=shapes,
+            enumerated=bool(structure.discrete),
+            minibatches=minibatches,
+            rows=rows,
+        )
         target.record(arguments.arrays)
         return target
+
+    @property
+    def evaluated(self) -> int:
+        """Numbers of the data that one evaluation holds at a time."""
+        at_a_time = self.sample or self.rows
+        if not at_a_time or self.minibatches is None:
+            return self.arguments.size()
+        return int(at_a_time * self.minibatches.values_per_element())
+
+    def on_sample(self, count: int) -> Target:
+        """Return a target in which `count` elements of the main plate stand for all of them."""
+        return replace(self, sample=count, _recorded={})
 
     @property
     def dim(self) -> int:
@@ -85,6 +135,39 @@ class Target:
         """Return the target at one point u of shape ``(D,)``, in nats; `traced` are the model's traced arguments."""
         value: jax.Array = self._replayed(self._density, flat, traced)
         return value
+
+    def _by_supports(self, flat: jax.Array, traced: Mapping[str, Any]) -> tuple[dict[str, jax.Array], jax.Array]:
+        """Return the latent sites at one point, and the log Jacobian, from their supports alone."""
+        values, log_jacobian = {}, jnp.zeros(())
+        free = self.split(flat)
+        for name, support in self.supports(traced).items():
+            transform = biject_to(support)
+            values[name] = transform(free[name])
+            log_jacobian += jnp.sum(transform.log_abs_det_jacobian(free[name], values[name]))
+        return values, log_jacobian
+
+    def supports(self, traced: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the support of every latent site."""
+        args, kwargs = self.arguments.call(self.model, traced)
+        with block():
+            sites = trace(runnable(self.model)).get_trace(*args, **kwargs)
+        return {name: sites[name]["fn"].support for name in self.shapes}
+
+    def joint(self, values: Mapping[str, Any], traced: Mapping[str, Any]) -> jax.Array:
+        """Return log p(y, theta) at the latent sites' own values, in nats."""
+        if self.rows and self.minibatches is not None:
+            return in_blocks(self.minibatches, values, traced, self.rows, constrained=True)
+        args, kwargs = self.arguments.call(self.model, traced)
+        if self.enumerated:
+            return enumeration.log_density(self.model, args, kwargs, values)
+        with block():
+            value, _ = log_density(seed(self.model, jax.random.key(0)), args, kwargs, dict(values))
+        return jnp.asarray(value)
+
+    def estimate(self, flat: jax.Array, traced: Mapping[str, Any], key: jax.Array) -> jax.Array:
+        """Return an unbiased estimate of the target at one point, from random parts of the data."""
+        assert self.minibatches is not None
+        return on_a_part(self.minibatches, self.split(flat), traced, key)
 
     def constrain(self, flat: jax.Array, traced: Mapping[str, Any]) -> tuple[dict[str, jax.Array], jax.Array]:
         """Return the values of the latent sites at one point u, and the log Jacobian of the map."""
@@ -125,13 +208,22 @@ class Target:
         )
 
     def _density(self, flat: jax.Array, traced: Mapping[str, Any]) -> jax.Array:
+        if self.sample and self.minibatches is not None:
+            return on_some(self.minibatches, self.split(flat), traced, self.sample)
+        if self.rows and self.minibatches is not None:
+            return in_blocks(self.minibatches, self.split(flat), traced, self.rows)
         args, kwargs = self.arguments.call(self.model, traced)
+        if self.enumerated:
+            values, log_jacobian = self._by_supports(flat, traced)
+            return enumeration.log_density(self.model, args, kwargs, values) + log_jacobian
         with block():  # whoever calls this from inside a NumPyro program must not see these sites
             value: jax.Array = -potential_energy(seed(self.model, jax.random.key(0)), args, kwargs, self.split(flat))
         return value
 
     def _constrain(self, flat: jax.Array, traced: Mapping[str, Any]) -> tuple[dict[str, jax.Array], jax.Array]:
         args, kwargs = self.arguments.call(self.model, traced)
+        if self.minibatches is not None or self.enumerated:
+            return self._by_supports(flat, traced)
         seeded = seed(self.model, jax.random.key(0))
         with block():
             found = constrain_fn(seeded, args, kwargs, self.split(flat))

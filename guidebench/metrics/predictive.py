@@ -160,6 +160,8 @@ def elpd(evidence: Evidence) -> Iterator[MetricValue]:
     The error is over held-out points.
     """
     assert evidence.heldout is not None
+    if not evidence.heldout.log_likelihood:  # of a model whose discrete latents are summed out
+        return
     parts = [
         (logsumexp(draws.astype(np.float64), axis=0) - np.log(len(draws))).ravel()
         for draws in evidence.heldout.log_likelihood.values()

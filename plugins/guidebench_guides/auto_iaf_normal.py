@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from guidebench import Guide
+from guidebench_guides.limits import too_many
 
 
 def build(model: Callable[..., Any], *, num_flows: int = 3, hidden_size: int | None = None) -> Any:
@@ -27,10 +28,10 @@ def build(model: Callable[..., Any], *, num_flows: int = 3, hidden_size: int | N
 
 
 def supports(structure: Any) -> str | None:
-    """Refuse one-dimensional posteriors: an autoregressive network needs at least two dimensions."""
+    """Refuse one-dimensional posteriors, for an autoregressive network needs two dimensions, and very large ones."""
     if structure.latent_dim < 2:
         return "an autoregressive flow needs at least two latent dimensions; use auto_normal"
-    return None
+    return too_many(structure)
 
 
 GUIDE = Guide(

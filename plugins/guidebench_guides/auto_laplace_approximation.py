@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from guidebench import Guide
+from guidebench_guides.limits import too_many
 
 
 def build(model: Callable[..., Any]) -> Any:
@@ -31,6 +32,7 @@ def draw(guide: Any, params: Mapping[str, Any]) -> Any:
 GUIDE = Guide(
     name="auto_laplace_approximation",
     build=build,
+    supports=too_many,
     draw=draw,
     summary="AutoLaplaceApproximation: a Gaussian at the unconstrained mode, covariance from the Hessian",
     family="affine",

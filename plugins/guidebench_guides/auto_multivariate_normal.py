@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from guidebench import Guide
+from guidebench_guides.limits import too_many
 
 
 def build(model: Callable[..., Any], *, init_scale: float = 0.1) -> Any:
@@ -18,6 +19,7 @@ def build(model: Callable[..., Any], *, init_scale: float = 0.1) -> Any:
 GUIDE = Guide(
     name="auto_multivariate_normal",
     build=build,
+    supports=too_many,
     summary="AutoMultivariateNormal: a full-rank Gaussian in unconstrained space",
     family="affine",
     aliases=("AutoMultivariateNormal",),

@@ -27,13 +27,13 @@ from guidebench.engine.gate import Reference, judge
 from guidebench.engine.given import arrange, read
 from guidebench.engine.grid import recipe_of
 from guidebench.engine.prepared import Prepared, prepare
-from guidebench.engine.progress import Silent
 from guidebench.errors import RequestError
 from guidebench.inference import nuts
 from guidebench.inference.arguments import Arguments, as_arrays
 from guidebench.inference.structure import Site, inspect_model
 from guidebench.inference.target import Target
 from guidebench.problems import funnel, linear_regression, two_modes
+from guidebench.progress import Silent
 from guidebench.results import Comparison
 from guidebench.seeds import derive
 
@@ -437,7 +437,8 @@ def test_two_processes_have_the_same_keys(
     done = [python("-c", KEYS, cwd=tmp_path, PYTHONHASHSEED=seed) for seed in ("1", "2")]
     assert [one.stderr for one in done] == ["", ""]
     assert done[0].stdout == done[1].stdout
-    assert len(set(done[0].stdout.split())) == 3
+    keys = done[0].stdout.split()
+    assert len(set(keys)) == len(keys) > 10
 
 
 # Models without a NUTS reference
@@ -455,7 +456,10 @@ def discrete(y: Any = None) -> None:
 
 @pytest.mark.parametrize(
     ("model", "reason"),
-    [(with_parameter, "the model has parameters of its own (a)"), (discrete, "the model has discrete latent sites")],
+    [
+        (with_parameter, "the model has parameters of its own (a)"),
+        (discrete, "the model has no continuous latent sites"),
+    ],
 )
 def test_what_nuts_cannot_do(model: Callable[..., Any], reason: str) -> None:
     problem = Problem(name="hard", model=model, kwargs={"y": np.float32(1.0)})

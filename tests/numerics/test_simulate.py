@@ -162,6 +162,6 @@ def test_what_cannot_be_simulated_is_refused_in_one_line(case: str) -> None:
     with pytest.raises(RequestError, match=re.escape(words)) as caught:
         gb.compare(model, y=np.float32(0.3), guides="auto_normal", reference="none", simulations=20, steps=20)
     text = str(caught.value)
-    assert text.startswith("--simulations: ")
+    assert text.startswith("simulations: ")
     assert "\n" not in text
     assert len(text) < 300

@@ -232,7 +232,9 @@ def test_draws_that_need_weights_are_distrusted_where_the_repaired_ones_are_wron
     assert verdict(mean_shift=0.2, reweighted_mean_error=0.3) is Verdict.DISTRUST
 
 
-@pytest.mark.parametrize("changes", [{"smoothed_kl": 0.3}, {"khat": 1.2}, {"dropped_mass": 0.3, "mean_error": 0.5}])
+@pytest.mark.parametrize(
+    "changes", [{"smoothed_kl": 0.3}, {"khat": 1.2, "smoothed_kl": 0.05}, {"dropped_mass": 0.3, "mean_error": 0.5}]
+)
 def test_no_reference_improves_a_verdict(changes: dict[str, float]) -> None:
     assert verdict(**changes) is Verdict.DISTRUST
 

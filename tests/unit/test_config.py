@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from guidebench.config import RunConfig, make_config
+from guidebench.config import RunConfig, assignments, make_config
 from guidebench.errors import RequestError
 
 
@@ -55,7 +56,10 @@ def test_options_come_before_the_file_and_the_file_before_defaults(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("step = 400", "unknown key 'step'; known keys are problems, guides, recipe, "),
+        (
+            "step = 400",
+            "unknown key 'step'; known keys are problems, guides, data, test, heldout, observed, static, minibatch, ",
+        ),
         ("[training]\nsteps = 400", "unknown key 'training'; known keys are "),
         ("steps = 19", "steps = 19: input should be greater than or equal to 20"),
         ("steps = true", "steps = True: should be a number"),
@@ -75,6 +79,21 @@ def test_options_come_before_the_file_and_the_file_before_defaults(
         ("guides = [1]", "guides = [1]: should be a name or a list of names"),
         ("guides = []", "guides = []: should be a name or a list of names"),
         ("problems = {}", "problems = {}: should be a name or a list of names"),
+        ("heldout = 0", "heldout = 0: input should be greater than 0"),
+        ("heldout = 1", "heldout = 1: input should be less than 1"),
+        ("heldout = nan", "heldout = nan: input should be "),
+        ("heldout = true", "heldout = True: should be a number"),
+        ("data = 3", "data = 3: input should be a valid string"),
+        ("observed = 3", "observed = 3: should be a name or a list of names"),
+        ("static = 3", "static = 3: should be a table with a value for each argument"),
+        ("[static]\nx = [1, 2]", "static.x = [1, 2]: should be a number, a flag or a text"),
+        ("[static]\na = 1\nx = {b = 2}", "static.x = {'b': 2}: should be a number, a flag or a text"),
+        ("static.x = inf", "static.x = inf: should be a finite number"),
+        ("static.x = 2020-01-01", "static.x = datetime.date(2020, 1, 1): should be a number, a flag or a text"),
+        ("minibatch = 100", "minibatch = 100: should be a table with a value for each argument"),
+        ("minibatch.batch_size = 0", "minibatch.batch_size = 0: should be a whole number of at least 1"),
+        ("[minibatch]\nbatch_size = true", "minibatch.batch_size = True: should be a whole number of at least 1"),
+        ('[minibatch]\na = 10\nb = "10"', "minibatch.b = '10': should be a whole number of at least 1"),
     ],
 )
 def test_an_error_names_the_key_and_what_is_allowed(written: Path, text: str, message: str) -> None:
@@ -93,6 +112,8 @@ def test_an_error_names_the_key_and_what_is_allowed(written: Path, text: str, me
         ({"recipe": "fast"}, "--recipe fast: input should be 'default' or 'plain'"),
         ({"guides": (3,)}, "--guide (3,): should be a name or a list of names"),
         ({"stepz": 3}, "unknown key 'stepz'; known keys are "),
+        ({"minibatch": {"batch_size": "many"}}, "--minibatch batch_size=many: should be a whole number of at least 1"),
+        ({"heldout": 2.0}, "--heldout 2.0: input should be less than 1"),
     ],
 )
 def test_an_error_in_an_option_names_the_option_even_with_a_file(
@@ -108,3 +129,113 @@ def test_an_error_in_an_option_names_the_option_even_with_a_file(
 def test_a_configuration_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="frozen"):
         RunConfig().steps = 3
+
+
+#: A value for every key that is not its default.
+EVERYTHING = """
+problems = ["linear-*", "own.py:model", "pkg.models:model", "/there/own.py:model"]
+guides = ["all", "flow:rank=2", "guides.py:mine:scale=2"]
+data = "data/d.csv"
+test = "/there/t.csv"
+heldout = 0.25
+observed = ["y", "z"]
+recipe = "plain"
+optimizer = "sgd"
+learning_rate = 0.5
+schedule = "linear"
+clip_norm = 3.0
+clip_share = 0.5
+validation = 0.25
+patience = 50
+steps = 123
+restarts = 2
+particles = 3
+loss = "TraceGraph_ELBO"
+init = "median"
+draws = 222
+seed = 5
+reference = "draws.nc"
+simulations = 99
+x64 = true
+log_loss = true
+out = "elsewhere"
+strict = true
+quiet = true
+
+[static]
+df = 4
+scale = 0.5
+link = "probit"
+exact = false
+
+[minibatch]
+batch_size = 100
+"""
+
+
+def test_a_file_can_hold_every_key_and_its_paths_start_at_its_folder(written: Path) -> None:
+    folder = Path("below")
+    folder.mkdir()
+    (folder / "run.toml").write_text(EVERYTHING)
+    config = make_config({}, folder / "run.toml")
+    default = RunConfig()
+    assert [key for key in RunConfig.model_fields if getattr(config, key) == getattr(default, key)] == []
+    assert config.problems == ("linear-*", "below/own.py:model", "pkg.models:model", "/there/own.py:model")
+    assert config.guides == ("all", "flow:rank=2", "below/guides.py:mine:scale=2")
+    assert (config.data, config.test, config.reference) == ("below/data/d.csv", "/there/t.csv", "below/draws.nc")
+    assert config.out == "elsewhere"
+    assert config.static == {"df": 4, "scale": 0.5, "link": "probit", "exact": False}
+    assert [type(value) for value in config.static.values()] == [int, float, str, bool]
+
+
+def test_a_reference_that_is_no_file_has_no_folder(written: Path) -> None:
+    folder = Path("below")
+    folder.mkdir()
+    (folder / "run.toml").write_text('reference = "nuts"\nproblems = "own.py"')
+    config = make_config({"data": "d.csv"}, folder / "run.toml")
+    assert (config.reference, config.problems, config.data) == ("nuts", ("below/own.py",), "d.csv")
+
+
+def test_a_run_can_be_run_again_from_its_results(written: Path) -> None:
+    written.write_text(EVERYTHING)
+    config = make_config({}, written)
+    folder = Path("reports/mine")
+    folder.mkdir(parents=True)
+    text = json.dumps({"schema": 1, "config": config.model_dump(mode="json"), "fits": []})
+    (folder / "results.json").write_text(text)
+    assert make_config({}, folder / "results.json") == config
+    assert make_config({}, folder) == config
+    assert make_config({"steps": 500, "seed": 0}, folder) == config.model_copy(update={"steps": 500, "seed": 0})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "not readable as JSON: Expecting value"),
+        ("steps = 3", "not readable as JSON: Expecting value"),
+        ("[]", "it holds no configuration; expected is the results.json of a run"),
+        ('{"config": 3}', "it holds no configuration; expected is the results.json of a run"),
+        ('{"config": {"step": 3}}', "unknown key 'step'; known keys are problems, "),
+        ('{"config": {"steps": 3}}', "steps = 3: input should be greater than or equal to 20"),
+        (
+            '{"config": {"reference": "given"}}',
+            "reference = 'given': these draws came from Python and are not part of a configuration",
+        ),
+    ],
+)
+def test_results_that_hold_no_configuration(written: Path, text: str, message: str) -> None:
+    file = written.with_name("results.json")
+    file.write_text(text)
+    with pytest.raises(RequestError) as caught:
+        make_config({}, file)
+    assert str(caught.value).startswith(f"--config results.json: {message}")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("3", 3), ("-0.5", -0.5), ("1e3", 1000.0), ("true", True), ("False", False), ("none", None), ("probit", "probit")],
+)
+def test_an_assignment_is_read_as_a_literal(text: str, value: Any) -> None:
+    found = assignments("--static", [f"x = {text}"])
+    assert found == {"x": value}
+    assert type(found["x"]) is type(value)

@@ -1,0 +1,78 @@
+"""Searching the posterior of large data: on a sample of them first, then a few steps on all.
+
+A sample that stands for all data shows where the modes are and how they are curved, up to its noise; a
+few Newton steps with that curvature and the gradient of all data take each mode to its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from guidebench.inference.coordinates import Expansion
+from guidebench.inference.derivatives import Functions, covariance_of
+from guidebench.inference.gaussians import Gaussian
+from guidebench.inference.modes import SETTLED, Landscape, Mode, apart, explore, in_double
+from guidebench.inference.precision import double
+from guidebench.inference.target import Target
+
+#: Elements of the main plate that stand for all of them in the first search.
+SAMPLE = 20_000
+
+#: Newton steps on all data, at most, and halvings of each.
+STEPS = 12
+HALVINGS = 6
+
+
+def explore_large(target: Target, starts: np.ndarray, values: Mapping[str, Any], seed: int) -> Landscape:
+    """Search a target of large data; the parameters are those of :func:`guidebench.inference.modes.explore`."""
+    size = target.minibatches.plates[target.minibatches.main][0] if target.minibatches else 0
+    if not target.rows or target.minibatches is None or target.minibatches.local or size <= 2 * SAMPLE:
+        return explore(target, starts, values, seed)
+    found = explore(target.on_sample(SAMPLE), starts, values, seed)
+    if not found.modes:
+        return found
+    with double(), np.errstate(all="ignore"):
+        functions = Functions(target, found.modes[0].location[None], values)
+        modes: list[Mode] = []
+        for mode in sorted((_moved(functions, mode) for mode in found.modes), key=lambda one: -one.log_mass):
+            if apart(mode.location, modes):
+                modes.append(mode)  # two of a sample may be one of all data
+    best = Gaussian(mean=modes[0].location, factor=modes[0].factor, elbo=modes[0].log_mass)
+    everywhere = (best,) * len(starts)
+    return Landscape(best=best, local=everywhere, places=everywhere, modes=tuple(modes))
+
+
+def expand(target: Target, center: np.ndarray, values: Mapping[str, Any]) -> Expansion:
+    """Return the target on all data near a point, to second order; the parameters are as for :func:`explore_large`."""
+    with double(), np.errstate(all="ignore"):
+        functions = Functions(target, center[None], in_double(target, values))
+        value, gradient, hessian = functions.second(center[None])
+    return Expansion(center=center, value=value[0], gradient=gradient[0], hessian=hessian[0])
+
+
+def _moved(functions: Functions, mode: Mode) -> Mode:
+    """Return the mode of all data near one of a sample, with its curvature and mass."""
+    covariance = mode.factor @ mode.factor.T
+    point = mode.location
+    value, gradient = functions.slope(point)
+    for _ in range(STEPS):
+        step = covariance @ gradient
+        if gradient @ step / 2 < SETTLED:
+            break
+        for halving in range(HALVINGS):
+            proposed = point + step / 2**halving
+            new_value, new_gradient = functions.slope(proposed)
+            if new_value > value:
+                point, value, gradient = proposed, new_value, new_gradient
+                break
+        else:
+            break
+    hessian = functions.second(point[None])[2][0]
+    try:
+        factor = np.linalg.cholesky(covariance_of(hessian))
+    except np.linalg.LinAlgError:
+        factor = mode.factor
+    return Mode.at(point, value, factor)
