@@ -58,7 +58,7 @@ def test_nuts_agrees(name: str, run) -> None:  # type: ignore[no-untyped-def]
 @pytest.mark.parametrize("name", ["eight-schools", "horseshoe-regression", "funnel"])
 def test_nuts_is_refused_in_a_funnel(name: str, run) -> None:  # type: ignore[no-untyped-def]
     """This is what the exact draws are for: with these three NUTS would measure guides by its own error."""
-    record = run(name, "auto_delta", **{**QUICK, "reference": "nuts"}).problems[0]
+    record = run(name, "auto_delta", **{**SHORT, "reference": "nuts"}).problems[0]
     assert record.reference == ""
     assert "NUTS failed its checks and is used for nothing" in record.reference_note
 
