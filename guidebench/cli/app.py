@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -36,6 +37,8 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command line and exit: 0 all well, 1 a fit failed, 2 a wrong request, 130 interrupted."""
+    # ArviZ 0.23 says so on the first import of every day, to people who never called it.
+    warnings.filterwarnings("ignore", message=r"\s*ArviZ is undergoing", category=FutureWarning)
     try:
         status = app(sys.argv[1:] or ["--help"], standalone_mode=False)
     except GuidebenchError as error:
