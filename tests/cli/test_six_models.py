@@ -50,18 +50,8 @@ def test_one_command_and_a_script_find_the_same_bits(case: Case, command: Comman
     assert json.loads(json.dumps(list(same.values()))) == [list(found[key]) for key in same]
 
 
-#: Its density grows without bound where the cafés are all alike: the search and the Laplace approximation end there.
-CENTRED = "a centred hierarchy: auto_laplace_approximation fails, and the full-rank Gaussian settles in the neck"
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "case",
-    [
-        pytest.param(case, id=name, marks=[pytest.mark.xfail(reason=CENTRED)] if name == "cafes" else [])
-        for name, case in CASES.items()
-    ],
-)
+@every_case
 def test_all_default_guides_with_default_settings(case: Case, python: Python, tmp_path: Path) -> None:
     """None fails, and those that are trusted have the true values in their 99 % intervals."""
     done = python("-m", "guidebench", "run", *case.command, cwd=tmp_path)
