@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from guidebench import threads
@@ -15,8 +16,9 @@ from guidebench.config import RunConfig, make_config
 from guidebench.contracts import Problem
 from guidebench.errors import GuidebenchError, RequestError
 from guidebench.loading.problem import adapted, check_names, name_of
+from guidebench.plugins import find_plugins
 from guidebench.progress import watch
-from guidebench.registry import Registry, load_registry
+from guidebench.registry import Registry
 from guidebench.results import Comparison
 from guidebench.selection import ChosenGuide, choose_guides
 
@@ -52,6 +54,9 @@ def compare(
     reference: str | Path | Mapping[str, Any] | None = None,
     simulations: int | None = None,
     x64: bool | None = None,
+    time_limit: float | None = None,
+    plugins: str | ModuleType | Sequence[str | ModuleType] = (),
+    no_plugins: bool | None = None,
     progress: bool | None = None,
     **kwargs: Any,
 ) -> Comparison:
@@ -93,6 +98,12 @@ particles, loss, init, draws, seed
         Data sets to draw from the model and to fit every guide to, for the true coverage of its intervals.
     x64 : bool, optional
         Whether to compute in float64 throughout; outside of this call nothing changes.
+    time_limit : float, optional
+        Seconds after which a guide is given up, and a metric of a plugin's; the others go on.
+    plugins : str, module, or a sequence of these
+        Plugins that are not installed: modules with hooks, ``"FILE.py"`` or ``"PKG.MODULE"``.
+    no_plugins : bool, optional
+        Import no installed plugin but guidebench's own.
     progress : bool, optional
         Whether to show how far the run is: by default in a notebook and on a terminal; with ``True``
         elsewhere, too, a line per fit on standard error.
@@ -118,7 +129,7 @@ particles, loss, init, draws, seed
     >>> problem = gb.Problem(name="walk", model=walk, kwargs={"steps": 100, "y": y})  # doctest: +SKIP
     >>> gb.compare(problem, steps=2_000)  # doctest: +SKIP
     """
-    settings = {
+    settings: dict[str, Any] = {
         "minibatch": minibatch,
         "recipe": recipe,
         "optimizer": optimizer,
@@ -137,11 +148,15 @@ particles, loss, init, draws, seed
         "seed": seed,
         "simulations": simulations,
         "x64": x64,
+        "time_limit": time_limit,
+        "no_plugins": no_plugins,
     }
     parts = {"predict": predict, "heldout": heldout, "observed": observed, "truth": truth, "name": name}
     threads.enough()
     try:
-        registry = load_registry()
+        local = (plugins,) if isinstance(plugins, (str, ModuleType)) else tuple(plugins)
+        registry = find_plugins(local, no_plugins=bool(no_plugins), running=True)
+        settings["plugins"] = tuple(one if isinstance(one, str) else one.__name__ for one in local)
         specs = _listed(guides)
         used = {"guides": None if guides == DEFAULT else guides, "reference": reference, "progress": progress}
         problem = _problem(registry, model, args, kwargs, parts, {**settings, **parts, **used})

@@ -54,6 +54,9 @@ class RunConfig(BaseModel):
     reference: str = "auto"
     simulations: int | None = Field(None, ge=20, le=100_000)
     x64: bool = False
+    time_limit: float | None = Field(None, ge=0.1, allow_inf_nan=False)
+    plugins: tuple[str, ...] = ()
+    no_plugins: bool = False
     log_loss: bool = False
     out: str = "reports"
     strict: bool = False
@@ -66,7 +69,7 @@ class RunConfig(BaseModel):
         if not isinstance(values, Mapping):
             return values
         return {
-            key: (value,) if key in ("problems", "guides", "observed") and isinstance(value, str) else value
+            key: (value,) if key in ("problems", "guides", "observed", "plugins") and isinstance(value, str) else value
             for key, value in values.items()
         }
 
@@ -83,6 +86,7 @@ class RunConfig(BaseModel):
         "draws",
         "seed",
         "simulations",
+        "time_limit",
         mode="before",
     )
     @classmethod
@@ -100,7 +104,7 @@ class RunConfig(BaseModel):
             raise PydanticCustomError("reference", f"should be one of {known}, or a file that ends in {endings}")
         return value
 
-    @field_validator("observed", mode="before")
+    @field_validator("observed", "plugins", mode="before")
     @classmethod
     def _arguments(cls, value: Any) -> Any:
         if not isinstance(value, (list, tuple)) or not all(isinstance(name, str) for name in value):
@@ -168,7 +172,7 @@ def literal(text: str) -> Any:
 
 
 #: What the command line calls a key, where that is not the key itself with dashes.
-_OPTIONS = {"problems": "TARGET", "guides": "--guide", "log_loss": "--log-loss"}
+_OPTIONS = {"problems": "TARGET", "guides": "--guide", "plugins": "--plugin", "log_loss": "--log-loss"}
 
 #: Where a run writes its configuration, with everything else that it found.
 RESULTS = "results.json"
@@ -183,8 +187,9 @@ def make_config(options: Mapping[str, Any], file: Path | None = None) -> RunConf
         Values by key of :class:`RunConfig`.
     file : Path, optional
         TOML, in which relative paths of files to read (``data``, ``test``, ``reference``, and ``FILE.py`` in
-        ``problems`` and ``guides``) start at the folder it lies in, and ``out`` at the working directory; or
-        the ``results.json`` of an earlier run, or its folder, where all paths start at the working directory.
+        ``problems``, ``guides`` and ``plugins``) start at the folder it lies in, and ``out`` at the working
+        directory; or the ``results.json`` of an earlier run, or its folder, where all paths start at the
+        working directory.
 
     Raises
     ------
@@ -239,7 +244,7 @@ def _from_folder(key: str, value: Any, folder: Path) -> Any:
         return [_from_folder(key, one, folder) for one in value]
     if not isinstance(value, str):
         return value
-    if key in ("problems", "guides"):
+    if key in ("problems", "guides", "plugins"):
         stem, ending, rest = value.partition(".py")
         return (folder / (stem + ending)).as_posix() + rest if ending and rest[:1] in ("", ":") else value
     if key in ("data", "test") or (key == "reference" and Path(value).suffix.lower() in REFERENCE_FILES):

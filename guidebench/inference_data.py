@@ -64,6 +64,23 @@ def group_names(inference_data: InferenceData) -> tuple[str, ...]:
     return tuple(inference_data.groups())
 
 
+def read_only(inference_data: InferenceData | None) -> InferenceData | None:
+    """Return the same groups, in arrays that cannot be written to; nothing is copied."""
+    if inference_data is None:
+        return None
+    groups = {name: group(inference_data, name) for name in group_names(inference_data)}
+    return from_groups({name: _locked(dataset) for name, dataset in groups.items() if dataset is not None})
+
+
+def _locked(dataset: xr.Dataset) -> xr.Dataset:
+    def view(array: xr.DataArray) -> xr.DataArray:
+        values = array.to_numpy().view()
+        values.flags.writeable = False
+        return array.copy(data=values)
+
+    return dataset.map(view, keep_attrs=True)
+
+
 def save(inference_data: InferenceData, path: Path) -> None:
     """Write NetCDF that :func:`arviz.from_netcdf` opens under both generations."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,8 @@ a broken plugin is named with its distribution, its hook and its reason, and nev
 from __future__ import annotations
 
 import difflib
-import traceback
+import os
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,11 +19,18 @@ from typing import Any, Generic, TypeVar
 import pluggy
 
 from guidebench import hookspecs
+from guidebench.boundary import Boundary
 from guidebench.contracts import Guide, Metric, Problem, Section
 from guidebench.errors import RequestError
+from guidebench.failures import Failure, Phase
 
 #: The distribution whose names cannot be taken by anybody else.
 OWN = "guidebench"
+
+#: Names of distributions or entry points that are left out, with commas between them; or "all".
+DISABLE = "GUIDEBENCH_DISABLE_PLUGINS"
+
+_EVERYBODY = {"all", "1", "true", "yes"}
 
 #: Each hook, and the kind of record that it declares.
 HOOKS: Mapping[str, type] = {
@@ -74,6 +82,44 @@ class Broken:
         where = f", {self.hook}" if self.hook else ""
         return f"plugin {self.plugin!r} ({self.distribution}{where}): {self.reason}"
 
+    def failure(self) -> Failure:
+        """Return it as a failure of a run."""
+        phase: Phase = "hook" if self.hook else "import"
+        return Failure(
+            plugin=self.plugin,
+            distribution=self.distribution,
+            phase=phase,
+            name=self.hook,
+            message=self.reason,
+            traceback=self.traceback,
+        )
+
+
+@dataclass(frozen=True)
+class Disabled:
+    """An installed plugin that was not imported, because the user said so."""
+
+    plugin: str
+    distribution: str
+    by: str
+
+    def __str__(self) -> str:
+        return f"plugin {self.plugin!r} ({self.distribution}): by {self.by}"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a plugin comes from; `load` imports and returns its module."""
+
+    plugin: str
+    distribution: str
+    load: Callable[[], Any]
+
+    @classmethod
+    def installed(cls, point: EntryPoint) -> Source:
+        """Return the plugin behind an entry point."""
+        return cls(point.name, _distribution(point), point.load)
+
 
 @dataclass(frozen=True)
 class Registry:
@@ -85,6 +131,7 @@ class Registry:
     sections: tuple[Registered[Section], ...] = ()
     disputed: tuple[Registered[Any], ...] = ()
     broken: tuple[Broken, ...] = ()
+    disabled: tuple[Disabled, ...] = ()
 
     def guide(self, name: str) -> Registered[Guide]:
         """Return the guide called `name` (an alias or ``DISTRIBUTION/NAME`` will do)."""
@@ -125,19 +172,70 @@ def _find(
     raise RequestError(f"no {kind} is called {name!r}; {hint}{lost}")
 
 
+def load_registry(*, third_parties: bool = True, local: Sequence[Source] = ()) -> Registry:
+    """Load the installed plugins of the entry-point group ``guidebench``, once per process, and local ones.
+
+    Parameters
+    ----------
+    third_parties : bool
+        Whether to import the plugins of other distributions than guidebench itself.
+    local : sequence of Source
+        Further plugins, which are not installed.
+    """
+    disable = os.environ.get(DISABLE, "")
+    if not local:
+        return _load_installed(third_parties, disable)
+    points = entry_points(group=hookspecs.PROJECT)
+    return build_registry(points, third_parties=third_parties, local=local, disable=disable)
+
+
 @cache
-def load_registry() -> Registry:
-    """Load every installed plugin of the entry-point group ``guidebench``, once per process."""
-    return build_registry(entry_points(group=hookspecs.PROJECT))
+def _load_installed(third_parties: bool, disable: str) -> Registry:
+    return build_registry(entry_points(group=hookspecs.PROJECT), third_parties=third_parties, disable=disable)
 
 
-def build_registry(points: Iterable[EntryPoint]) -> Registry:
-    """Load the given entry points and sort what they declare."""
+def others_installed(*, third_parties: bool = True) -> bool:
+    """Return whether :func:`load_registry` would import a plugin of another distribution than guidebench."""
+    disable = os.environ.get(DISABLE, "")
+    found = (Source.installed(point) for point in entry_points(group=hookspecs.PROJECT))
+    return any(one.distribution != OWN and not _disabled_by(one, third_parties, disable) for one in found)
+
+
+def build_registry(
+    points: Iterable[EntryPoint],
+    *,
+    third_parties: bool = True,
+    local: Iterable[Source] = (),
+    disable: str = "",
+) -> Registry:
+    """Load the given entry points and local plugins, and sort what they declare.
+
+    Parameters
+    ----------
+    points : iterable of EntryPoint
+        Of installed distributions.
+    third_parties : bool
+        Whether to load those of others than guidebench.
+    local : iterable of Source
+        Plugins that are not installed; they are loaded in any case.
+    disable : str
+        What :data:`DISABLE` says.
+    """
     broken: list[Broken] = []
+    disabled: list[Disabled] = []
     found: list[Registered[Any]] = []
-    ordered = sorted(points, key=lambda point: (_distribution(point) != OWN, _distribution(point), point.name))
-    for point in ordered:
-        found.extend(_declarations(point, broken.append))
+    installed = sorted(
+        (Source.installed(point) for point in points),
+        key=lambda one: (one.distribution != OWN, one.distribution, one.plugin),
+    )
+    for source in installed:
+        by = _disabled_by(source, third_parties, disable)
+        if by:
+            disabled.append(Disabled(source.plugin, source.distribution, by))
+        else:
+            found.extend(_declarations(source, broken.append))
+    for source in local:
+        found.extend(_declarations(source, broken.append))
     accepted, disputed = _settle_names(found, broken.append)
 
     def kind(of: type) -> tuple[Registered[Any], ...]:
@@ -150,7 +248,25 @@ def build_registry(points: Iterable[EntryPoint]) -> Registry:
         sections=kind(Section),
         disputed=tuple(disputed),
         broken=tuple(broken),
+        disabled=tuple(disabled),
     )
+
+
+def _disabled_by(source: Source, third_parties: bool, disable: str) -> str:
+    """Return what keeps an installed plugin out, or nothing; guidebench's own are always there."""
+    if source.distribution == OWN:
+        return ""
+    if not third_parties:
+        return "--no-plugins"
+    names = {_normal(name) for name in disable.split(",") if name.strip()}
+    if names & {_normal(source.plugin), _normal(source.distribution), *_EVERYBODY}:
+        return DISABLE
+    return ""
+
+
+def _normal(name: str) -> str:
+    """Return the name of a distribution as it is compared: Foo.Bar is foo-bar."""
+    return re.sub(r"[-_.]+", "-", name.strip()).lower()
 
 
 def _distribution(point: EntryPoint) -> str:
@@ -160,37 +276,37 @@ def _distribution(point: EntryPoint) -> str:
     return point.dist.metadata["Name"]
 
 
-def _reason(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
-def _declarations(point: EntryPoint, report: Callable[[Broken], None]) -> list[Registered[Any]]:
+def _declarations(source: Source, report: Callable[[Broken], None]) -> list[Registered[Any]]:
     """Load one plugin and return what it declares; report what is wrong with it."""
-    distribution = _distribution(point)
 
-    def fail(reason: str, hook: str = "", error: BaseException | None = None) -> None:
-        lines = "".join(traceback.format_exception(error)) if error is not None else ""
-        report(Broken(point.name, distribution, reason, hook, lines))
+    def fail(reason: str, hook: str = "", trace: str = "") -> None:
+        report(Broken(source.plugin, source.distribution, reason, hook, trace))
 
-    try:
-        module = point.load()
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plugin raises is its reason
-        fail(f"failed on import with {_reason(error)}", error=error)
+    def boundary(phase: Phase) -> Boundary:
+        return Boundary(phase, plugin=source.plugin, distribution=source.distribution)
+
+    module = None
+    with boundary("import") as loading:
+        module = source.load()
+    if loading.failure is not None:
+        fail(f"failed on import with {loading.failure.message}", trace=loading.failure.traceback)
         return []
 
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
-    try:
-        manager.register(module, name=point.name)
-    except Exception as error:  # noqa: BLE001 - as above
-        hook = next((name for name in HOOKS if repr(name) in str(error)), "")
-        fail(f"does not fit the hooks: {_reason(error)}", hook, error)
+    marked: set[str] = set()
+    named: set[str] = set()
+    with boundary("hook") as registering:
+        manager.register(module, name=source.plugin)
+        marked = {caller.name for caller in manager.get_hookcallers(module) or []}
+        named = {name for name in dir(module) if name.startswith(_PREFIX) and callable(getattr(module, name, None))}
+    if registering.failure is not None:
+        message, trace = registering.failure.message, registering.failure.traceback
+        hook = next((name for name in HOOKS if repr(name) in trace), "")
+        fail(f"does not fit the hooks: {message}", hook, trace)
         return []
 
     found: list[Registered[Any]] = []
-    marked = {caller.name for caller in manager.get_hookcallers(module) or []}
-    named = {name for name in dir(module) if name.startswith(_PREFIX) and callable(getattr(module, name, None))}
     if not marked | named:
         fail(f"implements no hook; the hooks are {', '.join(HOOKS)}")
     for name in sorted(marked | named):
@@ -204,11 +320,13 @@ def _declarations(point: EntryPoint, report: Callable[[Broken], None]) -> list[R
         if name not in marked:
             fail("is not marked with @guidebench.hookimpl, so it is not called", name)
             continue
-        try:
+        results: list[Any] = []
+        declared: list[Any] = []
+        with boundary("hook") as calling:
             results = getattr(manager.hook, name)()
             declared = [one for result in results for one in result]
-        except Exception as error:  # noqa: BLE001 - as above
-            fail(f"raised {_reason(error)}", name, error)
+        if calling.failure is not None:
+            fail(f"raised {calling.failure.message}", name, calling.failure.traceback)
             continue
         if not results:
             fail(
@@ -216,7 +334,7 @@ def _declarations(point: EntryPoint, report: Callable[[Broken], None]) -> list[R
             )
         for one in declared:
             if isinstance(one, HOOKS[name]):
-                found.append(Registered(one, point.name, distribution))
+                found.append(Registered(one, source.plugin, source.distribution))
             else:
                 fail(f"declared a {type(one).__name__} where a {HOOKS[name].__name__} belongs", name)
     return found

@@ -8,13 +8,14 @@ configuration and the environment that made them.  Nothing here computes: the nu
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from guidebench.contracts import Bound, MetricValue
+from guidebench.failures import Failure
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -107,8 +108,8 @@ class Fit:
         Wall time in seconds.
     inference_data : InferenceData or None
         Draws of the best restart, with the extra group ``training`` (loss and parameters).
-    traceback : str
-        Of the exception that ended a failed fit.
+    failures : tuple of Failure
+        What went wrong and whose it was: what ended a failed fit, or each metric that could not be computed.
     """
 
     problem: str
@@ -134,7 +135,12 @@ class Fit:
     evaluate_s: float | None = None
     simulate_s: float | None = None
     inference_data: InferenceData | None = field(default=None, repr=False, compare=False)
-    traceback: str = field(default="", repr=False)
+    failures: tuple[Failure, ...] = field(default=(), repr=False)
+
+    @property
+    def traceback(self) -> str:
+        """The traceback of the exception that ended a failed fit."""
+        return "" if self.status.has_draws else "\n".join(one.traceback for one in self.failures if one.traceback)
 
     def metric(self, name: str, variable: str = "") -> MetricValue | None:
         """Return one metric of this fit, or ``None`` where it is not defined for it."""
@@ -245,6 +251,10 @@ class Comparison:
         Draws from the true posterior by problem, where there are any.
     interrupted : bool
         Whether the run was stopped before all fits were made.
+    failures : tuple of Failure
+        Plugins that could not be loaded, and sections of the report that could not be made.
+    sections : sequence or None
+        What the report consists of; by default the sections of every installed plugin.
     """
 
     name: str
@@ -255,6 +265,13 @@ class Comparison:
     environment: Mapping[str, Any] = field(default_factory=dict)
     references: Mapping[str, InferenceData] = field(default_factory=dict, repr=False, compare=False)
     interrupted: bool = False
+    failures: tuple[Failure, ...] = field(default=(), repr=False)
+    sections: Sequence[Any] | None = field(default=None, repr=False, compare=False)
+
+    def all_failures(self) -> tuple[Failure, ...]:
+        """Return what went wrong anywhere in the run, that of its fits included, each once."""
+        found = (*self.failures, *(one for fit in self.fits for one in fit.failures))
+        return tuple({str(one): one for one in found}.values())
 
     def __iter__(self) -> Iterator[Fit]:
         return iter(self.fits)
@@ -331,11 +348,18 @@ class Comparison:
         return load(path)
 
     def report(self, path: str | Path) -> Path:
-        """Save the results and write the report beside them; return the path of ``report.html``."""
+        """Save the results and write the report beside them; return the path of ``report.html``.
+
+        Sections that fail leave a note in their place, and are named in ``results.json``.
+        """
         from guidebench.report import write
+        from guidebench.store import record
 
         self.save(path)
-        return write(self, path, log_loss=bool(self.config.get("log_loss")))
+        failures: list[Failure] = []
+        page = write(self, path, log_loss=bool(self.config.get("log_loss")), on_failure=failures.append)
+        record(path, failures)
+        return page
 
     def __repr__(self) -> str:
         counts = Counter(str(fit.verdict) for fit in self.fits)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from urllib.parse import quote
 from guidebench import inference_data as idata
 from guidebench.contracts import MetricValue
 from guidebench.errors import ResultsError
+from guidebench.failures import PHASES, Failure
 from guidebench.results import Comparison, Fit, ProblemRecord, Restart, Status, Verdict
 
 #: Version of the layout of ``results.json``.
@@ -25,7 +26,7 @@ SCHEMA = 1
 #: Holds everything but arrays.
 RESULTS = "results.json"
 
-_NOT_IN_JSON = {"inference_data", "references"}
+_NOT_IN_JSON = {"inference_data", "references", "sections"}
 
 #: The name under which the reference lies beside the guides; no guide may have it.
 REFERENCE = "reference"
@@ -74,9 +75,23 @@ def save(comparison: Comparison, path: str | Path) -> Path:
         left_over.unlink(missing_ok=True)
     replace(folder / "summary.csv", lambda partial: comparison.summary().to_csv(partial, index=False))
     replace(folder / "metrics.csv", lambda partial: comparison.metrics().to_csv(partial, index=False))
-    text = json.dumps({"schema": SCHEMA, **_plain(comparison)}, indent=1, allow_nan=False)
-    replace(folder / RESULTS, lambda partial: partial.write_text(text, encoding="utf-8"))
+    _write(folder, {"schema": SCHEMA, **_plain(comparison)})
     return folder
+
+
+def _write(folder: Path, results: Mapping[str, Any]) -> None:
+    text = json.dumps(results, indent=1, allow_nan=False)
+    replace(folder / RESULTS, lambda partial: partial.write_text(text, encoding="utf-8"))
+
+
+def record(path: str | Path, sections: Sequence[Failure]) -> None:
+    """Write the failures of the report's sections into saved results, in the place of those of an earlier report."""
+    folder = Path(path)
+    raw = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
+    before = raw.get("failures", [])
+    now = [*(one for one in before if one["phase"] != "section"), *_plain(list(sections))]
+    if now != before:
+        _write(folder, {**raw, "failures": now})
 
 
 def load(path: str | Path) -> Comparison:
@@ -93,17 +108,19 @@ def load(path: str | Path) -> Comparison:
         fits = tuple(_fit(one, folder) for one in raw["fits"])
         problems = tuple(_problem(one) for one in raw["problems"])
         rest = {name: raw[name] for name in ("name", "recipe", "config", "environment", "interrupted")}
+        failures = _failures(raw)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise ResultsError(f"{folder / RESULTS} does not hold a comparison ({reason})") from None
     references = {one.name: _draws(draws_path(folder, one.name, REFERENCE)) for one in problems if one.reference}
     found = {problem: draws for problem, draws in references.items() if draws is not None}
-    return Comparison(problems=problems, fits=fits, references=found, **rest)
+    return Comparison(problems=problems, fits=fits, references=found, failures=failures, **rest)
 
 
 def _fit(one: dict[str, Any], folder: Path) -> Fit:
     restored = {
-        **one,
+        **{name: value for name, value in one.items() if name != "traceback"},
+        "failures": _failures(one) or _earlier_failures(one),
         "status": Status(one["status"]),
         "verdict": Verdict(one["verdict"]),
         "rounds": tuple(one.get("rounds", ())),
@@ -112,6 +129,28 @@ def _fit(one: dict[str, Any], folder: Path) -> Fit:
         "inference_data": _draws(draws_path(folder, one["problem"], one["guide"])),
     }
     return Fit(**restored)
+
+
+def _failures(one: dict[str, Any]) -> tuple[Failure, ...]:
+    return tuple(Failure(**each) for each in one.get("failures", ()))
+
+
+def _earlier_failures(one: dict[str, Any]) -> tuple[Failure, ...]:
+    """Return the failure of a fit that was saved when a fit had no more than a traceback."""
+    if not one.get("traceback"):
+        return ()
+    told, _, message = one["message"].partition(": ")
+    phase = next((phase for phase in PHASES if phase == told), None)
+    return (
+        Failure(
+            plugin="",
+            distribution=one["plugin"],
+            phase=phase or "train",
+            name=one["guide"],
+            message=message if phase else one["message"],
+            traceback=one["traceback"],
+        ),
+    )
 
 
 def _problem(one: dict[str, Any]) -> ProblemRecord:
@@ -153,7 +192,7 @@ def _saved_draws(folder: Path) -> set[Path]:
 
 def _plain(value: Any) -> Any:
     """Return `value` as JSON can hold it; a number that is not finite becomes ``{"float": "inf"}``."""
-    if isinstance(value, (Comparison, Fit, ProblemRecord, Restart, MetricValue)):
+    if isinstance(value, (Comparison, Fit, ProblemRecord, Restart, MetricValue, Failure)):
         return {one.name: _plain(getattr(value, one.name)) for one in fields(value) if one.name not in _NOT_IN_JSON}
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}

@@ -7,6 +7,7 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from threading import Thread
@@ -18,6 +19,7 @@ from guidebench import threads
 from guidebench.errors import GuidebenchError, RequestError
 
 if TYPE_CHECKING:
+    from guidebench.failures import Failure
     from guidebench.registry import Registry
 
 #: Exit status after Ctrl-C, as shells have it.
@@ -106,6 +108,19 @@ def _check_repeatable(results: Path, problems: Sequence[str], guides: Sequence[s
 DATA = "Your own model"
 TRAINING = "Training"
 OUTPUT = "Output"
+
+
+PluginOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--plugin",
+        metavar="MODULE",
+        help="A plugin that is not installed: a module, or FILE.py, with hooks (repeatable).",
+    ),
+]
+NoPluginsOption = Annotated[
+    bool | None, typer.Option("--no-plugins", help="Import no installed plugin but guidebench's own.")
+]
 
 
 @app.command()
@@ -255,6 +270,16 @@ def run(
             rich_help_panel=OUTPUT,
         ),
     ] = None,
+    time_limit: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="End a guide that takes longer, and a metric or section of a plugin's.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+    plugin: PluginOption = None,
+    no_plugins: NoPluginsOption = None,
     simulations: Annotated[
         int | None,
         typer.Option(
@@ -289,7 +314,7 @@ def run(
     """Train guides on problems, score them all alike, and write a report."""
     threads.enough()
     from guidebench.config import assignments, is_results, make_config
-    from guidebench.registry import load_registry
+    from guidebench.plugins import find_plugins
     from guidebench.selection import choose_guides, choose_problems
 
     options: dict[str, Any] = {
@@ -319,13 +344,16 @@ def run(
         "reference": reference,
         "simulations": simulations,
         "x64": x64,
+        "time_limit": time_limit,
+        "plugins": tuple(plugin or ()),
+        "no_plugins": no_plugins,
         "log_loss": log_loss,
         "out": out,
         "strict": strict,
         "quiet": quiet,
     }
     settings = make_config(options, config)
-    registry = load_registry()
+    registry = find_plugins(settings.plugins, no_plugins=settings.no_plugins, running=True)
     if config is not None and is_results(config):
         _check_repeatable(config, () if targets else settings.problems, () if guide else settings.guides, registry)
     problems = choose_problems(registry, settings.problems, settings)
@@ -341,7 +369,7 @@ def run(
     from guidebench.cli import tables
     from guidebench.progress.terminal import bar
     from guidebench.report import write
-    from guidebench.store import save
+    from guidebench.store import record, save
 
     cache.enable()
     Thread(target=_import_ahead, daemon=True).start()
@@ -349,7 +377,10 @@ def run(
         comparison = engine.compare(name, problems, guides, settings, registry, watcher)
         watcher.note("writing the report")
         folder = save(comparison, target)
-        page = write(comparison, folder, log_loss=settings.log_loss)
+        failed: list[Failure] = []
+        page = write(comparison, folder, log_loss=settings.log_loss, on_failure=failed.append)
+        record(folder, failed)
+    comparison = replace(comparison, failures=(*comparison.failures, *failed))
     if not settings.quiet:
         tables.print_comparison(comparison, page)
     if comparison.interrupted:
@@ -357,7 +388,7 @@ def run(
     if not any(fit.status.has_draws for fit in comparison):
         return 1
     bad = {"failed", "diverged"} | ({"max_steps"} if settings.strict else set())
-    return int(any(fit.status in bad for fit in comparison))
+    return int(any(fit.status in bad for fit in comparison) or bool(comparison.all_failures()))
 
 
 def _import_ahead() -> None:
@@ -367,12 +398,12 @@ def _import_ahead() -> None:
 
 
 @app.command(name="list")
-def list_() -> int:
+def list_(plugin: PluginOption = None, no_plugins: NoPluginsOption = None) -> int:
     """Show guides, problems, metrics and sections with their plugins; and what is broken, with its reason."""
     from guidebench.cli import tables
-    from guidebench.registry import load_registry
+    from guidebench.plugins import find_plugins
 
-    tables.print_registry(load_registry())
+    tables.print_registry(find_plugins(tuple(plugin or ()), no_plugins=bool(no_plugins)))
     return 0
 
 
@@ -380,15 +411,26 @@ def list_() -> int:
 def report(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that 'guidebench run' wrote.")],
     log_loss: Annotated[bool | None, typer.Option("--log-loss/--linear-loss", help="Axis of the loss curves.")] = None,
+    plugin: PluginOption = None,
+    no_plugins: NoPluginsOption = None,
 ) -> int:
-    """Write the report again from saved results, training nothing."""
+    """Write the report again from saved results, training nothing.
+
+    The sections are those of the plugins that are installed now; --plugin adds others.
+    """
+    from guidebench.plugins import find_plugins
     from guidebench.report import write
-    from guidebench.store import load
+    from guidebench.store import load, record
 
     comparison = load(folder)
     chosen = bool(comparison.config.get("log_loss")) if log_loss is None else log_loss
-    print(write(comparison, folder, log_loss=chosen))
-    return 0
+    sections = find_plugins(tuple(plugin or ()), no_plugins=bool(no_plugins)).sections
+    failed: list[Failure] = []
+    print(write(comparison, folder, sections=sections, log_loss=chosen, on_failure=failed.append))
+    record(folder, failed)
+    for failure in failed:
+        print(f"guidebench: {failure}", file=sys.stderr)
+    return int(bool(failed))
 
 
 @app.command()

@@ -123,13 +123,16 @@ def print_comparison(comparison: Comparison, page: Path) -> None:
                 console.print(f"{escape(fit.guide)}: {escape(fit.reason)}", soft_wrap=True)
         for fit in fits:
             if not fit.status.has_draws:
-                console.print(f"{escape(fit.guide)}: {escape(fit.message)}", style="red", soft_wrap=True)
+                owner = f" ({fit.failures[0].owner})" if fit.failures else ""
+                console.print(f"{escape(fit.guide)}: {escape(fit.message + owner)}", style="red", soft_wrap=True)
             elif fit.message:
                 console.print(f"{escape(fit.guide)}: {escape(fit.message)}", style="yellow", soft_wrap=True)
         unsettled = [fit.guide for fit in fits if fit.status is Status.MAX_STEPS and not fit.stopped]
         if unsettled:
             console.print(f"Not settled when the steps ran out: {escape(', '.join(unsettled))}.", soft_wrap=True)
         console.print()
+    for failure in comparison.failures:
+        console.print(escape(str(failure)), style="red", soft_wrap=True)
     if comparison.interrupted:
         console.print("Interrupted: only the finished fits are in the report.", style="yellow")
     console.print(f"Report: {escape(str(page))}", soft_wrap=True)
@@ -170,6 +173,10 @@ def print_registry(registry: Registry) -> None:
         rows = ((one.qualified_name, one.declaration.summary, one.distribution) for one in registry.disputed)
         _print_group(console, "Named twice (ask for DISTRIBUTION/NAME)", ("name", "summary", "from"), rows)
         console.print()
+    if registry.disabled:
+        console.print(f"Disabled ({len(registry.disabled)})", style="bold yellow")
+        for disabled in registry.disabled:
+            console.print(f"  {escape(str(disabled))}", soft_wrap=True)
     if registry.broken:
         console.print(f"Broken ({len(registry.broken)})", style="bold red")
         for broken in registry.broken:

@@ -1,13 +1,12 @@
 """One guide on one problem: train, rank the restarts, draw, score.
 
-Each fit runs in its own ``try``: what a plugin does wrong is written into its own row of the table
-and stops nobody else.
+Each fit runs inside a boundary of its own: what a plugin does wrong is written into its own row of the
+table and stops nobody else, and what it changes outside of itself is put back.
 """
 
 from __future__ import annotations
 
 import time
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -18,13 +17,15 @@ from numpyro.infer.autoguide import AutoGuide, AutoGuideList
 from numpyro.infer.initialization import init_to_value
 
 from guidebench import datasets
+from guidebench.boundary import Boundary
 from guidebench.config import RunConfig
 from guidebench.contracts import Metric, MetricValue
 from guidebench.engine.calibration import Simulations, ranks, recipe_for
 from guidebench.engine.forward import FEWEST, affordable, label, run_forward
 from guidebench.engine.prepared import Prepared
-from guidebench.engine.scoring import compute, draw_from, params_of, rank
+from guidebench.engine.scoring import check_density, compute, draw_from, params_of, rank
 from guidebench.engine.starts import keys
+from guidebench.failures import Phase, raised_in
 from guidebench.inference import convergence
 from guidebench.inference.coordinates import Frame
 from guidebench.inference.draws import Sampler, make_sampler
@@ -38,6 +39,7 @@ from guidebench.progress import Progress
 from guidebench.registry import OWN, Registered
 from guidebench.results import Fit, Restart, Status, Verdict
 from guidebench.selection import ChosenGuide
+from guidebench.state import restored
 from guidebench.verdict import judge
 
 #: Restarts whose final loss is within so many nats of the best may turn out the best.
@@ -46,6 +48,9 @@ WITHIN = 0.1
 #: Share of skipped steps from which a start counts as unstable, and the learning rate that is tried instead.
 UNSTABLE = 0.002
 SLOWER = 0.2
+
+#: Is told the steps done, those of all rounds so far, and the loss.
+OnChunk = Callable[[int, int, float], None]
 
 
 def blank(problem: str, guide: ChosenGuide) -> Fit:
@@ -76,17 +81,16 @@ def fit_guide(
     """Train and score one guide; whatever goes wrong becomes part of the fit."""
     declaration = guide.declaration
     empty = blank(ready.problem.name, guide)
-    phase = "supports"
-    try:
+    with _boundary(guide, config) as at:
         refusal = ready.refusal or (declaration.supports(ready.structure) if declaration.supports else None)
         if refusal is not None and not isinstance(refusal, str):
             raise TypeError(f"supports must return a reason or None, not {refusal!r}")
         if refusal:
             return replace(empty, status=Status.UNSUPPORTED, message=refusal, reason=f"Not possible here: {refusal}.")
-        phase = "train"
+        at.begin("train")
         watcher.phase(ready.problem.name, guide.label, "training")
         frame = ready.frame(declaration.family)
-        training, adjusted = _train(ready, frame, guide, config, recipe, watcher)
+        training, adjusted = _train(ready, frame, guide, config, recipe, at.in_time(watcher.steps))
         trained = replace(
             empty,
             coordinates=frame.kind,
@@ -105,16 +109,20 @@ def fit_guide(
                 restarts=restarts,
                 message=message,
                 reason=f"Training failed: {message}.",
+                failures=(at.fail(message),),
             )
-        phase = "draw"
+        at.begin("draw")
         watcher.phase(ready.problem.name, guide.label, "drawing")
         began = time.perf_counter()
         sampler = _sampler(ready, frame, guide, training, config)
         drawn = time.perf_counter()
+        at.begin("draw")  # with what the guide may have changed while it was traced put back
         restarts, best = rank(ready, guide, sampler, training, restarts, config)
         draws, scored = draw_from(ready, guide, sampler, params_of(training, best), config)
         point = declaration.bound == "none"
-        phase = "predict"
+        at.begin("density")
+        check_density(scored, ready.structure, point=point)
+        at.begin("predict")
         kept = draws.head(max(affordable(ready.structure.latent_dim), FEWEST))
         fixed = {name: value for name, value in params_of(training, best).items() if name in ready.structure.params}
         predictions, heldout = run_forward(ready, kept.latents, fixed, config.seed)
@@ -128,26 +136,28 @@ def fit_guide(
             reference_ess=ready.reference.effective,
             mode_shares=() if point else ready.mode_shares(scored.latents),
         )
-        phase = "metrics"
-        values, notes = compute(evidence, metrics)
+        at.begin("metric")
+        at.stop_clock()
+        values, failures = compute(evidence, metrics, config.time_limit)
+        notes = [f"{one.phase} {one.name!r} of {one.distribution} failed: {one.message}" for one in failures]
         status = restarts[best].status
         own = [value for value, metric in values if metric.distribution == OWN]
         verdict, reason = judge(own, declaration.bound, status, stopped=trained.stopped)
         evaluated = time.perf_counter()
-        phase = "simulations"
+        at.begin("simulations")
         calibrated: dict[str, xr.Dataset] = {}
         simulated: list[MetricValue] = []
         if simulations is not None and point:
             notes.append("a point estimate has no intervals, so there is no calibration to simulate")
         elif simulations is not None:
             watcher.phase(ready.problem.name, guide.label, f"fitting {simulations.count} simulated data sets")
-            try:
-                calibrated, simulated = _calibrate(ready, simulations, guide, config, recipe, watcher)
-            except (Exception, SystemExit) as error:  # noqa: BLE001 - the fit itself is sound: named in its row
-                notes.append(
-                    f"fitting simulated data failed: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
-                )
-        phase = "inference data"
+            with _boundary(guide, config, "simulations") as beside:  # the fit itself is sound, whatever happens here
+                told = beside.in_time(watcher.steps)
+                calibrated, simulated = _calibrate(ready, simulations, guide, config, recipe, told)
+            if beside.failure is not None:
+                failures.append(beside.failure)
+                notes.append(f"fitting simulated data failed: {beside.failure.message}")
+        at.begin("inference data")
         groups = {
             **label(ready, kept, predictions, point=point),
             **datasets.of_training(training, best),
@@ -173,16 +183,26 @@ def fit_guide(
             evaluate_s=evaluated - drawn,
             simulate_s=time.perf_counter() - evaluated if calibrated else None,
             inference_data=from_groups(groups),
+            failures=tuple(failures),
         )
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - the boundary of a fit: recorded in its row
-        text = " ".join(str(error).split())[:300] or "no message"
-        message = f"{phase}: {type(error).__name__}: {text}"
-        return replace(
-            empty,
-            message=message,
-            reason=f"The guide of {guide.registered.distribution} failed in phase {phase!r}.",
-            traceback=traceback.format_exc(),
-        )
+    failure = at.failure
+    assert failure is not None  # for every other way out returns
+    return replace(
+        empty,
+        message=f"{failure.phase}: {failure.message}",
+        reason=f"The guide of {guide.registered.distribution} failed in phase {failure.phase!r}.",
+        failures=(failure,),
+    )
+
+
+def _boundary(guide: ChosenGuide, config: RunConfig, phase: Phase = "supports") -> Boundary:
+    return Boundary(
+        phase,
+        plugin=guide.registered.plugin,
+        distribution=guide.registered.distribution,
+        name=guide.label,
+        time_limit=config.time_limit,
+    )
 
 
 def _make_guide(
@@ -193,7 +213,10 @@ def _make_guide(
     def make(start: Mapping[str, Any]) -> Callable[..., Any]:
         init = starting_at(start) if in_parts else init_to_value(values=dict(start))
         reserved = {"init_loc_fn": init} if guide.declaration.wants_start() else {}
-        built = guide.declaration.build(model, **guide.options, **reserved)
+        with raised_in("build"), restored():
+            built = guide.declaration.build(model, **guide.options, **reserved)
+            if not callable(built):
+                raise TypeError(f"build must return a guide, which is a function, not {type(built).__name__}")
         for part in built if isinstance(built, AutoGuideList) else (built,):
             if isinstance(part, AutoGuide):
                 part.init_loc_fn = init
@@ -205,19 +228,22 @@ def _make_guide(
 def _objective(guide: ChosenGuide, config: RunConfig, recipe: Recipe) -> Any:
     """Return the guide's own objective, unless the user names one or it has none."""
     own = guide.declaration.objective
-    return own(recipe.particles) if own is not None and config.loss is None else None
+    if own is None or config.loss is not None:
+        return None
+    with restored():
+        return own(recipe.particles)
 
 
 def _train(
-    ready: Prepared, frame: Frame, guide: ChosenGuide, config: RunConfig, recipe: Recipe, watcher: Progress
+    ready: Prepared, frame: Frame, guide: ChosenGuide, config: RunConfig, recipe: Recipe, on_chunk: OnChunk
 ) -> tuple[Training, list[str]]:
     """Train, and once more at a lower rate where that was too much for some starts and the rate is not the user's."""
-    first = _attempt(ready, frame, guide, config, recipe, watcher)
+    first = _attempt(ready, frame, guide, config, recipe, on_chunk)
     lost = int(np.sum(ready.valid & (~first.finite | (first.skipped > UNSTABLE * sum(first.rounds)))))
     if not lost or config.learning_rate is not None or not recipe.standardise:
         return first, []
     slower = replace(recipe, learning_rate=recipe.learning_rate * SLOWER)
-    second = _attempt(ready, frame, guide, config, slower, watcher)
+    second = _attempt(ready, frame, guide, config, slower, on_chunk)
     compile_s, train_s = first.compile_s + second.compile_s, first.train_s + second.train_s
     if not _best(second) < _best(first):
         return replace(first, compile_s=compile_s, train_s=train_s), []
@@ -232,7 +258,7 @@ def _best(training: Training) -> float:
 
 
 def _attempt(
-    ready: Prepared, frame: Frame, guide: ChosenGuide, config: RunConfig, recipe: Recipe, watcher: Progress
+    ready: Prepared, frame: Frame, guide: ChosenGuide, config: RunConfig, recipe: Recipe, on_chunk: OnChunk
 ) -> Training:
     model, arguments = frame.stochastic or (frame.model, frame.arguments)
     return train(
@@ -243,7 +269,7 @@ def _attempt(
         frame.starts,
         keys(config.seed, recipe.restarts, ready.problem.name, guide.label, "train"),
         loss=_objective(guide, config, recipe),
-        on_chunk=watcher.steps,
+        on_chunk=on_chunk,
         settled=lambda losses, skipped: _settled(losses, skipped, recipe),
         watched=None if ready.validation is None else ready.validation.watched(frame, config.seed, ready.problem.name),
     )
@@ -306,7 +332,7 @@ def _calibrate(
     guide: ChosenGuide,
     config: RunConfig,
     recipe: Recipe,
-    watcher: Progress,
+    on_chunk: OnChunk,
 ) -> tuple[dict[str, xr.Dataset], list[MetricValue]]:
     """Fit the guide to every simulated data set; return the ranks of the true values and what they say."""
     frame = simulations.frame(guide.declaration.family)
@@ -319,7 +345,7 @@ def _calibrate(
         (ready.problem.name, guide.label),
         loss=_objective(guide, config, recipe),
         to_draw_from=guide.declaration.draw,
-        on_chunk=watcher.steps,
+        on_chunk=on_chunk,
     )
     by_component = {str(name): found["rank"].sel(component=name).to_numpy() for name in found["component"].to_numpy()}
     values = [MetricValue(value=float(found["converged"].mean()), metric="simulated_converged")]

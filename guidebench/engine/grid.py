@@ -25,6 +25,7 @@ from guidebench.progress import Progress, Silent
 from guidebench.registry import Registry
 from guidebench.results import Comparison, Fit, ProblemRecord
 from guidebench.selection import ChosenGuide
+from guidebench.state import restored
 
 #: Evaluations of the rows kept from training in a round, at least.
 FEWEST_EVALUATIONS = 10
@@ -116,7 +117,7 @@ def compare(
     RequestError
         Where the request is wrong; what goes wrong inside a fit is recorded in it instead.
     """
-    with precision.chosen(config.x64), warnings.catch_warnings():
+    with restored(), precision.chosen(config.x64), warnings.catch_warnings():
         # NumPyro says so for every program that it traces; the report says it once.
         warnings.filterwarnings("ignore", message="Continuous inference poorly handles circular")
         return _compare(name, problems, guides, config, registry, progress or Silent(), given)
@@ -177,6 +178,8 @@ def _compare(
             if isinstance(ready, Prepared) and ready.reference.label
         },
         interrupted=interrupted,
+        failures=tuple(one.failure() for one in registry.broken),
+        sections=registry.sections,
     )
 
 

@@ -16,6 +16,8 @@ from guidebench.errors import RequestError
 from guidebench.inference.guide_sites import disagreement, is_point
 from guidebench.own_guides import YOURS
 from guidebench.selection import ChosenGuide
+from guidebench.state import restored
+from guidebench.time_limit import OutOfTime, TimeLimit
 
 
 def own_guides(guides: Sequence[ChosenGuide], problem: Problem, config: RunConfig) -> tuple[ChosenGuide, ...]:
@@ -33,7 +35,18 @@ def own_guides(guides: Sequence[ChosenGuide], problem: Problem, config: RunConfi
     inspected = inspect_problem(problem, config.minibatch)
     if inspected.structure.unsupported():
         return tuple(guides)  # which every row says
-    return tuple(_checked(one, inspected) if one.registered.distribution == YOURS else one for one in guides)
+    return tuple(
+        _in_time(one, inspected, config.time_limit) if one.registered.distribution == YOURS else one for one in guides
+    )
+
+
+def _in_time(guide: ChosenGuide, inspected: Inspected, time_limit: float | None) -> ChosenGuide:
+    """Return the checked guide; one that cannot be checked in time is left to its fit, which will say so."""
+    try:
+        with restored(), TimeLimit(time_limit):
+            return _checked(guide, inspected)
+    except OutOfTime:
+        return guide
 
 
 def _checked(guide: ChosenGuide, inspected: Inspected) -> ChosenGuide:

@@ -60,7 +60,7 @@ class Prepared:
     heldout_counts: Mapping[str, np.ndarray] = field(default_factory=dict)
     reference: Reference = field(default_factory=Reference)
     validation: Validation | None = None
-    _programs: dict[str, Forward] = field(default_factory=dict, repr=False)
+    _programs: dict[tuple[Any, ...], Forward] = field(default_factory=dict, repr=False)
     _observed: dict[str, dict[str, np.ndarray]] = field(default_factory=dict, repr=False)
 
     def frame(self, family: Family) -> Frame:
@@ -122,12 +122,16 @@ class Prepared:
         return _heldout_values(self.problem, self.values)
 
     def forward(self, name: str, latents: Mapping[str, np.ndarray], fixed: Mapping[str, Any]) -> Forward:
-        """Return a forward program, compiled on first use: ``train``, ``predict`` or ``heldout``, or ``log_...``."""
-        if name not in self._programs:
+        """Return a forward program, compiled on first use: ``train``, ``predict`` or ``heldout``, or ``log_...``.
+
+        One serves every guide, but for a guide whose draws are of another kind than those of the others.
+        """
+        key = name, *((site, np.shape(value)[1:], np.asarray(value).dtype.name) for site, value in latents.items())
+        if key not in self._programs:
             make = make_log_likelihood if name.startswith("log_") else make_predictive
             values = self._values(name.removeprefix("log_"))
-            self._programs[name] = make(self.problem.model, values, self.structure, latents, fixed)
-        return self._programs[name]
+            self._programs[key] = make(self.problem.model, values, self.structure, latents, fixed)
+        return self._programs[key]
 
     def outputs(self, name: str) -> int:
         """Return about how many values one forward draw has at the ``train``, ``predict`` or ``heldout`` data."""

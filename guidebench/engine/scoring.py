@@ -8,13 +8,16 @@ from dataclasses import replace
 import jax
 import numpy as np
 
+from guidebench.boundary import Boundary
 from guidebench.config import RunConfig
 from guidebench.contracts import Metric, MetricValue
 from guidebench.engine.prepared import Prepared
+from guidebench.failures import Failure
 from guidebench.inference.draws import Draws, Sampler
+from guidebench.inference.structure import ModelStructure
 from guidebench.inference.train import Params, Training
 from guidebench.metrics.bounds import mean_log_weight
-from guidebench.metrics.evidence import Evidence
+from guidebench.metrics.evidence import Evidence, read_only
 from guidebench.registry import OWN, Registered
 from guidebench.results import Restart
 from guidebench.seeds import derive
@@ -86,33 +89,49 @@ def draw_from(
             f"draws of {constant} do not vary: its scale is zero or singular, as where the density has no maximum, "
             "or it is a point estimate and should declare bound='none'"
         )
+    return kept, scored
+
+
+def check_density(scored: Draws, structure: ModelStructure, *, point: bool) -> None:
+    """Raise a ValueError where the draws are not those of the model's sites, or a density is not finite there.
+
+    That of a point estimate is not looked at.
+    """
+    for site in structure.latents:
+        shape = scored.latents[site.name].shape[1:]
+        if shape != site.shape:
+            raise ValueError(f"draws of {site.name} have the shape {shape}, those of the model {site.shape}")
     if not point and not np.isfinite(scored.log_weights).all():
         share = np.mean(~np.isfinite(scored.log_weights))
         raise ValueError(
             f"log p or log q is not finite for {share:.1%} of its draws: its support is not the model's, "
             "or its training went astray"
         )
-    return kept, scored
 
 
 def compute(
-    evidence: Evidence, metrics: Sequence[Registered[Metric]]
-) -> tuple[list[tuple[MetricValue, Registered[Metric]]], list[str]]:
+    evidence: Evidence, metrics: Sequence[Registered[Metric]], time_limit: float | None = None
+) -> tuple[list[tuple[MetricValue, Registered[Metric]]], list[Failure]]:
     """Compute every metric that the evidence allows, each value with who made it.
 
-    One that raises, or yields what is no number or belongs to another, is named and left out.
+    One that raises, takes longer than `time_limit` seconds, or yields what is no number or belongs to
+    another, is named and left out.  None can change what the next one sees.
     """
     values: list[tuple[MetricValue, Registered[Metric]]] = []
-    notes = []
+    failures = []
+    seen = read_only(evidence)
     for one in metrics:
         metric = one.declaration
         if not all(evidence.has(part) for part in metric.needs):
             continue
-        try:
-            values.extend([(_checked(found, one), one) for found in metric.compute(evidence)])
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - the boundary of a metric: named in the fit
-            notes.append(f"metric {metric.name!r} of {one.distribution} failed: {type(error).__name__}: {error}")
-    return values, notes
+        limit = None if one.distribution == OWN else time_limit
+        with Boundary(
+            "metric", plugin=one.plugin, distribution=one.distribution, name=metric.name, time_limit=limit
+        ) as at:
+            values.extend([(_checked(found, one), one) for found in metric.compute(seen)])
+        if at.failure is not None:
+            failures.append(at.failure)
+    return values, failures
 
 
 def _checked(found: MetricValue, one: Registered[Metric]) -> MetricValue:

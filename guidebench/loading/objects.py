@@ -59,7 +59,7 @@ def load_object(text: str) -> Any:
     place, colon, name = text.rpartition(":")
     if not colon:
         place, name = text, ""
-    module = _from_file(place) if _is_file(place) else _from_module(place)
+    module = load_module(place)
     if not name:
         raise RequestError(f"{place}: name what to take from it, as {place}:NAME; {_offer(module)}")
     try:
@@ -71,6 +71,17 @@ def load_object(text: str) -> Any:
     if not isinstance(found, Guide | list | tuple) and not callable(found):
         raise RequestError(f"{text}: {name!r} is no function but of type {type(found).__name__}; {_offer(module)}")
     return found
+
+
+def load_module(place: str) -> ModuleType:
+    """Return the module in ``FILE.py``, or that of a name; see :func:`load_object`.
+
+    Raises
+    ------
+    RequestError
+        Where it is missing; and where its code fails, with the exception as the cause.
+    """
+    return _from_file(place) if _is_file(place) else _from_module(place)
 
 
 def _is_file(place: str) -> bool:

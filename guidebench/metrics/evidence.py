@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 import numpy as np
 
@@ -90,6 +91,37 @@ class Evidence:
     def reference_scalars(self) -> Iterator[tuple[str, np.ndarray]]:
         """Yield the same of the reference."""
         return scalars(self.reference)
+
+
+def read_only(evidence: Evidence) -> Evidence:
+    """Return the same evidence in arrays and mappings that cannot be written to."""
+    heldout = evidence.heldout
+    return replace(
+        evidence,
+        latents=_locked(evidence.latents),
+        log_weights=None if evidence.log_weights is None else _view(evidence.log_weights),
+        reference=_locked(evidence.reference),
+        reference_ess=MappingProxyType(dict(evidence.reference_ess)),
+        mode_shares=tuple(evidence.mode_shares),
+        heldout=None
+        if heldout is None
+        else replace(
+            heldout,
+            observed=_locked(heldout.observed),
+            predicted=_locked(heldout.predicted),
+            log_likelihood=_locked(heldout.log_likelihood),
+        ),
+    )
+
+
+def _locked(arrays: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+    return MappingProxyType({name: _view(values) for name, values in arrays.items()})
+
+
+def _view(values: np.ndarray) -> np.ndarray:
+    view = np.asarray(values).view()
+    view.flags.writeable = False
+    return view
 
 
 def scalars(sites: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:

@@ -5,20 +5,24 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
 
+from guidebench import inference_data
+from guidebench.boundary import Boundary
 from guidebench.contracts import Section
+from guidebench.failures import Failure
+from guidebench.registry import OWN
 from guidebench.report import html, markdown
 from guidebench.report.content import Block, Cell, Figure, Link, Note, Table
 from guidebench.report.page import Page
 from guidebench.report.palette import verdict_pill
-from guidebench.report.text import one_line, slug
-from guidebench.results import Comparison, ProblemRecord
+from guidebench.report.text import slug
+from guidebench.results import Comparison
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +37,20 @@ class Rendered:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Owned:
+    """A section and who brought it."""
+
+    section: Section
+    plugin: str = ""
+    distribution: str = ""
+
+    @property
+    def own(self) -> bool:
+        """Whether it is one of guidebench's."""
+        return self.distribution == OWN
+
+
+@dataclass(frozen=True, kw_only=True)
 class Part:
     """The sections of one problem."""
 
@@ -42,8 +60,17 @@ class Part:
     sections: tuple[Rendered, ...]
 
 
+#: Is told of a section that failed.
+OnFailure = Callable[[Failure], None]
+
+
 def write(
-    comparison: Comparison, path: str | Path, *, sections: Sequence[Any] | None = None, log_loss: bool = False
+    comparison: Comparison,
+    path: str | Path,
+    *,
+    sections: Sequence[Any] | None = None,
+    log_loss: bool = False,
+    on_failure: OnFailure | None = None,
 ) -> Path:
     """Write the report of a comparison into a folder.
 
@@ -57,57 +84,65 @@ def write(
     path : str or Path
         Folder for ``report.html``, ``report.md`` and ``figures/``; made where it does not exist.
     sections : sequence of Section, optional
-        What the report consists of; by default every section of every plugin.
+        What the report consists of; by default every section of every plugin of the run.
     log_loss : bool
         Show the training loss on a logarithmic axis first.
+    on_failure : callable, optional
+        Is told of each section that could not be made, which leaves a note in its place.
 
     Returns
     -------
     Path
         Of ``report.html``.
     """
-    parts = _parts(comparison, sections, log_loss)
+    parts = _parts(comparison, sections, log_loss, on_failure or _silent)
     page, text = _html(comparison, parts), _markdown(comparison, parts)
     return _place(Path(path), page, text, {name: figure.png for name, figure in _figures(parts).items()})
 
 
 def figures(comparison: Comparison, *, sections: Sequence[Any] | None = None) -> dict[str, Figure]:
     """Return the figures of the report of a comparison by name, in its order; no file is written."""
-    return _figures(_parts(comparison, sections, bool(comparison.config.get("log_loss"))))
+    return _figures(_parts(comparison, sections, bool(comparison.config.get("log_loss")), _silent))
 
 
-def _parts(comparison: Comparison, sections: Sequence[Any] | None, log_loss: bool) -> tuple[Part, ...]:
-    owned = sorted(_owned(sections), key=lambda pair: pair[0].order)
+def _silent(failure: Failure) -> None:
+    """Leave it at the note in the report."""
+
+
+def _parts(
+    comparison: Comparison, sections: Sequence[Any] | None, log_loss: bool, on_failure: OnFailure
+) -> tuple[Part, ...]:
+    given = comparison.sections if sections is None else sections
+    owned = sorted(_owned(given), key=lambda one: one.section.order)
     names: set[str] = set()
-    return tuple(_part(comparison, problem, owned, names, log_loss) for problem in comparison.problems)
+    pages = (
+        Page(comparison=comparison, problem=problem, log_loss=log_loss, _names=names) for problem in comparison.problems
+    )
+    return tuple(_part(page, owned, on_failure) for page in pages)
 
 
 def _figures(parts: Sequence[Part]) -> dict[str, Figure]:
     return {figure.name: figure for part in parts for section in part.sections for figure in section.figures}
 
 
-def _owned(sections: Sequence[Any] | None) -> list[tuple[Section, str]]:
+def _owned(sections: Sequence[Any] | None) -> list[Owned]:
     """Return sections with the name of who brought them."""
     if sections is None:
         from guidebench.registry import load_registry
 
         sections = load_registry().sections
     found = list(sections.values()) if isinstance(sections, Mapping) else list(sections)
-    pairs = []
-    for entry in found:
-        if isinstance(entry, Section):
-            pairs.append((entry, ""))
-        else:
-            owner = " of ".join(dict.fromkeys(str(part) for part in (entry.plugin, entry.distribution) if part))
-            pairs.append((entry.declaration, owner))
-    return pairs
+    return [
+        Owned(section=one)
+        if isinstance(one, Section)
+        else Owned(section=one.declaration, plugin=one.plugin, distribution=one.distribution)
+        for one in found
+    ]
 
 
-def _part(
-    comparison: Comparison, problem: ProblemRecord, owned: list[tuple[Section, str]], names: set[str], log_loss: bool
-) -> Part:
-    page = Page(comparison=comparison, problem=problem, log_loss=log_loss, _names=names)
-    rendered = [_section(page, section, owner) for section, owner in owned]
+def _part(page: Page, owned: list[Owned], on_failure: OnFailure) -> Part:
+    problem = page.problem
+    rendered = [_section(page, one, on_failure) for one in owned]
     intro = " ".join(part for part in (_sentence(problem.summary), _sentence(problem.cite)) if part)
     anchor = f"problem-{slug(problem.name)}"
     return Part(anchor=anchor, title=problem.name, intro=intro, sections=tuple(s for s in rendered if s is not None))
@@ -118,38 +153,76 @@ def _sentence(text: str) -> str:
     return text if not text or text.endswith((".", "!", "?")) else f"{text}."
 
 
-def _section(page: Page, section: Section, owner: str) -> Rendered | None:
+def _section(page: Page, one: Owned, on_failure: OnFailure) -> Rendered | None:
     """Build and render one section; one that raises leaves a note in its place.
 
-    This is the boundary to other people's code: rendering is inside the ``try`` too, because a
-    table may hold whatever a section put there.
+    Rendering is inside the boundary to other people's code, too, because a table may hold whatever a
+    section put there.
     """
     from guidebench.report.drawing import style
 
+    section = one.section
     prefix = f"{slug(page.problem.name)}-" if page.several else ""
     anchor = f"{prefix}{slug(section.name)}"
     level = 4 if page.several else 3
-    try:
-        with style():
-            built = section.build(page)
-        if built is None:
-            return None
-        content = built if isinstance(built, Block) else Block(built)
-        figures = tuple(content.figures())
+
+    def rendered(content: Block) -> Rendered:
         return Rendered(
             anchor=anchor,
             title=section.title,
             html=html.block(content),
             markdown=markdown.block(content, level),
-            figures=figures,
+            figures=tuple(content.figures()),
         )
-    except Exception as error:  # noqa: BLE001 - the boundary to other people's sections
-        by = f" (plugin {owner})" if owner else ""
-        reason = one_line(f"{type(error).__name__}: {error}")
-        content = Block(Note(f"The section {section.name!r}{by} could not be made: {reason}", "warning"))
-        return Rendered(
-            anchor=anchor, title=section.title, html=html.block(content), markdown=markdown.block(content, level)
-        )
+
+    seen = page if one.own else _apart(page)
+    made: Rendered | None = None
+    limit = None if one.own else page.comparison.config.get("time_limit")
+    with (
+        Boundary(
+            "section", plugin=one.plugin, distribution=one.distribution, name=section.name, time_limit=limit
+        ) as at,
+        style(),
+    ):
+        built = section.build(seen)
+        if built is not None:
+            made = rendered(built if isinstance(built, Block) else Block(built))
+    if at.failure is None:
+        return made
+    on_failure(at.failure)
+    by = f" ({at.failure.owner})" if at.failure.owner else ""
+    text = f"The section {section.name!r}{by} could not be made: {at.failure.message}"
+    return rendered(Block(Note(text, "warning")))
+
+
+def _apart(page: Page) -> Page:
+    """Return a page that a stranger cannot for the sections after his own: draws are locked, the rest is copied."""
+    comparison = page.comparison
+    problems = tuple(
+        replace(one, truth=_copied(one.truth), noise_sd=_copied(one.noise_sd)) for one in comparison.problems
+    )
+    return replace(
+        page,
+        problem=problems[comparison.problems.index(page.problem)],
+        comparison=replace(
+            comparison,
+            problems=problems,
+            fits=tuple(
+                replace(fit, options=_copied(fit.options), inference_data=inference_data.read_only(fit.inference_data))
+                for fit in comparison.fits
+            ),
+            config=_copied(comparison.config),
+            environment=_copied(comparison.environment),
+            references={name: inference_data.read_only(found) for name, found in comparison.references.items()},
+        ),
+    )
+
+
+def _copied(value: Any) -> Any:
+    """Return `value` in containers of its own."""
+    if isinstance(value, Mapping):
+        return {key: _copied(item) for key, item in value.items()}
+    return [_copied(item) for item in value] if isinstance(value, list) else value
 
 
 def _intro(comparison: Comparison) -> list[str]:

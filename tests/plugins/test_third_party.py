@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -28,9 +29,12 @@ class Run:
     rows: Mapping[str, Mapping[str, str]]
 
 
-def run(python: Python, installed: str, out: Path, *guides: str) -> Run:
+def run(python: Python, installed: str, out: Path, *guides: str, **environment: str) -> Run:
     chosen = [argument for guide in guides for argument in ("-g", guide)]
-    done = python("-m", "guidebench", "run", *chosen, *SETTINGS, "--out", str(out), cwd=out, PYTHONPATH=installed)
+    done = python(
+        *("-m", "guidebench", "run", *chosen, *SETTINGS, "--out", str(out)),
+        **{"cwd": out, "PYTHONPATH": installed, **environment},
+    )
     folder = out / "linear-regression"
     assert (folder / "summary.csv").exists(), done.stderr
     with (folder / "summary.csv").open(encoding="utf-8", newline="") as file:
@@ -40,7 +44,10 @@ def run(python: Python, installed: str, out: Path, *guides: str) -> Run:
 
 @pytest.fixture(scope="module")
 def good(python: Python, installed: str, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return run(python, installed, tmp_path_factory.mktemp("good"), "diagonal:scale=0.2", "mean_field")
+    folder = tmp_path_factory.mktemp("good")
+    # Those that are broken would show in the exit status.
+    others = "broken-import, BROKEN_HOOK, broken_name, rival-one, rival.two"
+    return run(python, installed, folder, "diagonal:scale=0.2", "mean_field", GUIDEBENCH_DISABLE_PLUGINS=others)
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +89,7 @@ def test_a_good_guide_is_in_the_report(good: Run) -> None:
         pytest.param(
             "unfinished",
             "acme-unfinished",
-            "train: RuntimeError: the weights file is missing",
+            "build: RuntimeError: the weights file is missing",
             id="raises in build",
         ),
         pytest.param(
@@ -104,8 +111,20 @@ def test_a_bad_guide_fails_in_its_own_row(mixed: Run, guide: str, plugin: str, m
 
 def test_a_bad_guide_shows_in_the_exit_status_and_on_the_terminal(mixed: Run) -> None:
     assert (mixed.done.returncode, mixed.done.stderr) == (1, "")
-    assert "unfinished: train: RuntimeError: the weights file is missing" in mixed.done.stdout
+    owner = "plugin 'acme_unfinished' of acme-unfinished"
+    assert f"unfinished: build: RuntimeError: the weights file is missing ({owner})" in mixed.done.stdout
     assert "Traceback" not in mixed.done.stdout
+
+
+def test_a_plugin_that_cannot_be_imported_is_named_in_the_run(mixed: Run) -> None:
+    why = "failed on import with ImportError: this plugin needs a newer libfoo"
+    assert f"import: {why} (plugin 'broken_import' of broken-import)" in mixed.done.stdout
+    for name in ("report.html", "report.md"):
+        assert "needs a newer libfoo" in (mixed.folder / name).read_text(encoding="utf-8")
+    failures = json.loads((mixed.folder / "results.json").read_text(encoding="utf-8"))["failures"]
+    (found,) = [one for one in failures if one["plugin"] == "broken_import"]
+    assert (found["distribution"], found["phase"]) == ("broken-import", "import")
+    assert "ImportError: this plugin needs a newer libfoo" in found["traceback"]
 
 
 def test_a_bad_guide_changes_no_other_number(good: Run, mixed: Run) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import xarray as xr
 
 from guidebench.contracts import MetricValue
+from guidebench.failures import Failure
 from guidebench.metrics.simulated import calibration
 from guidebench.results import Comparison, Fit, ProblemRecord, Restart, Status, Verdict
 
@@ -268,7 +269,16 @@ def failed(guide: str, status: Status, problem: str = SMALL.name) -> Fit:
         bound="elbo",
         verdict=Verdict.FAILED,
         message=f"Cannot find valid initial parameters: {HOSTILE}",
-        traceback=f'Traceback:\n  File "/home/someone/site-packages/pack/guide.py", line 3\nValueError: {HOSTILE}',
+        failures=(
+            Failure(
+                plugin="their_plugin",
+                distribution="a-third-party",
+                phase="train",
+                name=guide,
+                message=f"ValueError: {HOSTILE}",
+                traceback=f'Traceback:\n  File "/home/someone/site-packages/pack/guide.py", line 3\nError: {HOSTILE}',
+            ),
+        ),
     )
 
 

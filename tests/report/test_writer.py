@@ -12,6 +12,7 @@ import matplotlib as mpl
 import pytest
 
 from guidebench.contracts import Section
+from guidebench.failures import Failure
 from guidebench.report import markdown, write
 from guidebench.report.page import Block, Note, Number, Page, Table
 from guidebench.results import Comparison
@@ -154,11 +155,15 @@ def test_a_section_that_raises_leaves_a_note(tmp_path: Path, small: Comparison) 
         Registered(Section(name="none", title="Nothing here", build=empty, order=3)),
         Section(name="good", title="Good", build=works, order=4),
     ]
-    path = write(small, tmp_path, sections=sections)
+    failures: list[Failure] = []
+    path = write(small, tmp_path, sections=sections, on_failure=failures.append)
     text = Reader(path.read_text(encoding="utf-8")).text
-    expected = "The section 'bad' (plugin their_plugin of a-third-party) could not be made: ValueError: no such thing"
-    assert f"{expected}: <b>bold</b>" in text
-    assert "second line" not in text
+    expected = "The section 'bad' (plugin 'their_plugin' of a-third-party) could not be made: ValueError: no such thing"
+    assert f"{expected}: <b>bold</b> second line" in text
+    assert [(one.name, one.phase, one.plugin, one.distribution) for one in failures] == [
+        (name, "section", "their_plugin", "a-third-party") for name in ("bad", "odd")
+    ]
+    assert all("Traceback" in one.traceback for one in failures)
     assert "The section 'odd'" in text
     assert "Nothing here" not in text
     assert "Words." in text

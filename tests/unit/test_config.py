@@ -157,6 +157,9 @@ seed = 5
 reference = "draws.nc"
 simulations = 99
 x64 = true
+time_limit = 30
+plugins = ["mine.py", "pkg.plugin", "/there/mine.py"]
+no_plugins = true
 log_loss = true
 out = "elsewhere"
 strict = true
@@ -182,6 +185,7 @@ def test_a_file_can_hold_every_key_and_its_paths_start_at_its_folder(written: Pa
     assert [key for key in RunConfig.model_fields if getattr(config, key) == getattr(default, key)] == []
     assert config.problems == ("linear-*", "below/own.py:model", "pkg.models:model", "/there/own.py:model")
     assert config.guides == ("all", "flow:rank=2", "below/guides.py:mine:scale=2")
+    assert config.plugins == ("below/mine.py", "pkg.plugin", "/there/mine.py")
     assert (config.data, config.test, config.reference) == ("below/data/d.csv", "/there/t.csv", "below/draws.nc")
     assert config.out == "elsewhere"
     assert config.static == {"df": 4, "scale": 0.5, "link": "probit", "exact": False}

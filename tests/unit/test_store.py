@@ -16,6 +16,7 @@ import xarray as xr
 from guidebench import inference_data, store
 from guidebench.contracts import MetricValue
 from guidebench.errors import ResultsError
+from guidebench.failures import Failure
 from guidebench.results import Comparison, Fit, ProblemRecord, Restart, Status, Verdict
 
 INF, NAN = math.inf, math.nan
@@ -57,7 +58,15 @@ FULL = fit(
     inference_data=draws(),
 )
 FAILED = fit(
-    "broken", status=Status.FAILED, verdict=Verdict.FAILED, message="train: ValueError: no\n“é”", traceback="T\n"
+    "broken",
+    status=Status.FAILED,
+    verdict=Verdict.FAILED,
+    message="train: ValueError: no\n“é”",
+    failures=(
+        Failure(
+            plugin="point", distribution="acme", phase="train", name="broken", message="ValueError: é", traceback="T\n"
+        ),
+    ),
 )
 
 COMPARISON = Comparison(
@@ -82,6 +91,7 @@ COMPARISON = Comparison(
     config={"steps": None, "guides": ["flow:rank=3"], "seed": 2**70},
     environment={"jax": "0.10", "x64": False},
     interrupted=True,
+    failures=(Failure(plugin="lost", distribution="acme-lost", phase="import", message="ImportError: no libfoo"),),
 )
 
 
@@ -113,6 +123,33 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     posterior = inference_data.group(loaded["flow:rank=3"].inference_data, "posterior")
     assert posterior is not None
     xr.testing.assert_identical(posterior, inference_data.group(FULL.inference_data, "posterior"))
+
+
+def test_results_from_before_failures_had_a_record_are_loaded(tmp_path: Path) -> None:
+    COMPARISON.save(tmp_path)
+    raw = strict(tmp_path)
+    del raw["failures"]
+    for one, traceback in zip(raw["fits"], ("", "T\n"), strict=True):
+        del one["failures"]
+        one["traceback"] = traceback
+    (tmp_path / "results.json").write_text(json.dumps(raw), encoding="utf-8")
+    loaded = store.load(tmp_path)
+    assert loaded.failures == ()
+    assert loaded["flow:rank=3"].failures == ()
+    (failure,) = loaded["broken"].failures
+    assert (failure.distribution, failure.phase, failure.traceback) == ("acme", "train", "T\n")
+    assert failure.message == "ValueError: no\n“é”"
+
+
+def test_failures_of_sections_replace_those_of_the_report_before(tmp_path: Path) -> None:
+    COMPARISON.save(tmp_path)
+    before = strict(tmp_path)
+    bad = Failure(plugin="p", distribution="d", phase="section", name="ranks", message="ValueError: no", traceback="T")
+    for failures in ([bad, replace(bad, name="other")], [bad]):
+        store.record(tmp_path, failures)
+        assert store.load(tmp_path).failures == (*COMPARISON.failures, *failures)
+    store.record(tmp_path, [])
+    assert strict(tmp_path) == before
 
 
 def test_the_json_is_strict_and_says_its_schema(tmp_path: Path) -> None:

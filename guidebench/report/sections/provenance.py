@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from guidebench.failures import Failure
 from guidebench.report.page import Block, Cell, Code, Details, Listing, Page, Table
-from guidebench.report.text import one_line
+from guidebench.report.text import listed, one_line
 from guidebench.results import Comparison, Fit
 
 #: The folders above a package say where somebody's files are, and nothing about the failure.
@@ -21,7 +22,7 @@ def build(page: Page) -> Block:
         Listing(list(page.problem.notes)) if page.problem.notes else None,
         guides(page) if page.fits else None,
         standardising(page.fits),
-        *(failure(fit) for fit in page.fits if fit.traceback or (not fit.status.has_draws and fit.message)),
+        *(failure(fit) for fit in page.fits if fit.failures or (not fit.status.has_draws and fit.message)),
     )
 
 
@@ -31,7 +32,18 @@ def run(comparison: Comparison) -> Block:
         comparison.recipe or "The recipe was not recorded.",
         _settings("Configuration", comparison.config),
         _settings("Environment", comparison.environment),
+        broken(comparison.failures),
+        *(_traced(str(one), [one]) for one in comparison.failures if one.traceback),
     )
+
+
+def broken(failures: Sequence[Failure]) -> Table | None:
+    """Return a row per plugin that took no part, or not as a whole."""
+    rows: list[list[Cell]] = [
+        [one.plugin, one.distribution, " ".join(part for part in (one.phase, one.name) if part), one.message]
+        for one in failures
+    ]
+    return Table(["plugin", "distribution", "failed in", "why"], rows, caption="Broken plugins") if rows else None
 
 
 def _settings(title: str, values: Mapping[str, Any]) -> Details | None:
@@ -80,9 +92,12 @@ def standardising(fits: Sequence[Fit]) -> str | None:
 
 
 def failure(fit: Fit) -> Details:
-    """Return a failed fit's message and traceback."""
-    message = " ".join(fit.message.split())
-    return Details(
-        f"{fit.guide}: {fit.status}",
-        Block(message or "There is no message.", Code(_FOLDERS.sub(r"\1\2", fit.traceback)) if fit.traceback else None),
-    )
+    """Return what went wrong in a fit: its message, and the traceback of each failure."""
+    parts = [one.name for one in fit.failures if one.phase == "metric"]
+    title = f"{fit.guide}: {fit.status}" + (f", but for {listed(parts)}" if parts else "")
+    return _traced(title, fit.failures, " ".join(fit.message.split()) or "There is no message.")
+
+
+def _traced(title: str, failures: Sequence[Failure], message: str | None = None) -> Details:
+    codes = [Code(_FOLDERS.sub(r"\1\2", one.traceback)) for one in failures if one.traceback]
+    return Details(title, Block(message, *codes))

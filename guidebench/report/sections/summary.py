@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from guidebench.differences import BROKEN
+from guidebench.failures import Failure
 from guidebench.report.page import Block, Cell, Lead, Listing, Note, Number, Page, Table
 from guidebench.report.palette import verdict_pill
 from guidebench.report.text import listed, number, one_line, percent
@@ -44,6 +45,7 @@ def build(page: Page) -> Block:
         *conclusion(page),
         table(page) if page.fits else "There are no fits.",
         *warnings(page.fits),
+        *broken(page.comparison.failures),
         *modes(page),
         Listing(notes(page.fits, page.problem)),
     )
@@ -182,6 +184,12 @@ def warnings(fits: Sequence[Fit]) -> list[Note]:
         "up; such an ELBO says how far training came, not how good the family is."
     )
     return [Note(text, "warning")]
+
+
+def broken(failures: Sequence[Failure]) -> list[Note]:
+    """Return which plugins took no part because they are broken."""
+    named = [str(one) for one in failures if one.phase in ("import", "hook")]
+    return [Note(f"Broken plugin, left out: {one}", "warning") for one in named]
 
 
 def mode_shares(fit: Fit) -> list[tuple[str, float, float]]:

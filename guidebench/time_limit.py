@@ -1,0 +1,126 @@
+"""A limit on how long somebody's code may take.
+
+On the main thread of a POSIX system the operating system's timer interrupts it (``SIGALRM``), whatever
+Python code it is in, a sleep or a wait included.  Elsewhere, and where somebody else uses that signal, a
+thread raises in the thread that is to be stopped: that reaches Python code at its next instruction, but
+not a sleep.  Nothing reaches into compiled code: a loop inside XLA or a C extension goes on until it
+returns to Python.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import signal
+import threading
+import time
+from types import FrameType
+from typing import Protocol, Self
+
+#: Seconds until an exception is raised again, in case what is to be stopped has swallowed it.
+AGAIN = 1.0
+
+
+class OutOfTime(BaseException):
+    """Something has taken longer than it may.
+
+    Not an :class:`Exception`, so that no ``except Exception`` on the way out keeps the code running.
+    """
+
+
+class _Alarm(Protocol):
+    def start(self, seconds: float) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+class _Signal:
+    """Raises from the operating system's timer, on the main thread."""
+
+    @staticmethod
+    def usable() -> bool:
+        """Return whether there is such a timer, and nobody uses it."""
+        return (
+            hasattr(signal, "setitimer")
+            and threading.current_thread() is threading.main_thread()
+            and signal.getsignal(signal.SIGALRM) in (signal.SIG_DFL, signal.SIG_IGN)
+            and signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+        )
+
+    def start(self, seconds: float) -> None:
+        self._before = signal.signal(signal.SIGALRM, self._raise)
+        signal.setitimer(signal.ITIMER_REAL, seconds, AGAIN)
+
+    def stop(self) -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, self._before)
+
+    @staticmethod
+    def _raise(number: int, frame: FrameType | None) -> None:
+        raise OutOfTime
+
+
+class _FromThread:
+    """Raises from another thread, at the next instruction of Python."""
+
+    def __init__(self) -> None:
+        self._target = threading.get_ident()
+        self._over = threading.Event()
+        self._lock = threading.Lock()
+
+    def start(self, seconds: float) -> None:
+        threading.Thread(target=self._watch, args=(seconds,), daemon=True).start()
+
+    def stop(self) -> None:
+        with self._lock:
+            self._over.set()
+        self._raise(None)  # takes back what was raised and has not arrived
+
+    def _watch(self, seconds: float) -> None:
+        while not self._over.wait(seconds):
+            with self._lock:
+                if not self._over.is_set():
+                    self._raise(OutOfTime)
+            seconds = AGAIN
+
+    def _raise(self, kind: type[BaseException] | None) -> None:
+        what = None if kind is None else ctypes.py_object(kind)
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._target), what)
+
+
+class TimeLimit:
+    """Raises :class:`OutOfTime` inside a block that takes longer than it may.
+
+    Parameters
+    ----------
+    seconds : float or None
+        ``None`` for no limit.
+    """
+
+    def __init__(self, seconds: float | None) -> None:
+        self.seconds = seconds
+        self._alarm: _Alarm | None = None
+        self._until = float("inf")
+
+    def __enter__(self) -> Self:
+        if self.seconds is not None:
+            self._until = time.monotonic() + self.seconds
+            self._alarm = _Signal() if _Signal.usable() else _FromThread()
+            self._alarm.start(self.seconds)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        try:
+            self._stop()
+        finally:  # where the exception arrives on the way out
+            self._stop()
+
+    def check(self) -> None:
+        """Raise where the time is over; for places that everything comes by, whatever became of the alarm."""
+        if time.monotonic() > self._until:
+            raise OutOfTime
+
+    def _stop(self) -> None:
+        self._until = float("inf")
+        if self._alarm is not None:
+            self._alarm.stop()
+            self._alarm = None
