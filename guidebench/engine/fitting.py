@@ -149,7 +149,7 @@ def fit_guide(
                 )
         phase = "inference data"
         groups = {
-            **label(ready, kept, predictions, point=point),
+            **label(ready, kept, predictions, weighted=declaration.bound == "elbo"),
             **datasets.of_training(training, best),
             **calibrated,
         }
