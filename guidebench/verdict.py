@@ -54,7 +54,7 @@ _NEEDED = ("smoothed_kl", "khat", "mean_shift", "sd_shift")
 
 
 def judge(
-    metrics: Sequence[MetricValue], bound: Bound, status: Status, *, stopped: bool = False
+    metrics: Sequence[MetricValue], bound: Bound, status: Status, *, stopped: bool = False, trained: bool = True
 ) -> tuple[Verdict, str]:
     """Return the verdict on one fit and the reason for it, in one sentence.
 
@@ -69,11 +69,14 @@ def judge(
         How training ended.
     stopped : bool
         Whether data that were held back stopped it early.
+    trained : bool
+        Whether it was trained by the recipe of the run, not fitted by a method of its own.
     """
     if not status.has_draws:
         return Verdict.FAILED, "There are no draws to judge."
     why = "was stopped early, by the data held back," if stopped else "ran out of steps"
-    unsettled = f" Training {why} before it settled." if status is Status.MAX_STEPS else ""
+    unsettled = f" Training {why} before it settled." if trained else " Its own method of fitting did not converge."
+    unsettled = unsettled if status is Status.MAX_STEPS else ""
     if bound == "none":
         return Verdict.POINT, "A point estimate: it has no spread, so no intervals and no ELBO." + unsettled
     found = {one.metric: one for one in metrics if not one.variable}

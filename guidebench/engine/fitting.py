@@ -10,6 +10,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ from guidebench.inference import convergence
 from guidebench.inference.coordinates import Frame
 from guidebench.inference.draws import Sampler, make_sampler
 from guidebench.inference.recipe import Recipe
+from guidebench.inference.solving import solve
 from guidebench.inference.start import starting_at
 from guidebench.inference.train import Training, train
 from guidebench.inference_data import from_groups
@@ -61,6 +63,7 @@ def blank(problem: str, guide: ChosenGuide) -> Fit:
         summary=declaration.summary,
         cite=declaration.cite,
         options={**declaration.options(), **guide.options},
+        method=declaration.method(),
     )
 
 
@@ -79,6 +82,7 @@ def fit_guide(
     phase = "supports"
     try:
         refusal = ready.refusal or (declaration.supports(ready.structure) if declaration.supports else None)
+        refusal = refusal or (cannot_solve(ready) if declaration.fit else None)
         if refusal is not None and not isinstance(refusal, str):
             raise TypeError(f"supports must return a reason or None, not {refusal!r}")
         if refusal:
@@ -86,7 +90,8 @@ def fit_guide(
         phase = "train"
         watcher.phase(ready.problem.name, guide.label, "training")
         frame = ready.frame(declaration.family)
-        training, adjusted = _train(ready, frame, guide, config, recipe, watcher)
+        train_or_solve = _train if declaration.fit is None else _solve
+        training, adjusted = train_or_solve(ready, frame, guide, config, recipe, watcher)
         trained = replace(
             empty,
             coordinates=frame.kind,
@@ -99,6 +104,7 @@ def fit_guide(
         restarts = _restarts(training, ready.valid, recipe)
         if not any(one.status.has_draws for one in restarts):
             message = f"the loss or the parameters were not finite in any of {len(restarts)} starts"
+            message = "; ".join([message, *_said(training, 0)])
             return replace(
                 trained,
                 status=Status.DIVERGED,
@@ -132,12 +138,16 @@ def fit_guide(
         values, notes = compute(evidence, metrics)
         status = restarts[best].status
         own = [value for value, metric in values if metric.distribution == OWN]
-        verdict, reason = judge(own, declaration.bound, status, stopped=trained.stopped)
+        verdict, reason = judge(
+            own, declaration.bound, status, stopped=trained.stopped, trained=declaration.fit is None
+        )
         evaluated = time.perf_counter()
         phase = "simulations"
         calibrated: dict[str, xr.Dataset] = {}
         simulated: list[MetricValue] = []
-        if simulations is not None and point:
+        if simulations is not None and declaration.fit is not None:
+            notes.append("a guide that is fitted by a method of its own is not fitted to simulated data")
+        elif simulations is not None and point:
             notes.append("a point estimate has no intervals, so there is no calibration to simulate")
         elif simulations is not None:
             watcher.phase(ready.problem.name, guide.label, f"fitting {simulations.count} simulated data sets")
@@ -165,6 +175,7 @@ def fit_guide(
                 [
                     *adjusted,
                     *_stopped(training, best),
+                    *_said(training, best),
                     *_remarks(ready, restarts, len(draws.log_p), len(kept.log_p)),
                     *notes,
                 ]
@@ -193,7 +204,8 @@ def _make_guide(
     def make(start: Mapping[str, Any]) -> Callable[..., Any]:
         init = starting_at(start) if in_parts else init_to_value(values=dict(start))
         reserved = {"init_loc_fn": init} if guide.declaration.wants_start() else {}
-        built = guide.declaration.build(model, **guide.options, **reserved)
+        options = guide.declaration.options_for("build", guide.options)
+        built = guide.declaration.build(model, **options, **reserved)
         for part in built if isinstance(built, AutoGuideList) else (built,):
             if isinstance(part, AutoGuide):
                 part.init_loc_fn = init
@@ -249,6 +261,42 @@ def _attempt(
     )
 
 
+def cannot_solve(ready: Prepared) -> str | None:
+    """Return why a guide cannot find its parameters itself on this problem, or ``None``."""
+    if ready.structure.params:
+        names = ", ".join(ready.structure.params)
+        return f"the model has parameters of its own ({names}), which a guide with a fit of its own cannot tune"
+    if ready.minibatches is not None:
+        return "the model shows its data in parts, and a guide with a fit of its own looks at all of them at once"
+    return None
+
+
+def _solve(
+    ready: Prepared, frame: Frame, guide: ChosenGuide, config: RunConfig, recipe: Recipe, watcher: Progress
+) -> tuple[Training, list[str]]:
+    """Let the guide find its parameters by its own method, from every start."""
+    declaration = guide.declaration
+    assert declaration.fit is not None
+    name = ready.problem.name
+    training = solve(
+        partial(declaration.fit, **declaration.options_for("fit", guide.options)),
+        _make_guide(guide, frame.model),
+        frame.model,
+        frame.arguments,
+        frame.starts,
+        ready.valid,
+        keys(config.seed, recipe.restarts, name, guide.label, "train"),
+        on_start=lambda index: watcher.phase(name, guide.label, f"fitting start {index + 1} of {recipe.restarts}"),
+    )
+    return training, ["it is not stopped early, for it is not trained"] if ready.validation is not None else []
+
+
+def _said(training: Training, restart: int) -> list[str]:
+    """Return what a guide that finds its parameters itself has to say of one start."""
+    message = " ".join(training.solutions[restart].message.split()) if training.solutions else ""
+    return [message] if message else []
+
+
 def _settled(losses: np.ndarray, skipped: np.ndarray, recipe: Recipe) -> bool:
     """Return whether no restart that may turn out the best has anything left to gain."""
     final = np.array([_final(one) for one in losses])
@@ -269,8 +317,15 @@ def _final(losses: np.ndarray) -> float:
 
 
 def _restarts(training: Training, valid: np.ndarray, recipe: Recipe) -> tuple[Restart, ...]:
-    """Return how each restart ended."""
+    """Return how each restart ended; a guide that finds its parameters itself says so itself."""
     found = []
+    for index, one in enumerate(training.solutions):
+        status = Status.CONVERGED if one.converged else Status.MAX_STEPS
+        status = status if training.finite[index] and valid[index] else Status.DIVERGED
+        loss = _final(training.losses[index]) if training.losses.size else float("nan")
+        found.append(Restart(index=index, status=status, loss=loss))
+    if training.solutions:
+        return tuple(found)
     for index, losses in enumerate(training.losses):
         lately = losses[-training.rounds[-1] :]
         status = convergence.judge(
