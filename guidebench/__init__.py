@@ -10,7 +10,7 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from guidebench.contracts import Guide, Metric, MetricValue, Problem, Section
+from guidebench.contracts import Guide, Metric, MetricValue, Problem, Section, Solution, Task
 from guidebench.errors import GuidebenchError
 from guidebench.hookspecs import hookimpl
 
@@ -37,6 +37,8 @@ __all__ = [
     "MetricValue",
     "Problem",
     "Section",
+    "Solution",
+    "Task",
     "__version__",
     "compare",
     "hookimpl",

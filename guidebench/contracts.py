@@ -56,6 +56,75 @@ def _check_callable(kind: str, name: str, part: str, value: object) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Task:
+    r"""What a guide that finds its parameters itself is given: one posterior, from one starting point.
+
+    The latent sites are shown as the guide is shown them, in unconstrained coordinates z: a real array per
+    site, in a dict.  For a family that may be standardised, z is standardised; otherwise it is NumPyro's
+    unconstrained image of the model's own sites.
+
+    Parameters
+    ----------
+    log_density : callable
+        ``log_density(sites)`` returns the log density of the posterior over z, up to the evidence, in nats:
+
+        .. math:: \log \pi(z) = \log p(y, \theta(z)) + \log |d\theta / dz|
+
+        It is pure JAX: it can be differentiated, compiled and mapped.  All starts of a fit share one function.
+    log_weight : callable
+        ``log_weight(params, key)`` returns :math:`\log \pi(z) - \log q(z)` of one draw of the guide with
+        these parameters; its mean over keys is the ELBO.  It is pure JAX and shared, too.
+    start : mapping of str to array
+        The starting point z, by site.
+    params : mapping
+        The parameters with which the guide begins, by name, in their constrained space.  A
+        :class:`Solution` has the same names and shapes.  A flat vector of an
+        :class:`~numpyro.infer.autoguide.AutoContinuous` holds the sites in the order of their names, as
+        :func:`jax.flatten_util.ravel_pytree` lays out `start`.
+    key : PRNG key
+        For whatever is random, one per start.
+    """
+
+    log_density: Callable[[Mapping[str, Any]], Any]
+    log_weight: Callable[[Mapping[str, Any], Any], Any]
+    start: Mapping[str, Any]
+    params: Mapping[str, Any]
+    key: Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Solution:
+    """The parameters that a guide has found for itself.
+
+    Parameters
+    ----------
+    params : mapping
+        Those of the guide that ``build`` returns, with the names and shapes of :attr:`Task.params`, in their
+        constrained space.
+    converged : bool
+        Whether the method counts itself as finished; where not, no word of the report calls it converged.
+    message : str
+        What a reader should know of how it went.
+    losses : array, optional
+        The negative ELBO after each step, in nats, where the method knows it: a curve for the report.
+    steps : int, optional
+        Steps taken; the length of `losses` by default.
+    """
+
+    params: Mapping[str, Any]
+    converged: bool
+    message: str = ""
+    losses: Any = None
+    steps: int | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.params, Mapping):
+            raise PluginError(f"solution: params must be a mapping by name, not {type(self.params).__name__}")
+        if not isinstance(self.message, str):
+            raise PluginError(f"solution: message must be text, not {type(self.message).__name__}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Guide:
     """A variational family that guidebench can train on a model.
 
@@ -85,6 +154,12 @@ class Guide:
     draw : callable, optional
         ``draw(guide, params)`` returns the guide to draw from and to score, where that is not the
         trained one (AutoLaplaceApproximation trains a point and draws from a Gaussian).
+    fit : callable, optional
+        ``fit(task, *, option=default, ...)`` finds the guide's parameters by a method of its own, in place
+        of stochastic variational inference: it takes a :class:`Task` and returns a :class:`Solution`, once
+        for every starting point.  Its keyword-only parameters are options of the guide as well; one
+        that ``build`` has, too, is given to both.  The first line of its docstring says in the report how
+        the guide is fitted.  Building, drawing and scoring are as for any other guide.
     supports : callable, optional
         ``supports(structure)`` returns a reason why the guide cannot be used on a model with that
         :class:`~guidebench.inference.structure.ModelStructure`, or ``None``.
@@ -103,6 +178,7 @@ class Guide:
     bound: Bound = "elbo"
     objective: Callable[[int], Any] | None = None
     draw: Callable[[Any, Mapping[str, Any]], Callable[..., Any]] | None = None
+    fit: Callable[..., Solution] | None = None
     supports: Callable[[Any], str | None] | None = None
     aliases: tuple[str, ...] = ()
     default: bool = False
@@ -119,39 +195,68 @@ class Guide:
             raise PluginError(f"guide {self.name!r}: family {self.family!r} is not one of none, diagonal, affine")
         if self.bound not in ("elbo", "augmented", "none"):
             raise PluginError(f"guide {self.name!r}: bound {self.bound!r} is not one of elbo, augmented, none")
-        for part in ("objective", "draw", "supports"):
+        for part in ("objective", "draw", "fit", "supports"):
             if getattr(self, part) is not None:
                 _check_callable("guide", self.name, part, getattr(self, part))
         self.options()
 
     def options(self) -> dict[str, Any]:
-        """Return the user's options and their defaults, read from the signature of ``build``."""
-        options = {}
-        for parameter in self._keyword_only():
-            if parameter.name in RESERVED_OPTIONS:
-                continue
-            if parameter.default is inspect.Parameter.empty:
-                raise PluginError(f"guide {self.name!r}: option {parameter.name!r} of build needs a default")
-            options[parameter.name] = parameter.default
+        """Return the user's options and their defaults, read from the signatures of ``build`` and ``fit``."""
+        options: dict[str, Any] = {}
+        parts: tuple[Literal["build", "fit"], ...] = ("build", "fit")
+        for part in parts:
+            for name, default in self._options_of(part).items():
+                if name in options and options[name] != default:
+                    raise PluginError(
+                        f"guide {self.name!r}: option {name!r} is {options[name]!r} by default in build and "
+                        f"{default!r} in fit; give it one default, or two names"
+                    )
+                options[name] = default
         return options
+
+    def options_for(self, part: Literal["build", "fit"], given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return those of the options that are given which ``build`` or ``fit`` has."""
+        own = self._options_of(part)
+        return {name: value for name, value in given.items() if name in own}
 
     def wants_start(self) -> bool:
         """Return whether ``build`` asks for the common starting point."""
-        return any(parameter.name == "init_loc_fn" for parameter in self._keyword_only())
+        return any(parameter.name == "init_loc_fn" for parameter in self._keyword_only("build"))
 
-    def _keyword_only(self) -> list[inspect.Parameter]:
-        parameters = list(inspect.signature(self.build).parameters.values())
+    def method(self) -> str:
+        """Return how the guide finds its parameters itself, or nothing where it is trained."""
+        if self.fit is None:
+            return ""
+        first = (inspect.getdoc(self.fit) or "").split("\n\n")[0]
+        return " ".join(first.split()).rstrip(".") or "a method of its own"
+
+    def _options_of(self, part: Literal["build", "fit"]) -> dict[str, Any]:
+        options = {}
+        for parameter in self._keyword_only(part):
+            if part == "build" and parameter.name in RESERVED_OPTIONS:
+                continue
+            if parameter.default is inspect.Parameter.empty:
+                raise PluginError(f"guide {self.name!r}: option {parameter.name!r} of {part} needs a default")
+            options[parameter.name] = parameter.default
+        return options
+
+    def _keyword_only(self, part: Literal["build", "fit"]) -> list[inspect.Parameter]:
+        function = self.build if part == "build" else self.fit
+        if function is None:
+            return []
+        first = "model" if part == "build" else "task"
+        parameters = list(inspect.signature(function).parameters.values())
         if not parameters or parameters[0].kind is inspect.Parameter.KEYWORD_ONLY:
-            raise PluginError(f"guide {self.name!r}: build must take the model as its first argument")
+            raise PluginError(f"guide {self.name!r}: {part} must take the {first} as its first argument")
         gathered = [str(p) for p in parameters[1:] if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
         if gathered:
             raise PluginError(
-                f"guide {self.name!r}: build must name its options, each with a default, in place of {gathered[0]}"
+                f"guide {self.name!r}: {part} must name its options, each with a default, in place of {gathered[0]}"
             )
         extra = [p.name for p in parameters[1:] if p.kind is not inspect.Parameter.KEYWORD_ONLY]
         if extra:
             raise PluginError(
-                f"guide {self.name!r}: build takes options as keyword-only arguments; "
+                f"guide {self.name!r}: {part} takes options as keyword-only arguments; "
                 f"put a '*' before {', '.join(extra)}"
             )
         return parameters[1:]

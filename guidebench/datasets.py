@@ -85,7 +85,7 @@ def of_training(training: Training, best: int) -> dict[str, xr.Dataset]:
     """Return the groups ``training`` (loss of every restart) and ``training_parameters`` (of the best)."""
     restarts, steps = training.losses.shape
     loss = xr.Dataset(
-        {"loss": (("restart", "step"), training.losses.astype(np.float32))},
+        {"loss": (("restart", "step"), training.losses.astype(np.float32))} if steps else {},
         coords={"restart": np.arange(restarts), "step": np.arange(1, steps + 1)},
     )
     if training.evaluations is not None:

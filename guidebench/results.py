@@ -94,6 +94,8 @@ class Fit:
     coordinates : str
         In which the guide was trained: the model's ``own``, its ``unconstrained`` ones, or these
         standardised coordinate by coordinate (``diagonal``) or fully (``affine``).
+    method : str
+        How the guide found its parameters itself; nothing where it was trained by the recipe of the run.
     steps : int
         Optimiser steps of each restart.
     stopped : bool
@@ -124,6 +126,7 @@ class Fit:
     cite: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
     coordinates: str = ""
+    method: str = ""
     steps: int = 0
     stopped: bool = False
     rounds: tuple[int, ...] = ()

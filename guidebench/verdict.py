@@ -22,6 +22,10 @@ things are not, and can only make a verdict worse:
   unless a reference finds nothing wrong with it;
 - the reference, where there is one: beyond 0.1 posterior sds on a mean or 15 % on an sd, Monte Carlo
   error allowed for, nothing is trusted; and where the repaired draws are as wrong, nothing helps.
+
+A guide whose ELBO is over a larger space has no weights of its own latents.  The reference alone judges its
+draws: they are trusted where all errors, with their Monte Carlo errors added, are within these limits.  Without a
+reference nothing can tell how good they are, and what cannot be told is not trusted.
 """
 
 from __future__ import annotations
@@ -50,7 +54,7 @@ _NEEDED = ("smoothed_kl", "khat", "mean_shift", "sd_shift")
 
 
 def judge(
-    metrics: Sequence[MetricValue], bound: Bound, status: Status, *, stopped: bool = False
+    metrics: Sequence[MetricValue], bound: Bound, status: Status, *, stopped: bool = False, trained: bool = True
 ) -> tuple[Verdict, str]:
     """Return the verdict on one fit and the reason for it, in one sentence.
 
@@ -65,18 +69,17 @@ def judge(
         How training ended.
     stopped : bool
         Whether data that were held back stopped it early.
+    trained : bool
+        Whether it was trained by the recipe of the run, not fitted by a method of its own.
     """
     if not status.has_draws:
         return Verdict.FAILED, "There are no draws to judge."
     why = "was stopped early, by the data held back," if stopped else "ran out of steps"
-    unsettled = f" Training {why} before it settled." if status is Status.MAX_STEPS else ""
+    unsettled = f" Training {why} before it settled." if trained else " Its own method of fitting did not converge."
+    unsettled = unsettled if status is Status.MAX_STEPS else ""
     if bound == "none":
         return Verdict.POINT, "A point estimate: it has no spread, so no intervals and no ELBO." + unsettled
     found = {one.metric: one for one in metrics if not one.variable}
-    if any(name not in found for name in _NEEDED):
-        reason = "Its density over the model's own latents is not known, so its draws cannot be checked."
-        return Verdict.DISTRUST, reason + unsettled
-
     wrong, repaired_wrong = (
         _wrong(metrics, "mean_error", "sd_error"),
         _wrong(metrics, "reweighted_mean_error", "reweighted_sd_error"),
@@ -89,6 +92,9 @@ def judge(
             "posterior; its weights cannot see them."
         )
         return Verdict.DISTRUST, reason + unsettled
+    if any(name not in found for name in _NEEDED):
+        verdict, reason = _by_reference(metrics, wrong)
+        return verdict, reason + unsettled
 
     khat, gap = found["khat"], found["smoothed_kl"].value
     even = math.isfinite(khat.value) and gap <= NEGLIGIBLE
@@ -118,6 +124,24 @@ def judge(
     return Verdict.REWEIGHT, reason + unsettled
 
 
+def _by_reference(metrics: Sequence[MetricValue], wrong: str) -> tuple[Verdict, str]:
+    """Return the verdict on draws without weights, of which `wrong` is what is surely wrong."""
+    unknown = "The density of its draws is not known, so no weights can check or repair them"
+    if not all(any(one.metric == name for one in metrics) for name in ("mean_error", "sd_error")):
+        return Verdict.DISTRUST, f"{unknown}, and there is no reference: how good they are cannot be told."
+    if wrong:
+        return Verdict.DISTRUST, f"Against the reference {wrong}. {unknown}."
+    mean, sd = _largest(metrics, "mean_error"), _largest(metrics, "sd_error")
+    if not (mean <= MEAN_ERROR and sd <= SD_ERROR):
+        return Verdict.DISTRUST, (
+            f"{unknown}, and the reference leaves room for an error of {mean:.2f} sd of a mean and {sd:.0%} of an sd."
+        )
+    return Verdict.TRUST, (
+        f"No mean is off from the reference by more than {mean:.2f} sd and no sd by more than {sd:.0%}, which is all "
+        "that can be checked without weights: use its draws as they are."
+    )
+
+
 def _wrong(metrics: Sequence[MetricValue], mean_error: str, sd_error: str) -> str:
     """Return what is wrong against the reference beyond its error, or nothing.
 
@@ -138,6 +162,11 @@ def _wrong(metrics: Sequence[MetricValue], mean_error: str, sd_error: str) -> st
 def _largest(metrics: Sequence[MetricValue], name: str) -> float:
     """Return the largest value of a metric over all components, each with its error added."""
     return max(one.value + (one.mcse or 0.0) for one in metrics if one.metric == name)
+
+
+def _cannot_be_checked(fit: Fit) -> bool:
+    """Return whether nothing is known against a fit, nor for it: no weights, no reference, no dropped mode."""
+    return fit.bound == "augmented" and fit.metric("mean_error") is None and not fit.value("dropped_mass")
 
 
 def _elbo(fit: Fit) -> float:
@@ -181,7 +210,10 @@ def recommend(fits: Sequence[Fit], record: ProblemRecord | None = None) -> str:
         return "None of these guides can be trusted on this problem; use NUTS, and see that its chains agree."
     if trusted and usable:
         first += f" Use the draws of {names(usable)} only with their weights."
-    far = [fit for fit in fits if fit.verdict is Verdict.DISTRUST]
+    unchecked = [fit for fit in fits if fit.verdict is Verdict.DISTRUST and _cannot_be_checked(fit)]
+    far = [fit for fit in fits if fit.verdict is Verdict.DISTRUST and fit not in unchecked]
     if far:
         first += f" Do not use the intervals of {names(far)}."
+    if unchecked:
+        first += f" How good the draws of {names(unchecked)} are cannot be told without a reference."
     return first

@@ -127,9 +127,10 @@ def print_comparison(comparison: Comparison, page: Path) -> None:
                 console.print(f"{escape(fit.guide)}: {escape(fit.message + owner)}", style="red", soft_wrap=True)
             elif fit.message:
                 console.print(f"{escape(fit.guide)}: {escape(fit.message)}", style="yellow", soft_wrap=True)
-        unsettled = [fit.guide for fit in fits if fit.status is Status.MAX_STEPS and not fit.stopped]
-        if unsettled:
-            console.print(f"Not settled when the steps ran out: {escape(', '.join(unsettled))}.", soft_wrap=True)
+        unsettled = [fit for fit in fits if fit.status is Status.MAX_STEPS and not fit.stopped]
+        for words, own in (("Not settled when the steps ran out", False), ("Not converged by its own method", True)):
+            if names := [fit.guide for fit in unsettled if bool(fit.method) is own]:
+                console.print(f"{words}: {escape(', '.join(names))}.", soft_wrap=True)
         console.print()
     for failure in comparison.failures:
         console.print(escape(str(failure)), style="red", soft_wrap=True)

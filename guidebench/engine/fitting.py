@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ from guidebench.inference import convergence
 from guidebench.inference.coordinates import Frame
 from guidebench.inference.draws import Sampler, make_sampler
 from guidebench.inference.recipe import Recipe
+from guidebench.inference.solving import solve
 from guidebench.inference.start import starting_at
 from guidebench.inference.train import Training, train
 from guidebench.inference_data import from_groups
@@ -66,6 +68,7 @@ def blank(problem: str, guide: ChosenGuide) -> Fit:
         summary=declaration.summary,
         cite=declaration.cite,
         options={**declaration.options(), **guide.options},
+        method=declaration.method(),
     )
 
 
@@ -83,6 +86,7 @@ def fit_guide(
     empty = blank(ready.problem.name, guide)
     with _boundary(guide, config) as at:
         refusal = ready.refusal or (declaration.supports(ready.structure) if declaration.supports else None)
+        refusal = refusal or (cannot_solve(ready) if declaration.fit else None)
         if refusal is not None and not isinstance(refusal, str):
             raise TypeError(f"supports must return a reason or None, not {refusal!r}")
         if refusal:
@@ -90,7 +94,10 @@ def fit_guide(
         at.begin("train")
         watcher.phase(ready.problem.name, guide.label, "training")
         frame = ready.frame(declaration.family)
-        training, adjusted = _train(ready, frame, guide, config, recipe, at.in_time(watcher.steps))
+        if declaration.fit is None:
+            training, adjusted = _train(ready, frame, guide, config, recipe, at.in_time(watcher.steps))
+        else:
+            training, adjusted = _solve(ready, frame, guide, config, recipe, watcher, at)
         trained = replace(
             empty,
             coordinates=frame.kind,
@@ -103,6 +110,7 @@ def fit_guide(
         restarts = _restarts(training, ready.valid, recipe)
         if not any(one.status.has_draws for one in restarts):
             message = f"the loss or the parameters were not finite in any of {len(restarts)} starts"
+            message = "; ".join([message, *_said(training, 0)])
             return replace(
                 trained,
                 status=Status.DIVERGED,
@@ -142,12 +150,16 @@ def fit_guide(
         notes = [f"{one.phase} {one.name!r} of {one.distribution} failed: {one.message}" for one in failures]
         status = restarts[best].status
         own = [value for value, metric in values if metric.distribution == OWN]
-        verdict, reason = judge(own, declaration.bound, status, stopped=trained.stopped)
+        verdict, reason = judge(
+            own, declaration.bound, status, stopped=trained.stopped, trained=declaration.fit is None
+        )
         evaluated = time.perf_counter()
         at.begin("simulations")
         calibrated: dict[str, xr.Dataset] = {}
         simulated: list[MetricValue] = []
-        if simulations is not None and point:
+        if simulations is not None and declaration.fit is not None:
+            notes.append("a guide that is fitted by a method of its own is not fitted to simulated data")
+        elif simulations is not None and point:
             notes.append("a point estimate has no intervals, so there is no calibration to simulate")
         elif simulations is not None:
             watcher.phase(ready.problem.name, guide.label, f"fitting {simulations.count} simulated data sets")
@@ -159,7 +171,7 @@ def fit_guide(
                 notes.append(f"fitting simulated data failed: {beside.failure.message}")
         at.begin("inference data")
         groups = {
-            **label(ready, kept, predictions, point=point),
+            **label(ready, kept, predictions, weighted=declaration.bound == "elbo"),
             **datasets.of_training(training, best),
             **calibrated,
         }
@@ -175,6 +187,7 @@ def fit_guide(
                 [
                     *adjusted,
                     *_stopped(training, best),
+                    *_said(training, best),
                     *_remarks(ready, restarts, len(draws.log_p), len(kept.log_p)),
                     *notes,
                 ]
@@ -213,8 +226,9 @@ def _make_guide(
     def make(start: Mapping[str, Any]) -> Callable[..., Any]:
         init = starting_at(start) if in_parts else init_to_value(values=dict(start))
         reserved = {"init_loc_fn": init} if guide.declaration.wants_start() else {}
+        options = guide.declaration.options_for("build", guide.options)
         with raised_in("build"), restored():
-            built = guide.declaration.build(model, **guide.options, **reserved)
+            built = guide.declaration.build(model, **options, **reserved)
             if not callable(built):
                 raise TypeError(f"build must return a guide, which is a function, not {type(built).__name__}")
         for part in built if isinstance(built, AutoGuideList) else (built,):
@@ -275,6 +289,53 @@ def _attempt(
     )
 
 
+def cannot_solve(ready: Prepared) -> str | None:
+    """Return why a guide cannot find its parameters itself on this problem, or ``None``."""
+    if ready.structure.params:
+        names = ", ".join(ready.structure.params)
+        return f"the model has parameters of its own ({names}), which a guide with a fit of its own cannot tune"
+    if ready.minibatches is not None:
+        return "the model shows its data in parts, and a guide with a fit of its own looks at all of them at once"
+    return None
+
+
+def _solve(
+    ready: Prepared,
+    frame: Frame,
+    guide: ChosenGuide,
+    config: RunConfig,
+    recipe: Recipe,
+    watcher: Progress,
+    at: Boundary,
+) -> tuple[Training, list[str]]:
+    """Let the guide find its parameters by its own method, from every start."""
+    declaration = guide.declaration
+    assert declaration.fit is not None
+    name = ready.problem.name
+
+    def on_start(index: int) -> None:
+        at.begin("train")
+        watcher.phase(name, guide.label, f"fitting start {index + 1} of {recipe.restarts}")
+
+    training = solve(
+        partial(declaration.fit, **declaration.options_for("fit", guide.options)),
+        _make_guide(guide, frame.model),
+        frame.model,
+        frame.arguments,
+        frame.starts,
+        ready.valid,
+        keys(config.seed, recipe.restarts, name, guide.label, "train"),
+        on_start=on_start,
+    )
+    return training, ["it is not stopped early, for it is not trained"] if ready.validation is not None else []
+
+
+def _said(training: Training, restart: int) -> list[str]:
+    """Return what a guide that finds its parameters itself has to say of one start."""
+    message = " ".join(training.solutions[restart].message.split()) if training.solutions else ""
+    return [message] if message else []
+
+
 def _settled(losses: np.ndarray, skipped: np.ndarray, recipe: Recipe) -> bool:
     """Return whether no restart that may turn out the best has anything left to gain."""
     final = np.array([_final(one) for one in losses])
@@ -295,8 +356,15 @@ def _final(losses: np.ndarray) -> float:
 
 
 def _restarts(training: Training, valid: np.ndarray, recipe: Recipe) -> tuple[Restart, ...]:
-    """Return how each restart ended."""
+    """Return how each restart ended; a guide that finds its parameters itself says so itself."""
     found = []
+    for index, one in enumerate(training.solutions):
+        status = Status.CONVERGED if one.converged else Status.MAX_STEPS
+        status = status if training.finite[index] and valid[index] else Status.DIVERGED
+        loss = _final(training.losses[index]) if training.losses.size else float("nan")
+        found.append(Restart(index=index, status=status, loss=loss))
+    if training.solutions:
+        return tuple(found)
     for index, losses in enumerate(training.losses):
         lately = losses[-training.rounds[-1] :]
         status = convergence.judge(

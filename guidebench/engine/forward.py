@@ -73,12 +73,12 @@ def run_forward(
     return Predictions(groups=groups), heldout
 
 
-def label(ready: Prepared, draws: Draws, predictions: Predictions, *, point: bool) -> dict[str, xr.Dataset]:
-    """Return the groups of the InferenceData of one fit."""
+def label(ready: Prepared, draws: Draws, predictions: Predictions, *, weighted: bool) -> dict[str, xr.Dataset]:
+    """Return the groups of the InferenceData of one fit; log q and weights only where they are those of its latents."""
     structure = ready.structure
     sites = {site.name: site for site in (*structure.latents, *structure.deterministics)}
     stats = {"log_p": draws.log_p}
-    if not point:
+    if weighted:
         stats |= {"log_q": draws.log_q, "log_weight": draws.log_weights}
     stat_sites = {name: Site(name=name, shape=(), dims=()) for name in stats}
     groups = {

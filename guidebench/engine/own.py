@@ -75,4 +75,4 @@ def _checked(guide: ChosenGuide, inspected: Inspected) -> ChosenGuide:
 
 def _build(guide: ChosenGuide, model: Any) -> Any:
     reserved = {"init_loc_fn": init_to_feasible} if guide.declaration.wants_start() else {}
-    return guide.declaration.build(model, **guide.options, **reserved)
+    return guide.declaration.build(model, **guide.declaration.options_for("build", guide.options), **reserved)

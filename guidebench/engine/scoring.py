@@ -50,9 +50,11 @@ def rank(
     """Score every restart that trained; return them all and the index of the best.
 
     Restarts are ranked by ELBO under common random numbers; those of a point estimate by their
-    training loss, which is then the negative log density itself.
+    training loss, which is then the negative log density itself, and is computed where the guide did not train.
     """
     if guide.declaration.bound == "none":
+        if training.solutions:
+            restarts = tuple(_with_density(one, sampler, training) for one in restarts)
         return restarts, min((one for one in restarts if one.status.has_draws), key=lambda one: one.loss).index
     key = jax.random.key(derive(config.seed, ready.problem.name, guide.label, "rank"))
     scored = []
@@ -66,6 +68,14 @@ def rank(
     drawn = [one for one in scored if one.elbo is not None]
     best = max(drawn, key=lambda one: one.elbo if one.elbo is not None and np.isfinite(one.elbo) else -np.inf)
     return tuple(scored), best.index
+
+
+def _with_density(one: Restart, sampler: Sampler, training: Training) -> Restart:
+    """Return a restart of a point estimate with minus the log density of its point as its loss."""
+    if not one.status.has_draws:
+        return one
+    draws = sampler(params_of(training, one.index), jax.random.key(0), keep_latents=False, most=1)
+    return replace(one, loss=-float(draws.log_p[0]))
 
 
 def draw_from(

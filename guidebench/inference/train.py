@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpyro.infer import SVI
 
+from guidebench.contracts import Solution
 from guidebench.inference.arguments import Arguments
 from guidebench.inference.compiled import compile_for, once
 from guidebench.inference.density import TraceELBO
@@ -115,6 +116,8 @@ class Training:
         Wall time in seconds.
     evaluations : Evaluations or None
         On what was watched.
+    solutions : tuple of Solution
+        How each restart ended, of a guide that finds its parameters itself.
     """
 
     params: Params
@@ -128,6 +131,7 @@ class Training:
     compile_s: float
     train_s: float
     evaluations: Evaluations | None = None
+    solutions: tuple[Solution, ...] = ()
 
     def at_the_end(self, restart: int) -> bool:
         """Return whether the parameters of a restart are from the end of a round, where the rate has decayed."""

@@ -21,6 +21,7 @@ from guidebench.report import html, markdown
 from guidebench.report.content import Block, Cell, Figure, Link, Note, Table
 from guidebench.report.page import Page
 from guidebench.report.palette import verdict_pill
+from guidebench.report.recipes import told
 from guidebench.report.text import slug
 from guidebench.results import Comparison
 
@@ -232,7 +233,8 @@ def _intro(comparison: Comparison) -> list[str]:
         lines.append(" ".join(part for part in (_sentence(problem.summary), _sentence(problem.cite)) if part))
     count = len({fit.guide for fit in comparison.fits})
     where = f"{len(comparison.problems)} problems" if len(comparison.problems) != 1 else "one problem"
-    lines.append(f"{count} {'guide' if count == 1 else 'guides'} on {where}. {_sentence(comparison.recipe)}".strip())
+    made = _sentence(" ".join(told(comparison)))
+    lines.append(f"{count} {'guide' if count == 1 else 'guides'} on {where}. {made}".strip())
     return [line for line in lines if line]
 
 

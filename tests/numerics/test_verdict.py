@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpyro
 import numpyro.distributions as dist
 import pytest
 
-from guidebench.contracts import Guide, MetricValue, Problem
+from guidebench.contracts import Bound, Guide, MetricValue, Problem
 from guidebench.results import Comparison, Fit, Status, Verdict
 from guidebench.verdict import judge, recommend
 
@@ -80,6 +81,18 @@ def metrics(**changes: float) -> list[MetricValue]:
     return [MetricValue(metric=name, value=value, mcse=0.01) for name, value in {**values, **changes}.items()]
 
 
+def errors(mean: float, sd: float) -> list[MetricValue]:
+    """Return what a reference says of the only component."""
+    return [
+        MetricValue(metric=name, value=value, mcse=0.01, variable=variable)
+        for name, one in (("mean_error", mean), ("sd_error", sd))
+        for variable, value in (("w", one), ("", one))
+    ]
+
+
+DROPPED = MetricValue(metric="dropped_mass", value=0.4)
+
+
 @pytest.mark.parametrize(
     ("found", "bound", "status", "verdict", "words"),
     [
@@ -93,7 +106,22 @@ def metrics(**changes: float) -> list[MetricValue]:
         (metrics(khat=np.inf), "elbo", Status.CONVERGED, Verdict.DISTRUST, "no mean"),
         (metrics(khat=np.nan), "elbo", Status.CONVERGED, Verdict.DISTRUST, "no mean"),
         (metrics(smoothed_kl=np.nan), "elbo", Status.CONVERGED, Verdict.DISTRUST, "nan"),
-        (metrics()[:1], "augmented", Status.CONVERGED, Verdict.DISTRUST, "cannot be checked"),
+        ([], "augmented", Status.CONVERGED, Verdict.DISTRUST, "cannot be told"),
+        (
+            errors(0.02, 0.03),
+            "augmented",
+            Status.CONVERGED,
+            Verdict.TRUST,
+            "0.03 sd and no sd by more than 4%",
+        ),
+        (errors(0.02, 0.03), "augmented", Status.MAX_STEPS, Verdict.TRUST, "ran out of steps"),
+        (errors(0.02, 0.145), "augmented", Status.CONVERGED, Verdict.DISTRUST, "leaves room"),
+        (errors(0.095, 0.03), "augmented", Status.CONVERGED, Verdict.DISTRUST, "leaves room"),
+        (errors(0.02, 0.3), "augmented", Status.CONVERGED, Verdict.DISTRUST, "an sd is off by 30% (w)"),
+        (errors(0.2, 0.03), "augmented", Status.CONVERGED, Verdict.DISTRUST, "a mean is off by 0.20 sd (w)"),
+        (errors(np.nan, 0.03), "augmented", Status.CONVERGED, Verdict.DISTRUST, "off by nan"),
+        ([*errors(0.2, 0.03), DROPPED], "augmented", Status.CONVERGED, Verdict.DISTRUST, "at modes that hold"),
+        ([DROPPED], "augmented", Status.CONVERGED, Verdict.DISTRUST, "at modes that hold"),
         ([], "none", Status.CONVERGED, Verdict.POINT, "no intervals"),
         ([], "elbo", Status.FAILED, Verdict.FAILED, "no draws"),
     ],
@@ -104,13 +132,13 @@ def test_judging(found: Any, bound: Any, status: Status, verdict: Verdict, words
     assert words in reason
 
 
-def fit(guide: str, verdict: Verdict, seconds: float = 1.0, elbo: float = -1.0) -> Fit:
+def fit(guide: str, verdict: Verdict, seconds: float = 1.0, elbo: float = -1.0, bound: Bound = "elbo") -> Fit:
     return Fit(
         problem="p",
         guide=guide,
         plugin="test",
         status=Status.CONVERGED,
-        bound="elbo",
+        bound=bound,
         verdict=verdict,
         train_s=seconds,
         metrics=(MetricValue(metric="elbo", value=elbo),),
@@ -126,6 +154,14 @@ def test_the_recommendation_names_the_cheapest_trusted_guide() -> None:
 def test_without_a_trusted_guide_the_closest_is_named_with_its_weights() -> None:
     fits = [fit("near", Verdict.REWEIGHT, elbo=0.0), fit("further", Verdict.REWEIGHT, elbo=-0.5)]
     assert "near comes closest: use its draws with their weights" in recommend(fits)
+
+
+def test_draws_that_nothing_could_check_are_not_called_bad() -> None:
+    unknown = fit("path", Verdict.DISTRUST, bound="augmented")
+    said = recommend([fit("quick", Verdict.TRUST), fit("far", Verdict.DISTRUST), unknown])
+    assert "Do not use the intervals of far. How good the draws of path are cannot be told without a ref" in said
+    judged = replace(unknown, metrics=(*unknown.metrics, *errors(0.02, 0.3)))
+    assert "Do not use the intervals of path." in recommend([fit("quick", Verdict.TRUST), judged])
 
 
 @pytest.mark.parametrize("fits", [[fit("a", Verdict.DISTRUST)], [fit("b", Verdict.POINT)], [fit("c", Verdict.FAILED)]])

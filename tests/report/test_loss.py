@@ -12,7 +12,8 @@ import xarray as xr
 from guidebench.datasets import of_training
 from guidebench.inference.train import Evaluations, Training
 from guidebench.report import validation
-from guidebench.report.page import Page, Tabs
+from guidebench.report.drawing import style
+from guidebench.report.page import Note, Page, Tabs
 from guidebench.report.sections import loss
 from tests.report.made import made
 
@@ -104,3 +105,16 @@ def test_a_guide_that_failed_beside_it_is_left_out() -> None:
     broken = replace(one.fits[0], guide="broken", inference_data=None)
     both = replace(one, comparison=replace(one.comparison, fits=(*one.fits, broken)))
     assert any(isinstance(item, Tabs) for item in loss.build(both))
+
+
+def test_a_guide_that_fitted_itself_is_said_to_have_done_so() -> None:
+    page = made({"training": training()}, method="L-BFGS")
+    with style():
+        said = [item for item in loss.build(page) if isinstance(item, str)]
+    assert said[-1:] == ["Steps and losses of g are those of a method of its own."]
+
+
+def test_without_losses_there_is_no_panel_but_a_word() -> None:
+    (said, note) = loss.build(made({"training": xr.Dataset(coords={"step": []})}, method="L-BFGS"))
+    assert said == "No loss was recorded."
+    assert isinstance(note, Note)

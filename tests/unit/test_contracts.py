@@ -70,6 +70,24 @@ def test_names_that_are_not(make: Callable[[Any], object], name: Any) -> None:
         (Guide, {"bound": "tight"}, "guide 'x': bound 'tight' is not one of elbo, augmented, none"),
         (Guide, {"objective": 3}, "guide 'x': objective must be callable, not int"),
         (Guide, {"draw": 3}, "guide 'x': draw must be callable, not int"),
+        (Guide, {"fit": 3}, "guide 'x': fit must be callable, not int"),
+        (Guide, {"fit": lambda: None}, "guide 'x': fit must take the task as its first argument"),
+        (Guide, {"fit": lambda task, *, tries: None}, "guide 'x': option 'tries' of fit needs a default"),
+        (
+            Guide,
+            {"fit": lambda task, init_loc_fn: None},
+            "guide 'x': fit takes options as keyword-only arguments; put a '*' before init_loc_fn",
+        ),
+        (
+            Guide,
+            {"fit": lambda task, **kwargs: None},
+            "guide 'x': fit must name its options, each with a default, in place of **kwargs",
+        ),
+        (
+            Guide,
+            {"fit": lambda task, *, rank=3: None},
+            "guide 'x': option 'rank' is 2 by default in build and 3 in fit; give it one default, or two names",
+        ),
         (Guide, {"supports": "all"}, "guide 'x': supports must be callable, not str"),
         (Guide, {"summary": None}, "guide 'x': summary must be text, not NoneType"),
         (Guide, {"cite": ["Kingma"]}, "guide 'x': cite must be text, not list"),
@@ -105,6 +123,24 @@ def test_the_signature_is_the_schema() -> None:
     assert guide.options() == {"rank": 2, "width": None}
     assert guide.wants_start()
     assert not Guide(name="x", build=lambda model, *, rank=1: None).wants_start()
+
+
+def test_the_options_of_build_and_fit_are_those_of_the_guide() -> None:
+    def fit(task: object, *, rank: int = 2, tries: int = 1) -> Any:
+        """Try, as often
+        as it takes.
+
+        And so on.
+        """
+
+    guide = Guide(name="x", build=build, fit=fit)
+    assert guide.options() == {"rank": 2, "width": None, "tries": 1}
+    assert guide.options_for("build", {"rank": 4, "tries": 5}) == {"rank": 4}
+    assert guide.options_for("fit", {"rank": 4, "tries": 5, "width": 1}) == {"rank": 4, "tries": 5}
+    assert guide.method() == "Try, as often as it takes"
+    assert Guide(name="x", build=build, fit=lambda task: None).method() == "a method of its own"  # type: ignore[arg-type, return-value]
+    assert Guide(name="x", build=build).method() == ""
+    assert Guide(name="x", build=build).options_for("fit", {"rank": 4}) == {}
 
 
 def test_a_class_can_be_the_builder() -> None:

@@ -38,12 +38,20 @@ def build(page: Page) -> Block:
     meaning = validation.told(page, shown)
     if meaning is not None:
         tabs.insert(0, ("validation", Block(validation.draw(page, shown, curves))))
-    return Block(meaning, several_rounds(shown), Tabs(tuple(tabs)), page.left_out(shown, "a recorded loss"))
+    return Block(
+        meaning, several_rounds(shown), own_paths(shown), Tabs(tuple(tabs)), page.left_out(shown, "a recorded loss")
+    )
 
 
 def round_starts(fit: Fit) -> list[int]:
     """Return after which steps a further round of training began."""
     return [sum(fit.rounds[:count]) for count in range(1, len(fit.rounds))]
+
+
+def own_paths(shown: Sequence[Fit]) -> str | None:
+    """Return whose curves are not those of training, or ``None``."""
+    names = [fit.guide for fit in shown if fit.method]
+    return f"Steps and losses of {listed(names)} are those of a method of its own." if names else None
 
 
 def several_rounds(shown: Sequence[Fit]) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 
@@ -80,7 +81,7 @@ def restarts(page: Page) -> Block:
             f"{restart.index}{' (used)' if position == fit.best else ''}",
             str(restart.status),
             Number(restart.elbo, restart.elbo_mcse),
-            Number(restart.loss),
+            None if math.isnan(restart.loss) else Number(restart.loss),
             restart.skipped,
         ]
         for fit in page.fits
@@ -108,4 +109,8 @@ def times(page: Page) -> Block:
         ]
         for fit in page.fits
     ]
-    return Block(Table([*columns, "simulations (s)"] if simulated else columns, rows))
+    own = [fit.guide for fit in page.fits if fit.method]
+    return Block(
+        Table([*columns, "simulations (s)"] if simulated else columns, rows),
+        f"What {listed(own)} compiled for a method of its own is part of the time of its training." if own else None,
+    )

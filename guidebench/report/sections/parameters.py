@@ -37,7 +37,7 @@ def build(page: Page) -> Block:
     }
     shown = [fit for fit in page.fits if any((fit.guide, kind) in tables for kind in KINDS)]
     if not shown:
-        return Block("No guide of this run has parameters that are named as a location or a scale.")
+        return Block("No guide of this run has a recorded path of a parameter that is named as a location or a scale.")
     cut = [
         f"{kind} of {fit.guide} ({MAX_LINES} of {total})"
         for fit in shown
@@ -48,7 +48,7 @@ def build(page: Page) -> Block:
         coordinates(shown),
         figure(page, shown, tables),
         f"Only the first {MAX_LINES} entries are drawn: {listed(cut)}." if cut else None,
-        page.left_out(shown, "a parameter named as a location or a scale"),
+        page.left_out(shown, "a recorded path of a parameter named as a location or a scale"),
     )
 
 

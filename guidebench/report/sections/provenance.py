@@ -8,6 +8,7 @@ from typing import Any
 
 from guidebench.failures import Failure
 from guidebench.report.page import Block, Cell, Code, Details, Listing, Page, Table
+from guidebench.report.recipes import told
 from guidebench.report.text import listed, one_line
 from guidebench.results import Comparison, Fit
 
@@ -29,7 +30,7 @@ def build(page: Page) -> Block:
 def run(comparison: Comparison) -> Block:
     """Return what holds for the whole run: recipe, configuration, environment."""
     return Block(
-        comparison.recipe or "The recipe was not recorded.",
+        *told(comparison, "The recipe was not recorded."),
         _settings("Configuration", comparison.config),
         _settings("Environment", comparison.environment),
         broken(comparison.failures),

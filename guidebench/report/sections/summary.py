@@ -176,14 +176,19 @@ def remark(fit: Fit) -> str:
 
 def warnings(fits: Sequence[Fit]) -> list[Note]:
     """Return what must be seen before a number of the table is believed."""
-    names = [fit.guide for fit in fits if fit.status is Status.MAX_STEPS]
-    if not names:
-        return []
-    text = (
-        f"Not converged: {listed(names)}. The loss was still improving, or too noisy to tell, when the steps were used "
-        "up; such an ELBO says how far training came, not how good the family is."
-    )
-    return [Note(text, "warning")]
+    unsettled = [fit for fit in fits if fit.status is Status.MAX_STEPS]
+    found = []
+    if trained := [fit.guide for fit in unsettled if not fit.method]:
+        found.append(
+            f"Not converged: {listed(trained)}. The loss was still improving, or too noisy to tell, when the steps "
+            "were used up; such an ELBO says how far training came, not how good the family is."
+        )
+    if own := [fit.guide for fit in unsettled if fit.method]:
+        found.append(
+            f"Not converged, by what its own method of fitting says: {listed(own)}. Such an ELBO says how far the "
+            "method came, not how good the family is."
+        )
+    return [Note(text, "warning") for text in found]
 
 
 def broken(failures: Sequence[Failure]) -> list[Note]:

@@ -1,0 +1,148 @@
+"""Guides that find their parameters themselves: what they are given, and what is made of what they return.
+
+As in training, every start and every program builds its own guide inside a traced function, so that the
+columns of a flat latent are in one order, that of the sites' names, here and where the guide is drawn from.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpyro.handlers import block, seed, trace
+from numpyro.infer.util import potential_energy, unconstrain_fn
+
+from guidebench.contracts import Solution, Task
+from guidebench.inference.arguments import Arguments
+from guidebench.inference.compiled import once
+from guidebench.inference.density import draw
+from guidebench.inference.train import MakeGuide, Params, Training
+
+
+def solve(
+    fit: Callable[[Task], Solution],
+    make_guide: MakeGuide,
+    model: Callable[..., Any],
+    arguments: Arguments,
+    starts: Mapping[str, np.ndarray],
+    valid: np.ndarray,
+    keys: jax.Array,
+    *,
+    on_start: Callable[[int], None] | None = None,
+) -> Training:
+    """Let one guide find its parameters from every starting point, one after the other.
+
+    Parameters
+    ----------
+    fit : callable
+        The guide's own method.
+    make_guide, model, arguments, starts, keys
+        As for :func:`guidebench.inference.train.train`.
+    valid : ndarray of bool
+        From which starting points to fit, shape ``(R,)``; the others count as not finite.
+    on_start : callable, optional
+        Called with the number of each start before it is fitted.
+
+    Returns
+    -------
+    Training
+        With the solutions in it.  Its compile time is that of the set-up; what the method itself compiles is
+        part of its training time.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where what is returned is no solution, or its parameters are not those of the guide.
+    """
+    began = time.perf_counter()
+    arrays = jax.tree.map(jnp.asarray, dict(arguments.arrays))
+    first = {name: value[0] for name, value in starts.items()}
+
+    def init(key: jax.Array, start: Mapping[str, Any], traced: Mapping[str, Any]) -> tuple[Params, dict[str, Any]]:
+        args, kwargs = arguments.call(model, traced)
+        sites = trace(seed(make_guide(start), key)).get_trace(*args, **kwargs)
+        params = {name: site["value"] for name, site in sites.items() if site["type"] == "param"}
+        with block():
+            free = unconstrain_fn(seed(model, jax.random.key(0)), args, kwargs, dict(start))
+        return params, {name: free[name] for name in start}
+
+    def log_density(sites: Mapping[str, Any]) -> jax.Array:
+        args, kwargs = arguments.call(model, arrays)
+        with block():
+            value: jax.Array = -potential_energy(seed(model, jax.random.key(0)), args, kwargs, dict(sites))
+        return value
+
+    def log_weight(params: Mapping[str, Any], key: jax.Array) -> jax.Array:
+        args, kwargs = arguments.call(model, arrays)
+        with block():
+            one = draw(key, params, model, make_guide(first), args, kwargs)
+        return one.log_p - one.log_q
+
+    initial, free = once(jax.vmap(init, in_axes=(0, 0, None)), keys, starts, arrays)
+    ready = time.perf_counter()
+    params, solutions = [], []
+    for index, key in enumerate(keys):
+        own, start = (jax.tree.map(lambda value, at=index: value[at], one) for one in (initial, free))
+        if valid[index]:
+            if on_start is not None:
+                on_start(index)
+            task = Task(log_density=log_density, log_weight=log_weight, start=start, params=own, key=key)
+            found = fit(task)
+            params.append(_checked(found, own))
+        else:
+            found = Solution(params=own, converged=False, message="the density at its starting point is not finite")
+            params.append(jax.tree.map(lambda value: np.full(np.shape(value), np.nan), own))
+        solutions.append(found)
+    done = time.perf_counter()
+    losses = [_losses(one) for one in solutions]
+    steps = max(len(own) if one.steps is None else int(one.steps) for own, one in zip(losses, solutions, strict=True))
+    longest = max(map(len, losses))
+    stacked: Params = jax.tree.map(lambda *values: np.stack(values), *params)
+    none = np.zeros(len(solutions), int)
+    return Training(
+        params=stacked,
+        losses=np.stack([np.pad(own, (0, longest - len(own)), constant_values=np.nan) for own in losses]),
+        rounds=(steps,),
+        skipped=none,
+        skipped_lately=none,
+        finite=np.array([all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(own)) for own in params]),
+        snapshots={},
+        snapshot_steps=np.zeros(0, int),
+        compile_s=ready - began,
+        train_s=done - ready,
+        solutions=tuple(solutions),
+    )
+
+
+def _checked(found: Any, expected: Params) -> Params:
+    """Return the parameters of a solution as host arrays of the guide's own names, shapes and types."""
+    if not isinstance(found, Solution):
+        raise TypeError(f"fit must return a guidebench.Solution, not {type(found).__name__}")
+    lacking, unknown = sorted(expected.keys() - found.params.keys()), sorted(found.params.keys() - expected.keys())
+    if lacking or unknown:
+        wrong = [f"lack {', '.join(lacking)}"] if lacking else []
+        wrong += [f"have {', '.join(map(str, unknown))}, which the guide does not"] if unknown else []
+        raise ValueError(f"the params of the solution {' and '.join(wrong)}; the guide's are {', '.join(expected)}")
+    params: Params = {}
+    for name, like in expected.items():
+        value = found.params[name]
+        parts: list[Any] = [jax.tree.structure(one) for one in (value, like)]
+        if parts[0] != parts[1]:
+            raise ValueError(f"param {name} of the solution is not made of the same parts as the guide's")
+        shapes, wanted = ([np.shape(leaf) for leaf in jax.tree.leaves(one)] for one in (value, like))
+        if shapes != wanted:
+            told = [" and ".join(map(str, one)) for one in (shapes, wanted)]
+            raise ValueError(f"param {name} of the solution has shape {told[0]}, the guide's has {told[1]}")
+        params[name] = jax.tree.map(lambda leaf, own: np.asarray(leaf, np.asarray(own).dtype), value, like)
+    return params
+
+
+def _losses(found: Solution) -> np.ndarray:
+    losses = np.zeros(0) if found.losses is None else np.asarray(found.losses, float)
+    if losses.ndim != 1:
+        raise ValueError(f"the losses of the solution must be a row of numbers, not of shape {losses.shape}")
+    return losses

@@ -1,0 +1,32 @@
+"""How the guides of a run came by their parameters: by the recipe, or by methods of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from guidebench.report.text import listed, one_line
+from guidebench.results import Comparison, Fit
+
+
+def told(comparison: Comparison, unknown: str = "") -> list[str]:
+    """Return the recipe, where a guide was trained by it, and what else was done.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        The run.
+    unknown : str
+        What to say where the recipe was not recorded.
+    """
+    recipe = one_line(comparison.recipe or unknown)
+    lines = [recipe] if recipe and (not comparison.fits or any(not fit.method for fit in comparison.fits)) else []
+    return [*lines, *own_methods(comparison.fits)]
+
+
+def own_methods(fits: Sequence[Fit]) -> list[str]:
+    """Return one sentence on the guides that were not trained by the recipe, and how they were fitted."""
+    found = {fit.guide: fit.method for fit in fits if fit.method}
+    if not found:
+        return []
+    methods = listed([f"{guide} ({one_line(method)})" for guide, method in found.items()])
+    return [f"Not trained by a recipe, but fitted by a method of its own: {methods}."]

@@ -1,0 +1,51 @@
+"""NumPyro's AutoBNAFNormal: a block neural autoregressive flow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from guidebench import Guide
+from guidebench_guides.limits import too_many
+
+
+def build(model: Callable[..., Any], *, num_flows: int = 1, hidden_factor: int = 8, hidden_layers: int = 2) -> Any:
+    """Return ``AutoBNAFNormal(model, ...)``.
+
+    Parameters
+    ----------
+    model : callable
+        A NumPyro model with at least two latent dimensions.
+    num_flows : int
+        Number of flows, the order of the coordinates reversed between them.
+    hidden_factor : int
+        Hidden units per latent dimension in each hidden layer.
+    hidden_layers : int
+        Number of hidden layers of each flow.
+    """
+    from numpyro.infer.autoguide import AutoBNAFNormal
+
+    for name, value in (("num_flows", num_flows), ("hidden_factor", hidden_factor), ("hidden_layers", hidden_layers)):
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1, not {value}")
+    return AutoBNAFNormal(model, num_flows=num_flows, hidden_factors=[hidden_factor] * hidden_layers)
+
+
+def supports(structure: Any) -> str | None:
+    """Refuse one-dimensional posteriors, for an autoregressive network needs two dimensions, and very large ones."""
+    if structure.latent_dim < 2:
+        return "an autoregressive flow needs at least two latent dimensions; use auto_normal"
+    return too_many(structure)
+
+
+GUIDE = Guide(
+    name="auto_bnaf_normal",
+    build=build,
+    supports=supports,
+    summary="AutoBNAFNormal: block neural autoregressive flows from a standard Gaussian",
+    # The layers of such a network are block lower triangular with a positive diagonal, which a lower triangle is, too:
+    # standardising by it puts one more linear layer, fixed, behind the trained ones.
+    family="affine",
+    aliases=("AutoBNAFNormal",),
+    cite="De Cao, Titov & Aziz (2019), Block Neural Autoregressive Flow, UAI, arXiv:1904.04676",
+)
