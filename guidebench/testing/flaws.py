@@ -6,7 +6,7 @@ is that the shape is wrong.  So its draws are looked at before it is trained.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -24,7 +24,7 @@ from guidebench.testing.subject import Subject
 from guidebench.testing.toys import Toy, toys
 
 #: Draws of an untrained guide to look at.
-FIRST_DRAWS = 100
+FIRST_DRAWS = 200
 
 
 class Kind(StrEnum):
@@ -59,19 +59,20 @@ def refusal(subject: Subject, structure: ModelStructure) -> str | None:
     """
     supports = subject.declaration.supports
     try:
-        reason = None if supports is None else supports(structure)
+        reason: Any = None if supports is None else supports(structure)
     except Exception as error:  # the boundary of the guide's own function
         raise CheckFailed(f"supports raises {_told(error)}; it should return the reason, or None") from error
     if reason is not None and (not isinstance(reason, str) or not reason.strip()):
         raise CheckFailed(f"supports returns {reason!r}; it should return the reason as text, or None")
-    return reason
+    return None if reason is None else str(reason)
 
 
 def flaw(subject: Subject, toy: Toy) -> Flaw | None:
     """Return what keeps the guide from being scored on a toy problem; ``None`` where it is scored, or refuses it."""
     if toy.name not in subject.flaws:
         subject.flaws[toy.name] = _flaw(subject, toy)
-    return subject.flaws[toy.name]
+    found: Flaw | None = subject.flaws[toy.name]
+    return found
 
 
 def _flaw(subject: Subject, toy: Toy) -> Flaw | None:
@@ -85,38 +86,42 @@ def _flaw(subject: Subject, toy: Toy) -> Flaw | None:
             return None
     except CheckFailed as error:
         return found(Kind.RAISES, str(error))
-    before = _of_first_draws(subject, toy)
+    before = _before_training(subject, toy)
     if before is not None:
         return found(*before)
     fit = subject.fit(toy)
+    if fit.status.has_draws:
+        outside = _outside(posterior(fit), toy)
+        return None if outside is None else found(Kind.SUPPORTS, outside)
     phase, _, message = fit.message.partition(": ")
-    if fit.status is Status.FAILED:
-        return found(Kind.RAISES, message) if phase in ("supports", "train") else found(Kind.SCORING, fit.message)
-    if fit.status is Status.DIVERGED:
-        return found(Kind.TRAINING, fit.message)
-    if not fit.status.has_draws:
+    if fit.status is Status.FAILED and phase in ("supports", "train"):
+        return found(Kind.RAISES, message)
+    if fit.status is Status.UNSUPPORTED:
         return None
-    outside = _outside(posterior(fit), toy)
-    return None if outside is None else found(Kind.SUPPORTS, outside)
+    outside = _outside(_first_draws(subject, toy), toy)
+    if outside is not None:
+        return found(Kind.SUPPORTS, outside)
+    return found(Kind.TRAINING if fit.status is Status.DIVERGED else Kind.SCORING, fit.message)
 
 
-def _of_first_draws(subject: Subject, toy: Toy) -> tuple[Kind, str] | None:
+def _before_training(subject: Subject, toy: Toy) -> tuple[Kind, str] | None:
     """Return what is wrong with the sites of the untrained guide, or ``None``; training tells why one does not run."""
     inspected = subject.inspected(toy)
     model, arguments, structure = inspected.problem.model, inspected.arguments, inspected.structure
     try:
-        draws = first_draws(subject, toy)
+        told = disagreement(subject.build(model, toy.mode), model, arguments, structure)
+        if told is None:
+            return None
+        program, values = _drawing(subject, toy)
+        shapes = {name: one.shape[1:] for name, one in jax.eval_shape(program, *values).items()}
     except Exception:  # noqa: BLE001 - what it is comes out in training, with the engine's words for it
         return None
-    wrong = _sites(draws, structure)
-    if wrong is not None:
-        return Kind.SITES, wrong
-    outside = _outside(draws, toy) or disagreement(subject.build(model, toy.mode), model, arguments, structure)
-    return None if outside is None else (Kind.SUPPORTS, outside)
+    wrong = _sites(shapes, structure)
+    return (Kind.SUPPORTS, told) if wrong is None else (Kind.SITES, wrong)
 
 
-def first_draws(subject: Subject, toy: Toy) -> dict[str, np.ndarray]:
-    """Return draws of the untrained guide by site, auxiliary ones left out, each of shape ``(S, ...)``."""
+def _drawing(subject: Subject, toy: Toy) -> tuple[Callable[..., dict[str, jax.Array]], tuple[Any, ...]]:
+    """Return a program that draws from the untrained guide, by site without auxiliary ones, and its arguments."""
     inspected = subject.inspected(toy)
     model = inspected.problem.model
 
@@ -131,25 +136,30 @@ def first_draws(subject: Subject, toy: Toy) -> dict[str, np.ndarray]:
 
         return jax.vmap(one)(keys)
 
-    keys = jax.random.split(jax.random.key(0), FIRST_DRAWS)
-    return {name: np.asarray(value) for name, value in jax.jit(program)(dict(inspected.arguments.arrays), keys).items()}
+    return program, (dict(inspected.arguments.arrays), jax.random.split(jax.random.key(0), FIRST_DRAWS))
+
+
+def _first_draws(subject: Subject, toy: Toy) -> dict[str, np.ndarray]:
+    program, values = _drawing(subject, toy)
+    return {name: np.asarray(value) for name, value in jax.jit(program)(*values).items()}
 
 
 def _is_draw(site: Mapping[str, Any]) -> bool:
     return site["type"] == "sample" and not site["is_observed"] and not site["infer"].get("is_auxiliary")
 
 
-def _sites(draws: Mapping[str, np.ndarray], structure: ModelStructure) -> str | None:
-    """Return what is wrong with the names or shapes of draws, or ``None``."""
+def _sites(shapes: Mapping[str, tuple[int, ...]], structure: ModelStructure) -> str | None:
+    """Return what is wrong with the names or shapes of a guide's draws, or ``None``."""
     wanted = {site.name: site.shape for site in structure.latents}
-    missing, unknown = sorted(wanted.keys() - draws.keys()), sorted(draws.keys() - wanted.keys())
+    missing, unknown = sorted(wanted.keys() - shapes.keys()), sorted(shapes.keys() - wanted.keys())
     if missing:
         return f"it lacks the model's latent site(s) {', '.join(missing)}"
     if unknown:
-        return f"its site(s) {', '.join(unknown)} are no latent sites of the model; is infer={{'is_auxiliary': True}} missing?"
+        listed = ", ".join(unknown)
+        return f"its site(s) {listed} are none of the model's; is infer={{'is_auxiliary': True}} missing?"
     for name, shape in wanted.items():
-        if draws[name].shape[1:] != shape:
-            return f"its site {name!r} has the shape {draws[name].shape[1:]}; expected is the model's, {shape}"
+        if shapes[name] != shape:
+            return f"its site {name!r} has the shape {shapes[name]}; expected is the model's, {shape}"
     return None
 
 

@@ -76,9 +76,7 @@ def _gaussian(
     mean = covariance @ design.T @ (y / noise**2)
     by_site = _split(mean, sites)
     return Toy(
-        problem=Problem(
-            name=name, summary=summary, model=model, kwargs=kwargs, log_evidence=float(evidence.logpdf(y))
-        ),
+        problem=Problem(name=name, summary=summary, model=model, kwargs=kwargs, log_evidence=float(evidence.logpdf(y))),
         mean=by_site,
         mode=by_site,
         sd=_split(np.sqrt(np.diag(covariance)), sites),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpyro
 import numpyro.distributions as dist
@@ -14,7 +12,7 @@ from guidebench.results import Fit
 from guidebench.testing.flaws import Flaw, Kind, flaws, posterior, raises_everywhere, refusal, scored
 from guidebench.testing.outcomes import CheckFailed, NotApplicable
 from guidebench.testing.subject import IN_BOTH, Subject
-from guidebench.testing.toys import Toy, toys
+from guidebench.testing.toys import Toy
 
 #: Latent dimensions of a model that a guide with a matrix over all of them may want to refuse.
 MANY = 20_000
@@ -78,7 +76,7 @@ def check_is_scored(subject: Subject) -> None:
 
 
 def check_recovers_the_exact_answer(subject: Subject) -> None:
-    """It finds the posterior that its `family` can represent: a diagonal or correlated Gaussian, or the mode of a point.
+    """It finds the posterior that its `family` can represent, a diagonal or correlated Gaussian; a point, the mode.
 
     A guide that misses the one posterior it was made for is not to be believed elsewhere.  Families that are closed
     under the declared maps without containing a Gaussian fail this, and should say so as an expected failure.
