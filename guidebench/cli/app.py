@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from guidebench import threads
+from guidebench.cli import authors
 from guidebench.errors import GuidebenchError, RequestError
 
 if TYPE_CHECKING:
@@ -389,6 +390,10 @@ def report(
     chosen = bool(comparison.config.get("log_loss")) if log_loss is None else log_loss
     print(write(comparison, folder, log_loss=chosen))
     return 0
+
+
+app.command()(authors.check)
+app.command()(authors.new)
 
 
 @app.command()
