@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from guidebench import threads
+from guidebench.cli import authors
 from guidebench.errors import GuidebenchError, RequestError
 
 if TYPE_CHECKING:
@@ -431,6 +432,10 @@ def report(
     for failure in failed:
         print(f"guidebench: {failure}", file=sys.stderr)
     return int(bool(failed))
+
+
+app.command()(authors.check)
+app.command()(authors.new)
 
 
 @app.command()

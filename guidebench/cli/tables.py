@@ -27,7 +27,8 @@ _COLOURS = {
 NOTHING = "–"
 
 
-def _console() -> Console:
+def make_console() -> Console:
+    """Return the terminal, or for a pipe one of a fixed width."""
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=140)
 
@@ -86,7 +87,7 @@ def print_comparison(comparison: Comparison, page: Path) -> None:
     """Print one table per problem, what to conclude, and where the report is."""
     from guidebench.verdict import recommend
 
-    console = _console()
+    console = make_console()
     for record in comparison.problems:
         fits = comparison.of(record.name)
         columns = _columns(fits)
@@ -146,7 +147,7 @@ def _seconds(fit: Fit) -> float | None:
 
 def print_registry(registry: Registry) -> None:
     """Print what every plugin brings, and what is broken."""
-    console = _console()
+    console = make_console()
     default = {one.name for one in registry.default_guides()}
 
     def options(one: Registered[Any]) -> str:
@@ -195,7 +196,7 @@ def _print_group(console: Console, title: str, headings: Sequence[str], rows: It
 
 def print_pairs(pairs: Mapping[str, Any]) -> None:
     """Print names and values in two columns."""
-    console = _console()
+    console = make_console()
     width = max(len(name) for name in pairs)
     for name, value in pairs.items():
         console.print(f"{name:<{width}}  {escape(str(value))}", soft_wrap=True)

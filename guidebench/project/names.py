@@ -1,0 +1,53 @@
+"""Names that a new plugin can have."""
+
+from __future__ import annotations
+
+import keyword
+import re
+import sys
+from importlib.util import find_spec
+
+from guidebench.contracts import RESERVED_NAMES
+from guidebench.errors import RequestError
+from guidebench.registry import Registry, load_registry
+
+_NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
+
+
+def check_name(name: str) -> str:
+    """Return the module of a plugin called `name`, which is the name of its guide as well.
+
+    Raises
+    ------
+    RequestError
+        Where no distribution, module or guide can be called so, or one is already.
+    """
+    if not _NAME.fullmatch(name):
+        raise RequestError(
+            f"new {name}: should begin with a lower-case letter and go on with lower-case letters, digits, '-' or '_', "
+            f"as my-guide"
+        )
+    module = name.replace("-", "_")
+    if keyword.iskeyword(module) or keyword.issoftkeyword(module):
+        raise RequestError(f"new {name}: {module} is a word of Python's; choose another name, as {name}-guide")
+    if module in sys.stdlib_module_names:
+        raise RequestError(f"new {name}: {module} is a module of Python's own; choose another name, as {name}-guide")
+    if module in RESERVED_NAMES:
+        raise RequestError(f"new {name}: {module!r} is the name of a set of guides; choose another, as {name}-guide")
+    owner = _owner(load_registry(), module)
+    if owner is not None:
+        raise RequestError(f"new {name}: {owner} has a guide called {module}; choose another name")
+    if find_spec(module) is not None:
+        raise RequestError(
+            f"new {name}: a module {module} is installed already, and would hide it; choose another name"
+        )
+    return module
+
+
+def _owner(registry: Registry, guide: str) -> str | None:
+    """Return the distribution that has a guide of that name, whatever its capitals and underscores, or ``None``."""
+    plain = guide.replace("_", "")
+    for one in (*registry.guides, *registry.disputed):
+        if any(plain == name.lower().replace("_", "") for name in one.answers_to()):
+            return one.distribution
+    return None
