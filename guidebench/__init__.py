@@ -16,6 +16,9 @@ from guidebench.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from guidebench.api import compare
+    from guidebench.failures import Failure
+    from guidebench.metrics.evidence import Evidence
+    from guidebench.report.page import Block, Cell, Details, Heading, Listing, Note, Number, Page, Table
     from guidebench.results import Comparison, Fit
     from guidebench.store import load
 
@@ -26,18 +29,35 @@ _LAZY = {
     "Comparison": "guidebench.results",
     "Fit": "guidebench.results",
     "load": "guidebench.store",
+    # What metrics and report sections are given, and what a section is made of.
+    "Evidence": "guidebench.metrics.evidence",
+    "Failure": "guidebench.failures",
+    **dict.fromkeys(
+        ("Block", "Cell", "Details", "Heading", "Listing", "Note", "Number", "Page", "Table"), "guidebench.report.page"
+    ),
 }
 
 __all__ = [
+    "Block",
+    "Cell",
     "Comparison",
+    "Details",
+    "Evidence",
+    "Failure",
     "Fit",
     "Guide",
     "GuidebenchError",
+    "Heading",
+    "Listing",
     "Metric",
     "MetricValue",
+    "Note",
+    "Number",
+    "Page",
     "Problem",
     "Section",
     "Solution",
+    "Table",
     "Task",
     "__version__",
     "compare",

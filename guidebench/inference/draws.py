@@ -44,7 +44,8 @@ class Draws:
     @property
     def log_weights(self) -> np.ndarray:
         """log p(y, theta) - log q(theta), shape ``(S,)``."""
-        return np.asarray(self.log_p - self.log_q)
+        with np.errstate(invalid="ignore"):  # what is not finite is looked for where it matters
+            return np.asarray(self.log_p - self.log_q)
 
     def head(self, count: int) -> Draws:
         """Return the first draws."""

@@ -116,7 +116,10 @@ BROKEN: Mapping[str, Broken] = {
         "ValueError: the guide lacks the model's latent site(s) s",
     ),
     "acme-support": Broken(
-        guide("unbounded", WORKS.replace("LogNormal", "Normal")), "density", "unbounded", "log p or log q is not finite"
+        guide("unbounded", WORKS.replace("LogNormal", "Normal")),
+        "train",
+        "unbounded",
+        "the loss or the parameters were not finite in any of 1 starts",
     ),
     "acme-shape": Broken(
         guide("wide", WORKS.replace("Normal(loc, 1.0)", "Normal(loc * jnp.ones(3), 1.0)")),
@@ -125,7 +128,7 @@ BROKEN: Mapping[str, Broken] = {
         "draws of w have the shape (3,), those of the model ()",
     ),
     "acme-nan": Broken(
-        guide("hopeless", WORKS.replace('"loc", 0.0', '"loc", jnp.nan')),
+        guide("hopeless", WORKS.replace("Normal(loc, 1.0)", "Normal(jnp.sqrt(loc * loc), 1.0)")),
         "train",
         "hopeless",
         "the loss or the parameters were not finite in any of 1 starts",
@@ -137,11 +140,10 @@ BROKEN: Mapping[str, Broken] = {
         "KeyError: 'no such parameter'",
     ),
     "acme-density": Broken(
-        guide(
-            "infinite",
-            WORKS,
-            "draw=lambda guide, params: numpyro.handlers.substitute(guide, data={'loc': jnp.inf})",
-        ),
+        "def infinite(y=None):\n"
+        "    numpyro.sample('w', dist.Normal(0.0, jnp.inf))\n"
+        "    numpyro.sample('s', dist.LogNormal(0.0, 0.5))\n"
+        + guide("infinite", WORKS, "draw=lambda guide, params: infinite"),
         "density",
         "infinite",
         "log p or log q is not finite for 100.0% of its draws",
@@ -248,18 +250,21 @@ def guidebench_sections():
 """
 )
 
-#: Never comes back: from the guide itself, and from a metric.
+#: Never comes back, neither from its guide nor from its section; another guide of its is never in the way.
 ENDLESS = """
-def build(model):
-    def guide(y=None):
-        while True:
-            try:
-                sum(range(1000))
-            except Exception:
-                pass
-    return guide
+def without_end(*_, **__):
+    while True:
+        try:
+            sum(range(1000))
+        except Exception:
+            pass
 
 @hookimpl
 def guidebench_guides():
-    yield Guide(name="endless", build=build)
+    yield Guide(name="endless", build=lambda model: without_end)
+    yield Guide(name="refusing", build=lambda model: None, supports=lambda structure: "it is not for this")
+
+@hookimpl
+def guidebench_sections():
+    yield Section(name="tower", title="A tower", build=without_end)
 """
