@@ -271,6 +271,10 @@ class Comparison:
     failures: tuple[Failure, ...] = field(default=(), repr=False)
     sections: Sequence[Any] | None = field(default=None, repr=False, compare=False)
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Sections are functions, which a pickle does not hold; those of the installed plugins take their place.
+        return {**self.__dict__, "sections": None}
+
     def all_failures(self) -> tuple[Failure, ...]:
         """Return what went wrong anywhere in the run, that of its fits included, each once."""
         found = (*self.failures, *(one for fit in self.fits for one in fit.failures))

@@ -149,7 +149,7 @@ def _jax() -> Undo | None:
                 holder.set_local(for_thread)
                 hook = getattr(holder, "_update_thread_local_hook", None)
                 if hook is not None:
-                    hook(for_thread if isinstance(for_thread, (bool, int, str)) else None)
+                    hook(None if type(for_thread) is object else for_thread)  # a bare object says: not set
 
     return undo
 
@@ -194,14 +194,19 @@ def _matplotlib() -> Undo:
     matplotlib = _loaded("matplotlib", "rc_file_defaults")
     if matplotlib is None:
         return _matplotlib_afterwards
-    before = dict(matplotlib.rcParams.copy())
-    before.pop("backend", None)
+    before = _settings(matplotlib)
 
     def undo() -> None:
-        now = dict(matplotlib.rcParams.copy())
+        now = _settings(matplotlib)
         matplotlib.rcParams.update({name: value for name, value in before.items() if now.get(name) != value})
 
     return undo
+
+
+def _settings(matplotlib: ModuleType) -> dict[str, Any]:
+    """Return Matplotlib's settings past its own look-up, which is slow, and chooses a backend when asked for it."""
+    values = matplotlib.rcParams
+    return {name: dict.__getitem__(values, name) for name in dict.__iter__(values) if name != "backend"}
 
 
 def _matplotlib_afterwards() -> None:

@@ -136,12 +136,13 @@ def _compare(
     prepared: list[Prepared | Unprepared] = []
     for problem in problems:
         try:
-            if len(problems) == 1:  # with several, a guide that does not fit one of them says so in its row
-                guides = own_guides(guides, problem, config)
-            ready = prepare(problem, config, recipe)
-            if config.simulations is not None and len(problems) == 1:  # refused before anything takes long
-                calibration.check(problem.name, ready.structure)
-            prepared.append(with_reference(ready, config, recipe, given, watcher))
+            with restored():  # a model is somebody's code, too
+                if len(problems) == 1:  # with several, a guide that does not fit one of them says so in its row
+                    guides = own_guides(guides, problem, config)
+                ready = prepare(problem, config, recipe)
+                if config.simulations is not None and len(problems) == 1:  # refused before anything takes long
+                    calibration.check(problem.name, ready.structure)
+                prepared.append(with_reference(ready, config, recipe, given, watcher))
         except (Exception, SystemExit) as error:
             if len(problems) == 1:
                 raise

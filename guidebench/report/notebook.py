@@ -39,6 +39,8 @@ def comparison_html(comparison: Comparison) -> str:
     parts: list[Markup] = []
     if comparison.interrupted:
         parts.append(html.block(Block(Note("The run was interrupted; this is what was done by then.", "warning"))))
+    if named := summary.broken(comparison.failures):
+        parts.append(html.block(Block(*named)))
     for problem in comparison.problems:
         page = Page(comparison=comparison, problem=problem)
         parts += [

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import os
+import pickle
 import random
 import sys
 import warnings
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import jax
 import matplotlib as mpl
 import numpy as np
+import numpyro
+import numpyro.distributions as dist
 import pytest
 from numpyro.distributions import Distribution
 from numpyro.primitives import _PYRO_STACK
 
+import guidebench as gb
 from guidebench.inference_data import group, group_names
 from guidebench.results import Comparison, Fit, Status
 from tests.isolation.broken import BROKEN, ENDLESS, VANDAL
@@ -216,3 +221,41 @@ def test_what_never_comes_back_is_ended(run: Runs) -> None:
     assert f"endless: train: {told} (plugin 'acme_endless' of acme-endless)" in ran.out
     assert f"section 'tower': {told} (plugin 'acme_endless' of acme-endless)" in ran.out
     assert ran.comparison["refusing"].status is Status.UNSUPPORTED
+
+
+def normal(y: Any = None) -> None:
+    w = numpyro.sample("w", dist.Normal(0, 1))
+    with numpyro.plate("rows", 3):
+        numpyro.sample("y", dist.Normal(w, 1), obs=y)
+
+
+def test_so_is_a_function_of_the_users_own_in_python() -> None:
+    theirs = ModuleType("theirs")
+
+    @gb.hookimpl
+    def guidebench_guides() -> Any:
+        yield gb.Guide(name="refusing", build=lambda model: None, supports=lambda structure: "it is not for this")
+
+    theirs.guidebench_guides = guidebench_guides  # type: ignore[attr-defined]
+
+    def endless(y: Any = None) -> None:
+        while True:
+            sum(range(1000))
+
+    comparison = gb.compare(
+        *(normal,),
+        y=np.array([0.5, -0.25, 1.0]),
+        guides=[endless, "refusing"],
+        plugins=theirs,
+        time_limit=2,
+        recipe="plain",
+        steps=40,
+        draws=200,
+        reference="none",
+        progress=False,
+    )
+    assert comparison["endless"].message == "train: took longer than the time limit of 2 s"
+    assert comparison["endless"].failures[0].owner == "your own"
+    assert (comparison["refusing"].plugin, comparison["refusing"].status) == ("local", Status.UNSUPPORTED)
+    assert comparison.config["plugins"] == ["theirs"]
+    assert pickle.loads(pickle.dumps(comparison)) == comparison
