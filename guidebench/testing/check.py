@@ -62,21 +62,21 @@ def examine(check: Check, subject: Subject, expected_failures: Mapping[str, str]
     An expected failure that passes is a failure, so that what is mended does not stay excused.
     """
     expected = (expected_failures or {}).get(check.name)
-    failed, told = "", ""
     try:
         check(subject)
     except NotApplicable as reason:
         return _result(check, subject, Outcome.NOT_APPLICABLE, str(reason))
     except CheckFailed as error:
-        failed = str(error)
+        if expected is not None:
+            return _result(check, subject, Outcome.EXPECTED, expected)
+        return _result(check, subject, Outcome.FAIL, str(error))
     except Exception as error:  # noqa: BLE001 - the boundary of a check: whatever the guide raises is its failure
-        failed, told = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}", traceback.format_exc()
-    if failed and expected is not None:
-        return _result(check, subject, Outcome.EXPECTED, expected)
+        told = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        return _result(check, subject, Outcome.FAIL, told, traceback.format_exc())
     if expected is not None:
         return _result(check, subject, Outcome.FAIL, f"it passes, though it was expected to fail: {expected}")
-    return _result(check, subject, Outcome.FAIL if failed else Outcome.PASS, failed, told)
+    return _result(check, subject, Outcome.PASS)
 
 
-def _result(check: Check, subject: Subject, outcome: Outcome, reason: str, told: str = "") -> Result:
+def _result(check: Check, subject: Subject, outcome: Outcome, reason: str = "", told: str = "") -> Result:
     return Result(check=check.name, guide=subject.name, outcome=outcome, reason=reason, traceback=told)

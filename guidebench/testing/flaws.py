@@ -39,11 +39,15 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Flaw:
-    """What went wrong on one toy problem; the kind is the check that tells of it."""
+    """What went wrong on one toy problem; the kind is the check that tells of it.
+
+    ``asked`` is whether it was the guide's ``supports`` that went wrong, which says nothing of the guide itself.
+    """
 
     kind: Kind
     toy: str
     reason: str
+    asked: bool = False
 
     def __str__(self) -> str:
         return f"on {self.toy}: {self.reason}"
@@ -85,7 +89,7 @@ def _flaw(subject: Subject, toy: Toy) -> Flaw | None:
         if refusal(subject, structure) is not None:
             return None
     except CheckFailed as error:
-        return found(Kind.RAISES, str(error))
+        return Flaw(kind=Kind.RAISES, toy=toy.name, reason=str(error), asked=True)
     before = _before_training(subject, toy)
     if before is not None:
         return found(*before)
@@ -195,9 +199,8 @@ def flaws(subject: Subject) -> list[Flaw]:
 
 def raises_everywhere(subject: Subject) -> bool:
     """Return whether the guide ends in an exception on every toy problem that it does not refuse."""
-    kinds = [one.kind for toy in toys().values() if not _refuses(subject, toy) for one in [flaw(subject, toy)] if one]
-    accepted = [toy for toy in toys().values() if not _refuses(subject, toy)]
-    return bool(accepted) and kinds == [Kind.RAISES] * len(accepted)
+    found = [flaw(subject, toy) for toy in toys().values() if not _refuses(subject, toy)]
+    return bool(found) and all(one is not None and one.kind is Kind.RAISES and not one.asked for one in found)
 
 
 def scored(subject: Subject, names: Iterable[str] | None = None) -> list[tuple[Toy, Fit]]:

@@ -177,10 +177,11 @@ def hierarchical() -> Toy:
 
 def constrained() -> Toy:
     """A rate, a probability and shares: latent sites on the half line, the unit interval and the simplex."""
-    waits = np.array([0.11, 0.04, 0.23, 0.09, 0.02, 0.16, 0.07, 0.05])
+    # The rate is about 1,000, so that the Jacobians of the three sites, of either sign, do not cancel.
+    waits = np.array([11.0, 4.0, 23.0, 9.0, 2.0, 16.0, 7.0, 5.0]) * 1e-4
     wins = np.array([1, 0, 1, 1, 0, 1, 1, 0, 1, 0])
     kinds = np.repeat([0, 1, 2], [5, 9, 4])
-    shape, rate, a, b, alpha = 3.0, 0.5, 2.0, 2.0, np.full(3, 2.0)
+    shape, rate, a, b, alpha = 3.0, 2e-3, 2.0, 2.0, np.full(3, 2.0)
 
     def model(waits: Any, wins: Any, kinds: Any) -> None:
         level = numpyro.sample("level", dist.Gamma(shape, rate))
