@@ -41,9 +41,10 @@ class AutoFlow(AutoContinuous):  # type: ignore[misc]
 
     def _get_posterior(self) -> Any:
         def arrays_of(key: Any) -> tuple[Any, Any]:
-            return eqx.partition(
+            arrays, rest = eqx.partition(
                 self._flow(key), eqx.is_inexact_array, is_leaf=lambda leaf: isinstance(leaf, paramax.NonTrainable)
             )
+            return arrays, rest
 
         # What is no weight, the permutations above all, has to be the same in every program: it has a key of its own.
         like, rest = arrays_of(jax.random.key(0))
