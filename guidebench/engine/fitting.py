@@ -361,7 +361,8 @@ def _restarts(training: Training, valid: np.ndarray, recipe: Recipe) -> tuple[Re
     for index, one in enumerate(training.solutions):
         status = Status.CONVERGED if one.converged else Status.MAX_STEPS
         status = status if training.finite[index] and valid[index] else Status.DIVERGED
-        loss = _final(training.losses[index]) if training.losses.size else float("nan")
+        path = training.losses[index]
+        loss = _final(path[np.isfinite(path)])  # paths end in gaps, for they are of different lengths
         found.append(Restart(index=index, status=status, loss=loss))
     if training.solutions:
         return tuple(found)
