@@ -135,15 +135,21 @@ class Registry:
 
     def guide(self, name: str) -> Registered[Guide]:
         """Return the guide called `name` (an alias or ``DISTRIBUTION/NAME`` will do)."""
-        return _find("guide", name, self.guides, self._disputed(Guide), self.broken)
+        return _find("guide", name, self.guides, self._disputed(Guide), self._lost())
 
     def problem(self, name: str) -> Registered[Problem]:
         """Return the problem called `name` (``DISTRIBUTION/NAME`` will do)."""
-        return _find("problem", name, self.problems, self._disputed(Problem), self.broken)
+        return _find("problem", name, self.problems, self._disputed(Problem), self._lost())
 
     def default_guides(self) -> tuple[Registered[Guide], ...]:
         """Return the default set: guidebench's own guides that are marked so."""
         return tuple(one for one in self.guides if one.distribution == OWN and one.declaration.default)
+
+    def _lost(self) -> str:
+        """Return what may have kept a name from being known."""
+        counts = {"broken": len(self.broken), "disabled": len(self.disabled)}
+        lost = " and ".join(f"{count} {what} plugin(s)" for what, count in counts.items() if count)
+        return f" ({lost}: see 'guidebench list')" if lost else ""
 
     def _disputed(self, kind: type) -> tuple[Registered[Any], ...]:
         return tuple(one for one in self.disputed if isinstance(one.declaration, kind))
@@ -154,7 +160,7 @@ def _find(
     name: str,
     known: Sequence[Registered[Any]],
     disputed: Sequence[Registered[Any]],
-    broken: Sequence[Broken],
+    lost: str,
 ) -> Registered[Any]:
     for one in known:
         if name in (*one.answers_to(), one.qualified_name):
@@ -168,7 +174,6 @@ def _find(
     names = sorted({short for one in known for short in one.answers_to()})
     close = difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(one.name for one in known)}"
-    lost = f" ({len(broken)} broken plugin(s): see 'guidebench list')" if broken else ""
     raise RequestError(f"no {kind} is called {name!r}; {hint}{lost}")
 
 

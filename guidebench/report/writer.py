@@ -16,6 +16,7 @@ from guidebench import inference_data
 from guidebench.boundary import Boundary
 from guidebench.contracts import Section
 from guidebench.failures import Failure
+from guidebench.plugins import find_plugins
 from guidebench.registry import OWN
 from guidebench.report import html, markdown
 from guidebench.report.content import Block, Cell, Figure, Link, Note, Table
@@ -129,9 +130,7 @@ def _figures(parts: Sequence[Part]) -> dict[str, Figure]:
 def _owned(sections: Sequence[Any] | None) -> list[Owned]:
     """Return sections with the name of who brought them."""
     if sections is None:
-        from guidebench.registry import load_registry
-
-        sections = load_registry().sections
+        sections = find_plugins(running=True).sections  # in a process that may train guides afterwards
     found = list(sections.values()) if isinstance(sections, Mapping) else list(sections)
     return [
         Owned(section=one)

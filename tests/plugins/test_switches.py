@@ -80,6 +80,9 @@ def test_those_that_are_named_are_not_imported(disable: str, left_out: set[str])
     assert {one.by for one in found.disabled} <= {"GUIDEBENCH_DISABLE_PLUGINS"}
     assert found.broken == ()
     assert "guides_guide" in {one.name for one in found.guides}
+    if left_out:
+        with pytest.raises(RequestError, match=rf"no guide is called 'gone'.* \({len(left_out)} disabled plugin\(s\)"):
+            found.guide("gone")
 
 
 def test_no_plugins_are_guidebenchs_own_and_local_ones() -> None:
