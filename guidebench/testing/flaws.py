@@ -6,7 +6,7 @@ is that the shape is wrong.  So its draws are looked at before it is trained.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -214,13 +214,26 @@ def scored(subject: Subject, names: Iterable[str] | None = None) -> list[tuple[T
     chosen = [toys()[name] for name in (toys() if names is None else names)]
     found = [(toy, subject.fit(toy)) for toy in chosen if flaw(subject, toy) is None and _has_draws(subject, toy)]
     if not found:
-        kinds = {one.kind for toy in chosen if (one := flaw(subject, toy)) is not None}
-        if raises_everywhere(subject):
-            kinds = {Kind.TRAINING}
-        listed = ", ".join(toy.name for toy in chosen)
-        told = f"see {', '.join(sorted(kinds))}" if kinds else "it does not support that"
-        raise NotApplicable(f"it is not scored on {listed}: {told}")
+        raise NotApplicable(_why_not(subject, chosen))
     return found
+
+
+def first_scored(subject: Subject) -> tuple[Toy, Fit]:
+    """Return the first toy problem that the guide is scored on, and the fit; see :func:`scored`."""
+    for toy in toys().values():
+        if flaw(subject, toy) is None and _has_draws(subject, toy):
+            return toy, subject.fit(toy)
+    raise NotApplicable(_why_not(subject, list(toys().values())))
+
+
+def _why_not(subject: Subject, chosen: Sequence[Toy]) -> str:
+    """Return why the guide is scored on none of some toy problems."""
+    kinds = {one.kind for toy in chosen if (one := flaw(subject, toy)) is not None}
+    if raises_everywhere(subject):
+        kinds = {Kind.TRAINING}
+    listed = ", ".join(toy.name for toy in chosen)
+    told = f"see {', '.join(sorted(kinds))}" if kinds else "it does not support that"
+    return f"it is not scored on {listed}: {told}"
 
 
 def _has_draws(subject: Subject, toy: Toy) -> bool:
