@@ -23,6 +23,9 @@ from guidebench.testing.outcomes import CheckFailed, NotApplicable
 from guidebench.testing.subject import Subject
 from guidebench.testing.toys import Toy, toys
 
+#: Phases of a fit in which an exception says that the guide cannot be used on a model.
+LEARNING = ("supports", "train", "fit")
+
 #: Draws of an untrained guide to look at.
 FIRST_DRAWS = 200
 
@@ -98,11 +101,11 @@ def _flaw(subject: Subject, toy: Toy) -> Flaw | None:
         outside = _outside(posterior(fit), toy)
         return None if outside is None else found(Kind.SUPPORTS, outside)
     phase, _, message = fit.message.partition(": ")
-    if fit.status is Status.FAILED and phase in ("supports", "train"):
+    if fit.status is Status.FAILED and phase in LEARNING:
         return found(Kind.RAISES, message)
     if fit.status is Status.UNSUPPORTED:
         return None
-    outside = _outside(_first_draws(subject, toy), toy)
+    outside = _outside_at_first(subject, toy)
     if outside is not None:
         return found(Kind.SUPPORTS, outside)
     return found(Kind.TRAINING if fit.status is Status.DIVERGED else Kind.SCORING, fit.message)
@@ -143,9 +146,14 @@ def _drawing(subject: Subject, toy: Toy) -> tuple[Callable[..., dict[str, jax.Ar
     return program, (dict(inspected.arguments.arrays), jax.random.split(jax.random.key(0), FIRST_DRAWS))
 
 
-def _first_draws(subject: Subject, toy: Toy) -> dict[str, np.ndarray]:
+def _outside_at_first(subject: Subject, toy: Toy) -> str | None:
+    """Return which draws of the untrained guide are not in the support of their site, where it can be drawn from."""
     program, values = _drawing(subject, toy)
-    return {name: np.asarray(value) for name, value in jax.jit(program)(*values).items()}
+    try:
+        draws = {name: np.asarray(value) for name, value in jax.jit(program)(*values).items()}
+    except Exception:  # noqa: BLE001 - the fit has failed, and says why
+        return None
+    return _outside(draws, toy)
 
 
 def _is_draw(site: Mapping[str, Any]) -> bool:

@@ -50,6 +50,7 @@ class Subject:
     """
 
     def __init__(self, given: Any) -> None:
+        threads.enough()  # before anything starts JAX
         self.given = given
         self._comparisons: dict[str, Comparison] = {}
         self._inspected: dict[str, Inspected] = {}
@@ -111,11 +112,11 @@ class Subject:
             self._inspected[toy.name] = inspect_problem(toy.problem, {})
         return self._inspected[toy.name]
 
-    def build(self, model: Callable[..., Any], start: Mapping[str, Any]) -> Callable[..., Any]:
-        """Return a fresh guide for `model` that starts at `start`, built as the engine does."""
+    def build(self, model: Callable[..., Any], start: Mapping[str, Any], **options: Any) -> Callable[..., Any]:
+        """Return a fresh guide for `model` that starts at `start`, built as the engine does, with further options."""
         init = init_to_value(values=dict(start))
         reserved = {"init_loc_fn": init} if self.declaration.wants_start() else {}
-        built = self.declaration.build(model, **self.chosen.options, **reserved)
+        built = self.declaration.build(model, **{**self.chosen.options, **options}, **reserved)
         for part in built if isinstance(built, AutoGuideList) else (built,):
             if isinstance(part, AutoGuide):
                 part.init_loc_fn = init
@@ -148,7 +149,6 @@ class Subject:
 
 def run(toy: Toy, guides: list[ChosenGuide]) -> Comparison:
     """Train guides on a toy problem as ``guidebench run`` does."""
-    threads.enough()
     return engine.compare(toy.name, [toy.problem], guides, make_config(SETTINGS), load_registry())
 
 
