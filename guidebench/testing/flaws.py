@@ -6,7 +6,7 @@ is that the shape is wrong.  So its draws are looked at before it is trained.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -21,7 +21,7 @@ from guidebench.inference.structure import ModelStructure
 from guidebench.results import Fit, Status
 from guidebench.testing.outcomes import CheckFailed, NotApplicable
 from guidebench.testing.subject import Subject
-from guidebench.testing.toys import Toy, toys
+from guidebench.testing.toys import Toy
 
 #: Phases of a fit in which an exception says that the guide cannot be used on a model.
 LEARNING = ("supports", "train", "fit")
@@ -202,16 +202,16 @@ def posterior(fit: Fit) -> dict[str, np.ndarray]:
 
 def flaws(subject: Subject) -> list[Flaw]:
     """Return what is wrong on each toy problem, where anything is."""
-    return [found for toy in toys().values() if (found := flaw(subject, toy)) is not None]
+    return [found for toy in subject.toys.values() if (found := flaw(subject, toy)) is not None]
 
 
 def raises_everywhere(subject: Subject) -> bool:
     """Return whether the guide ends in an exception on every toy problem that it does not refuse."""
-    found = [flaw(subject, toy) for toy in toys().values() if not _refuses(subject, toy)]
+    found = [flaw(subject, toy) for toy in subject.toys.values() if not _refuses(subject, toy)]
     return bool(found) and all(one is not None and one.kind is Kind.RAISES and not one.asked for one in found)
 
 
-def scored(subject: Subject, names: Iterable[str] | None = None) -> list[tuple[Toy, Fit]]:
+def scored(subject: Subject, names: Sequence[str] | None = None) -> list[tuple[Toy, Fit]]:
     """Return the toy problems of these names (all by default) that the guide is scored on, with its fits.
 
     Raises
@@ -219,7 +219,7 @@ def scored(subject: Subject, names: Iterable[str] | None = None) -> list[tuple[T
     NotApplicable
         Where there is none, with the check that tells why.
     """
-    chosen = [toys()[name] for name in (toys() if names is None else names)]
+    chosen = [toy for name, toy in subject.toys.items() if names is None or name in names]
     found = [(toy, subject.fit(toy)) for toy in chosen if flaw(subject, toy) is None and _has_draws(subject, toy)]
     if not found:
         raise NotApplicable(_why_not(subject, chosen))
@@ -228,10 +228,10 @@ def scored(subject: Subject, names: Iterable[str] | None = None) -> list[tuple[T
 
 def first_scored(subject: Subject) -> tuple[Toy, Fit]:
     """Return the first toy problem that the guide is scored on, and the fit; see :func:`scored`."""
-    for toy in toys().values():
+    for toy in subject.toys.values():
         if flaw(subject, toy) is None and _has_draws(subject, toy):
             return toy, subject.fit(toy)
-    raise NotApplicable(_why_not(subject, list(toys().values())))
+    raise NotApplicable(_why_not(subject, list(subject.toys.values())))
 
 
 def _why_not(subject: Subject, chosen: Sequence[Toy]) -> str:

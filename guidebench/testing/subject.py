@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -20,7 +20,7 @@ from guidebench.registry import Broken, Registry, load_registry
 from guidebench.results import Comparison, Fit
 from guidebench.selection import ChosenGuide, choose_guides
 from guidebench.testing.outcomes import NotApplicable
-from guidebench.testing.toys import Toy
+from guidebench.testing.toys import Toy, toys
 
 #: Stands for the distribution of a guide that no distribution brought.
 TESTED = "tested"
@@ -47,11 +47,15 @@ class Subject:
     ----------
     given : str, Guide, class or callable
         One of what ``guides`` of :func:`guidebench.compare` may hold; it is looked up when it is first needed.
+    problems : iterable of str, optional
+        Names of the toy problems to look at; all of them by default.
     """
 
-    def __init__(self, given: Any) -> None:
+    def __init__(self, given: Any, problems: Iterable[str] | None = None) -> None:
         threads.enough()  # before anything starts JAX
         self.given = given
+        #: The toy problems to look at, by name.
+        self.toys = {name: toys()[name] for name in (toys() if problems is None else problems)}
         self._comparisons: dict[str, Comparison] = {}
         self._inspected: dict[str, Inspected] = {}
         #: By toy problem, what :func:`guidebench.testing.flaws.flaw` has found.
