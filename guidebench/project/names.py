@@ -25,7 +25,7 @@ def check_name(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise RequestError(
             f"new {name}: should begin with a lower-case letter and go on with lower-case letters, digits, '-' or '_', "
-            f"as my-guide"
+            "as my-guide"
         )
     module = name.replace("-", "_")
     if keyword.iskeyword(module) or keyword.issoftkeyword(module):
@@ -37,10 +37,9 @@ def check_name(name: str) -> str:
     owner = _owner(load_registry(), module)
     if owner is not None:
         raise RequestError(f"new {name}: {owner} has a guide called {module}; choose another name")
-    if find_spec(module) is not None:
-        raise RequestError(
-            f"new {name}: a module {module} is installed already, and would hide it; choose another name"
-        )
+    found = find_spec(module)
+    if found is not None and found.origin is not None:  # a folder without __init__.py hides nothing
+        raise RequestError(f"new {name}: there is a module {module} already; choose another name")
     return module
 
 

@@ -6,7 +6,7 @@ is that the shape is wrong.  So its draws are looked at before it is trained.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -21,7 +21,10 @@ from guidebench.inference.structure import ModelStructure
 from guidebench.results import Fit, Status
 from guidebench.testing.outcomes import CheckFailed, NotApplicable
 from guidebench.testing.subject import Subject
-from guidebench.testing.toys import Toy, toys
+from guidebench.testing.toys import Toy
+
+#: Phases of a fit in which an exception says that the guide cannot be used on a model.
+LEARNING = ("supports", "train", "fit")
 
 #: Draws of an untrained guide to look at.
 FIRST_DRAWS = 200
@@ -98,11 +101,11 @@ def _flaw(subject: Subject, toy: Toy) -> Flaw | None:
         outside = _outside(posterior(fit), toy)
         return None if outside is None else found(Kind.SUPPORTS, outside)
     phase, _, message = fit.message.partition(": ")
-    if fit.status is Status.FAILED and phase in ("supports", "train"):
+    if fit.status is Status.FAILED and phase in LEARNING:
         return found(Kind.RAISES, message)
     if fit.status is Status.UNSUPPORTED:
         return None
-    outside = _outside(_first_draws(subject, toy), toy)
+    outside = _outside_at_first(subject, toy)
     if outside is not None:
         return found(Kind.SUPPORTS, outside)
     return found(Kind.TRAINING if fit.status is Status.DIVERGED else Kind.SCORING, fit.message)
@@ -143,9 +146,14 @@ def _drawing(subject: Subject, toy: Toy) -> tuple[Callable[..., dict[str, jax.Ar
     return program, (dict(inspected.arguments.arrays), jax.random.split(jax.random.key(0), FIRST_DRAWS))
 
 
-def _first_draws(subject: Subject, toy: Toy) -> dict[str, np.ndarray]:
+def _outside_at_first(subject: Subject, toy: Toy) -> str | None:
+    """Return which draws of the untrained guide are not in the support of their site, where it can be drawn from."""
     program, values = _drawing(subject, toy)
-    return {name: np.asarray(value) for name, value in jax.jit(program)(*values).items()}
+    try:
+        draws = {name: np.asarray(value) for name, value in jax.jit(program)(*values).items()}
+    except Exception:  # noqa: BLE001 - the fit has failed, and says why
+        return None
+    return _outside(draws, toy)
 
 
 def _is_draw(site: Mapping[str, Any]) -> bool:
@@ -194,16 +202,16 @@ def posterior(fit: Fit) -> dict[str, np.ndarray]:
 
 def flaws(subject: Subject) -> list[Flaw]:
     """Return what is wrong on each toy problem, where anything is."""
-    return [found for toy in toys().values() if (found := flaw(subject, toy)) is not None]
+    return [found for toy in subject.toys.values() if (found := flaw(subject, toy)) is not None]
 
 
 def raises_everywhere(subject: Subject) -> bool:
     """Return whether the guide ends in an exception on every toy problem that it does not refuse."""
-    found = [flaw(subject, toy) for toy in toys().values() if not _refuses(subject, toy)]
+    found = [flaw(subject, toy) for toy in subject.toys.values() if not _refuses(subject, toy)]
     return bool(found) and all(one is not None and one.kind is Kind.RAISES and not one.asked for one in found)
 
 
-def scored(subject: Subject, names: Iterable[str] | None = None) -> list[tuple[Toy, Fit]]:
+def scored(subject: Subject, names: Sequence[str] | None = None) -> list[tuple[Toy, Fit]]:
     """Return the toy problems of these names (all by default) that the guide is scored on, with its fits.
 
     Raises
@@ -211,16 +219,29 @@ def scored(subject: Subject, names: Iterable[str] | None = None) -> list[tuple[T
     NotApplicable
         Where there is none, with the check that tells why.
     """
-    chosen = [toys()[name] for name in (toys() if names is None else names)]
+    chosen = [toy for name, toy in subject.toys.items() if names is None or name in names]
     found = [(toy, subject.fit(toy)) for toy in chosen if flaw(subject, toy) is None and _has_draws(subject, toy)]
     if not found:
-        kinds = {one.kind for toy in chosen if (one := flaw(subject, toy)) is not None}
-        if raises_everywhere(subject):
-            kinds = {Kind.TRAINING}
-        listed = ", ".join(toy.name for toy in chosen)
-        told = f"see {', '.join(sorted(kinds))}" if kinds else "it does not support that"
-        raise NotApplicable(f"it is not scored on {listed}: {told}")
+        raise NotApplicable(_why_not(subject, chosen))
     return found
+
+
+def first_scored(subject: Subject) -> tuple[Toy, Fit]:
+    """Return the first toy problem that the guide is scored on, and the fit; see :func:`scored`."""
+    for toy in subject.toys.values():
+        if flaw(subject, toy) is None and _has_draws(subject, toy):
+            return toy, subject.fit(toy)
+    raise NotApplicable(_why_not(subject, list(subject.toys.values())))
+
+
+def _why_not(subject: Subject, chosen: Sequence[Toy]) -> str:
+    """Return why the guide is scored on none of some toy problems."""
+    kinds = {one.kind for toy in chosen if (one := flaw(subject, toy)) is not None}
+    if raises_everywhere(subject):
+        kinds = {Kind.TRAINING}
+    listed = ", ".join(toy.name for toy in chosen)
+    told = f"see {', '.join(sorted(kinds))}" if kinds else "it does not support that"
+    return f"it is not scored on {listed}: {told}"
 
 
 def _has_draws(subject: Subject, toy: Toy) -> bool:

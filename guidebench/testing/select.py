@@ -9,6 +9,9 @@ from guidebench.errors import RequestError
 from guidebench.testing.check import Check
 from guidebench.testing.checks import CHECKS
 
+#: Begins the name of every check; users may leave it out.
+PREFIX = "check_"
+
 
 def find(name: str) -> Check:
     """Return the check of a name, with or without its ``check_``.
@@ -18,14 +21,14 @@ def find(name: str) -> Check:
     RequestError
         Where there is none.
     """
-    known = {check.name: check for check in CHECKS}
-    wanted = name if name.startswith("check_") else f"check_{name}"
+    known = {check.name.removeprefix(PREFIX): check for check in CHECKS}
+    wanted = name.removeprefix(PREFIX)
     if wanted in known:
         return known[wanted]
+    # Without the prefix, which makes any two names look alike.
     close = difflib.get_close_matches(wanted, known, n=1)
-    raise RequestError(
-        f"no check is called {name!r}; {f'did you mean {close[0]!r}?' if close else 'see guidebench check --list'}"
-    )
+    hint = f"did you mean {known[close[0]].name!r}?" if close else "see guidebench check --list"
+    raise RequestError(f"no check is called {name!r}; {hint}")
 
 
 def chosen(names: Iterable[str]) -> tuple[Check, ...]:

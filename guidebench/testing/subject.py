@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -20,7 +20,7 @@ from guidebench.registry import Broken, Registry, load_registry
 from guidebench.results import Comparison, Fit
 from guidebench.selection import ChosenGuide, choose_guides
 from guidebench.testing.outcomes import NotApplicable
-from guidebench.testing.toys import Toy
+from guidebench.testing.toys import Toy, toys
 
 #: Stands for the distribution of a guide that no distribution brought.
 TESTED = "tested"
@@ -47,10 +47,15 @@ class Subject:
     ----------
     given : str, Guide, class or callable
         One of what ``guides`` of :func:`guidebench.compare` may hold; it is looked up when it is first needed.
+    problems : iterable of str, optional
+        Names of the toy problems to look at; all of them by default.
     """
 
-    def __init__(self, given: Any) -> None:
+    def __init__(self, given: Any, problems: Iterable[str] | None = None) -> None:
+        threads.enough()  # before anything starts JAX
         self.given = given
+        #: The toy problems to look at, by name.
+        self.toys = {name: toys()[name] for name in (toys() if problems is None else problems)}
         self._comparisons: dict[str, Comparison] = {}
         self._inspected: dict[str, Inspected] = {}
         #: By toy problem, what :func:`guidebench.testing.flaws.flaw` has found.
@@ -111,11 +116,11 @@ class Subject:
             self._inspected[toy.name] = inspect_problem(toy.problem, {})
         return self._inspected[toy.name]
 
-    def build(self, model: Callable[..., Any], start: Mapping[str, Any]) -> Callable[..., Any]:
-        """Return a fresh guide for `model` that starts at `start`, built as the engine does."""
+    def build(self, model: Callable[..., Any], start: Mapping[str, Any], **options: Any) -> Callable[..., Any]:
+        """Return a fresh guide for `model` that starts at `start`, built as the engine does, with further options."""
         init = init_to_value(values=dict(start))
         reserved = {"init_loc_fn": init} if self.declaration.wants_start() else {}
-        built = self.declaration.build(model, **self.chosen.options, **reserved)
+        built = self.declaration.build(model, **{**self.chosen.options, **options}, **reserved)
         for part in built if isinstance(built, AutoGuideList) else (built,):
             if isinstance(part, AutoGuide):
                 part.init_loc_fn = init
@@ -148,7 +153,6 @@ class Subject:
 
 def run(toy: Toy, guides: list[ChosenGuide]) -> Comparison:
     """Train guides on a toy problem as ``guidebench run`` does."""
-    threads.enough()
     return engine.compare(toy.name, [toy.problem], guides, make_config(SETTINGS), load_registry())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import wraps
 from typing import Any
 
@@ -118,31 +119,45 @@ def refusing(structure: Any) -> Any:
     raise KeyError("latents")
 
 
-#: A guide by what is wrong with it, and the check that says so.
-BROKEN: Mapping[str, tuple[Guide, str]] = {
-    "no summary": (Guide(name="x", build=honest, family="diagonal"), "check_declaration"),
-    "options that build does not take": (guide("x", pretending, family="diagonal"), "check_options_are_accepted"),
-    "a wrong shape": (guide("x", one_more_axis), "check_sites_and_shapes"),
-    "draws outside the support": (guide("x", real_line), "check_draws_are_in_the_supports"),
-    "an exception in every build": (guide("x", failing), "check_trains"),
-    "a loss that is not finite": (guide("x", shifted(float("nan"))), "check_trains"),
-    "an exception on some models": (
+@dataclass(frozen=True)
+class Broken:
+    """A guide, the check that says what is wrong with it, and the toy problems on which that shows."""
+
+    guide: Guide
+    check: str
+    problems: tuple[str, ...] = ("one-dimensional",)
+
+
+#: By what is wrong.
+BROKEN: Mapping[str, Broken] = {
+    "no summary": Broken(Guide(name="x", build=honest, family="diagonal"), "check_declaration"),
+    "options that build does not take": Broken(guide("x", pretending, family="diagonal"), "check_options_are_accepted"),
+    "a wrong shape": Broken(guide("x", one_more_axis), "check_sites_and_shapes", ("hierarchical", "constrained")),
+    "draws outside the support": Broken(
+        guide("x", real_line), "check_draws_are_in_the_supports", ("one-dimensional", "constrained")
+    ),
+    "an exception in every build": Broken(guide("x", failing), "check_trains", ("one-dimensional", "correlated")),
+    "a loss that is not finite": Broken(guide("x", shifted(float("nan"))), "check_trains"),
+    "an exception on some models": Broken(
         guide("x", lambda model: AutoIAFNormal(model), family="affine"),
         "check_unsupported_models_have_a_reason",
+        ("one-dimensional", "independent"),
     ),
-    "an exception in supports": (
-        guide("x", honest, family="diagonal", supports=refusing),
-        "check_unsupported_models_have_a_reason",
+    "an exception in supports": Broken(
+        guide("x", honest, family="diagonal", supports=refusing), "check_unsupported_models_have_a_reason"
     ),
-    "a point that claims an ELBO": (guide("x", lambda model: AutoDelta(model)), "check_is_scored"),
-    "draws that claim to be a point": (guide("x", honest, bound="none"), "check_is_scored"),
-    "randomness without a seed": (guide("x", unseeded, family="diagonal"), "check_same_seed_same_draws"),
-    "a density too high by a constant": (guide("x", shifted(0.5)), "check_density_integrates_to_one"),
-    "a density without its Jacobian": (guide("x", without_jacobian), "check_density_integrates_to_one"),
-    "a density too low by a constant": (guide("x", shifted(-0.5)), "check_elbo_is_a_bound"),
-    "a family without Gaussians": (
-        guide("x", AutoLaplaceDistribution, family="diagonal"),
-        "check_recovers_the_exact_answer",
+    "a point that claims an ELBO": Broken(guide("x", lambda model: AutoDelta(model)), "check_is_scored"),
+    "draws that claim to be a point": Broken(guide("x", honest, bound="none"), "check_is_scored"),
+    "randomness without a seed": Broken(guide("x", unseeded, family="diagonal"), "check_same_seed_same_draws"),
+    "a density too high by a constant": Broken(guide("x", shifted(0.5)), "check_density_integrates_to_one"),
+    "a density without its Jacobian": Broken(
+        guide("x", without_jacobian), "check_density_integrates_to_one", ("one-dimensional", "constrained")
     ),
-    "a mean field that claims to be affine": (guide("x", honest, family="affine"), "check_family"),
+    "a density too low by a constant": Broken(guide("x", shifted(-0.5)), "check_elbo_is_a_bound"),
+    "a family without Gaussians": Broken(
+        guide("x", AutoLaplaceDistribution, family="diagonal"), "check_recovers_the_exact_answer", ("independent",)
+    ),
+    "a mean field that claims to be affine": Broken(
+        guide("x", honest, family="affine"), "check_family", ("independent", "correlated")
+    ),
 }

@@ -63,9 +63,8 @@ def check_options_are_accepted(subject: Subject) -> None:
             raise CheckFailed(f"option {name!r}: its default is a {type(default).__name__}, which nobody can type")
         _check_typed(guide, name, default)
         toy = toys()["independent"]
-        model = subject.inspected(toy).problem.model
         try:
-            guide.build(model, **{name: default})
+            subject.build(toy.problem.model, toy.mode, **{name: default})
         except TypeError as error:
             raise CheckFailed(f"build does not take option {name!r} by keyword: {error}") from error
 

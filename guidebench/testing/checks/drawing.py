@@ -7,7 +7,7 @@ import tempfile
 import numpy as np
 
 from guidebench.store import load
-from guidebench.testing.flaws import Kind, flaws, posterior, scored
+from guidebench.testing.flaws import Kind, first_scored, flaws, posterior, scored
 from guidebench.testing.outcomes import CheckFailed
 from guidebench.testing.subject import Subject
 
@@ -47,7 +47,7 @@ def check_same_seed_same_draws(subject: Subject) -> None:
 
     Randomness from anywhere but `numpyro.sample` and `numpyro.prng_key` cannot be had again, and no result can.
     """
-    toy, fit = scored(subject)[0]
+    toy, fit = first_scored(subject)
     first, second = posterior(fit), posterior(subject.fit_again(toy))
     for name, draws in first.items():
         if not np.array_equal(draws, second[name]):
@@ -63,7 +63,7 @@ def check_saves_and_loads(subject: Subject) -> None:
 
     Reports are written again, compared and passed on from what is saved.
     """
-    toy, fit = scored(subject)[0]
+    toy, fit = first_scored(subject)
     with tempfile.TemporaryDirectory() as folder:
         (loaded, *_) = load(subject.comparison(toy).save(folder)).fits
         if loaded.inference_data is None:

@@ -35,6 +35,7 @@ def check_trains(subject: Subject) -> None:
     if raises_everywhere(subject):
         found += _of_kind(subject, Kind.RAISES)[:1]
     _tell(found)
+    scored(subject)
 
 
 def check_unsupported_models_have_a_reason(subject: Subject) -> None:
