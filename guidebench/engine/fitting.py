@@ -406,7 +406,9 @@ def _remarks(ready: Prepared, restarts: Sequence[Restart], drawn: int, kept: int
     if lost:
         remarks.append(f"{lost} of {len(restarts)} starts diverged")
     if skipped:
-        remarks.append(f"{skipped} steps skipped because the loss or gradient was not finite")
+        remarks.append(
+            f"{skipped} step{'s' if skipped > 1 else ''} skipped because the loss or gradient was not finite"
+        )
     if kept < drawn:
         remarks.append(f"only {kept:,} of {drawn:,} draws are kept, for they are large")
     if affordable(ready.outputs("train")) < FEWEST:
