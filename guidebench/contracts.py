@@ -10,6 +10,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from guidebench.errors import PluginError
@@ -227,7 +228,8 @@ class Guide:
         """Return how the guide finds its parameters itself, or nothing where it is trained."""
         if self.fit is None:
             return ""
-        first = (inspect.getdoc(self.fit) or "").split("\n\n")[0]
+        named = self.fit.func if isinstance(self.fit, partial) else self.fit
+        first = (inspect.getdoc(named) or "").split("\n\n")[0]
         return " ".join(first.split()).rstrip(".") or "a method of its own"
 
     def _options_of(self, part: Literal["build", "fit"]) -> dict[str, Any]:

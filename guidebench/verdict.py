@@ -89,7 +89,7 @@ def judge(
     if dropped is not None and dropped.value > 0 and (wrong or "mean_error" not in found):
         reason = (
             f"It has hardly any draws at modes that hold about {dropped.value:.0%} of what a search found of the "
-            "posterior; its weights cannot see them."
+            f"posterior{'; its weights cannot see them' if 'khat' in found else ''}."
         )
         return Verdict.DISTRUST, reason + unsettled
     if any(name not in found for name in _NEEDED):

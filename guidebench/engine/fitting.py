@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from guidebench import datasets
 from guidebench.boundary import Boundary
 from guidebench.config import RunConfig
 from guidebench.contracts import Metric, MetricValue
+from guidebench.engine import own_method
 from guidebench.engine.calibration import Simulations, ranks, recipe_for
 from guidebench.engine.forward import FEWEST, affordable, label, run_forward
 from guidebench.engine.prepared import Prepared
@@ -31,7 +31,6 @@ from guidebench.inference import convergence
 from guidebench.inference.coordinates import Frame
 from guidebench.inference.draws import Sampler, make_sampler
 from guidebench.inference.recipe import Recipe
-from guidebench.inference.solving import solve
 from guidebench.inference.start import starting_at
 from guidebench.inference.train import Training, train
 from guidebench.inference_data import from_groups
@@ -86,7 +85,7 @@ def fit_guide(
     empty = blank(ready.problem.name, guide)
     with _boundary(guide, config) as at:
         refusal = ready.refusal or (declaration.supports(ready.structure) if declaration.supports else None)
-        refusal = refusal or (cannot_solve(ready) if declaration.fit else None)
+        refusal = refusal or (own_method.refusal(ready) if declaration.fit else None)
         if refusal is not None and not isinstance(refusal, str):
             raise TypeError(f"supports must return a reason or None, not {refusal!r}")
         if refusal:
@@ -97,7 +96,8 @@ def fit_guide(
         if declaration.fit is None:
             training, adjusted = _train(ready, frame, guide, config, recipe, at.in_time(watcher.steps))
         else:
-            training, adjusted = _solve(ready, frame, guide, config, recipe, watcher, at)
+            make = _make_guide(guide, frame.model)
+            training, adjusted = own_method.run(ready, frame, guide, make, config, recipe, watcher, at)
         trained = replace(
             empty,
             coordinates=frame.kind,
@@ -110,7 +110,7 @@ def fit_guide(
         restarts = _restarts(training, ready.valid, recipe)
         if not any(one.status.has_draws for one in restarts):
             message = f"the loss or the parameters were not finite in any of {len(restarts)} starts"
-            message = "; ".join([message, *_said(training, 0)])
+            message = "; ".join([message, *own_method.said(training, 0)])
             return replace(
                 trained,
                 status=Status.DIVERGED,
@@ -187,7 +187,7 @@ def fit_guide(
                 [
                     *adjusted,
                     *_stopped(training, best),
-                    *_said(training, best),
+                    *own_method.said(training, best),
                     *_remarks(ready, restarts, len(draws.log_p), len(kept.log_p)),
                     *notes,
                 ]
@@ -289,53 +289,6 @@ def _attempt(
     )
 
 
-def cannot_solve(ready: Prepared) -> str | None:
-    """Return why a guide cannot find its parameters itself on this problem, or ``None``."""
-    if ready.structure.params:
-        names = ", ".join(ready.structure.params)
-        return f"the model has parameters of its own ({names}), which a guide with a fit of its own cannot tune"
-    if ready.minibatches is not None:
-        return "the model shows its data in parts, and a guide with a fit of its own looks at all of them at once"
-    return None
-
-
-def _solve(
-    ready: Prepared,
-    frame: Frame,
-    guide: ChosenGuide,
-    config: RunConfig,
-    recipe: Recipe,
-    watcher: Progress,
-    at: Boundary,
-) -> tuple[Training, list[str]]:
-    """Let the guide find its parameters by its own method, from every start."""
-    declaration = guide.declaration
-    assert declaration.fit is not None
-    name = ready.problem.name
-
-    def on_start(index: int) -> None:
-        at.begin("train")
-        watcher.phase(name, guide.label, f"fitting start {index + 1} of {recipe.restarts}")
-
-    training = solve(
-        partial(declaration.fit, **declaration.options_for("fit", guide.options)),
-        _make_guide(guide, frame.model),
-        frame.model,
-        frame.arguments,
-        frame.starts,
-        ready.valid,
-        keys(config.seed, recipe.restarts, name, guide.label, "train"),
-        on_start=on_start,
-    )
-    return training, ["it is not stopped early, for it is not trained"] if ready.validation is not None else []
-
-
-def _said(training: Training, restart: int) -> list[str]:
-    """Return what a guide that finds its parameters itself has to say of one start."""
-    message = " ".join(training.solutions[restart].message.split()) if training.solutions else ""
-    return [message] if message else []
-
-
 def _settled(losses: np.ndarray, skipped: np.ndarray, recipe: Recipe) -> bool:
     """Return whether no restart that may turn out the best has anything left to gain."""
     final = np.array([_final(one) for one in losses])
@@ -357,15 +310,9 @@ def _final(losses: np.ndarray) -> float:
 
 def _restarts(training: Training, valid: np.ndarray, recipe: Recipe) -> tuple[Restart, ...]:
     """Return how each restart ended; a guide that finds its parameters itself says so itself."""
-    found = []
-    for index, one in enumerate(training.solutions):
-        status = Status.CONVERGED if one.converged else Status.MAX_STEPS
-        status = status if training.finite[index] and valid[index] else Status.DIVERGED
-        path = training.losses[index]
-        loss = _final(path[np.isfinite(path)])  # paths end in gaps, for they are of different lengths
-        found.append(Restart(index=index, status=status, loss=loss))
     if training.solutions:
-        return tuple(found)
+        return own_method.restarts(training, valid, _final)
+    found = []
     for index, losses in enumerate(training.losses):
         lately = losses[-training.rounds[-1] :]
         status = convergence.judge(
@@ -445,7 +392,9 @@ def _remarks(ready: Prepared, restarts: Sequence[Restart], drawn: int, kept: int
     if lost:
         remarks.append(f"{lost} of {len(restarts)} starts diverged")
     if skipped:
-        remarks.append(f"{skipped} steps skipped because the loss or gradient was not finite")
+        remarks.append(
+            f"{skipped} step{'s' if skipped > 1 else ''} skipped because the loss or gradient was not finite"
+        )
     if kept < drawn:
         remarks.append(f"only {kept:,} of {drawn:,} draws are kept, for they are large")
     if affordable(ready.outputs("train")) < FEWEST:

@@ -125,7 +125,7 @@ def legend(
         bbox_to_anchor=(0.5, 1 - y / height),
         ncols=legend_columns([str(handle.get_label()) for handle in handles], figure.get_size_inches()[0]),
         columnspacing=1.4,
-        handlelength=1.8,
+        handlelength=2.4,  # so that dashes repeat in it
         borderaxespad=0.2,
     )
 
@@ -133,7 +133,7 @@ def legend(
 def legend_columns(labels: Sequence[str], width: float = WIDTH) -> int:
     """Return how many entries of a legend fit beside each other."""
     longest = max((len(label) for label in labels), default=1)
-    return max(1, min(len(labels), int((width - 0.3) / (0.45 + 0.068 * longest))))
+    return max(1, min(len(labels), int((width - 0.3) / (0.52 + 0.068 * longest))))
 
 
 def legend_height(labels: Sequence[str], width: float = WIDTH) -> float:

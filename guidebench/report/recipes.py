@@ -18,7 +18,7 @@ def told(comparison: Comparison, unknown: str = "") -> list[str]:
     unknown : str
         What to say where the recipe was not recorded.
     """
-    recipe = one_line(comparison.recipe or unknown)
+    recipe = " ".join((comparison.recipe or unknown).split())
     lines = [recipe] if recipe and (not comparison.fits or any(not fit.method for fit in comparison.fits)) else []
     return [*lines, *own_methods(comparison.fits)]
 

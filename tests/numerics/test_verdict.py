@@ -121,7 +121,7 @@ DROPPED = MetricValue(metric="dropped_mass", value=0.4)
         (errors(0.2, 0.03), "augmented", Status.CONVERGED, Verdict.DISTRUST, "a mean is off by 0.20 sd (w)"),
         (errors(np.nan, 0.03), "augmented", Status.CONVERGED, Verdict.DISTRUST, "off by nan"),
         ([*errors(0.2, 0.03), DROPPED], "augmented", Status.CONVERGED, Verdict.DISTRUST, "at modes that hold"),
-        ([DROPPED], "augmented", Status.CONVERGED, Verdict.DISTRUST, "at modes that hold"),
+        ([DROPPED], "augmented", Status.CONVERGED, Verdict.DISTRUST, "of the posterior."),
         ([], "none", Status.CONVERGED, Verdict.POINT, "no intervals"),
         ([], "elbo", Status.FAILED, Verdict.FAILED, "no draws"),
     ],

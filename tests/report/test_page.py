@@ -27,14 +27,20 @@ def test_declaring_sections_imports_nothing_heavy() -> None:
     assert done.stdout.strip() == "14 []"
 
 
-def test_the_colours_are_seaborns_for_the_colour_blind() -> None:
-    assert set(COLOURS) == set(sns.color_palette("colorblind").as_hex())
+def test_the_colours_are_seaborns_for_the_colour_blind_and_more() -> None:
+    assert set(COLOURS) >= set(sns.color_palette("colorblind").as_hex())
+    channels = np.array([[int(colour[at : at + 2], 16) for at in (1, 3, 5)] for colour in COLOURS])
+    apart = np.abs(channels[:, None] - channels[None]).sum(axis=-1) + 1000 * np.eye(len(COLOURS))
+    assert apart.min() >= 63  # as far as the closest two of seaborn's
 
 
-def test_a_guide_keeps_its_colour_and_the_eleventh_gets_dashes() -> None:
-    found = styles([f"guide{i}" for i in range(12)])
-    assert found["guide10"].colour == found["guide0"].colour
-    assert found["guide10"].dashes != found["guide0"].dashes
+def test_sixteen_guides_have_colours_of_their_own_and_dashes_come_every_eight() -> None:
+    found = styles([f"guide{i}" for i in range(33)])
+    assert len({found[f"guide{i}"].colour for i in range(16)}) == 16
+    assert [found[f"guide{i}"].dashes for i in (0, 7)] == ["-", "-"]
+    assert found["guide8"].dashes == found["guide15"].dashes != "-"
+    assert found["guide16"].colour == found["guide0"].colour
+    assert len({found[f"guide{i}"] for i in range(32)}) == 32
     several = fake.several()
     one, other = (Page(comparison=several, problem=problem) for problem in several.problems)
     assert one.colour(several["linear-regression", "auto_normal"]) == other.colour(several["large", "auto_normal"])

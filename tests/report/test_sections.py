@@ -15,13 +15,14 @@ from guidebench.contracts import MetricValue
 from guidebench.report.page import Key, Note, Number, Page, Pill, Table
 from guidebench.report.sections import (
     data,
+    differences,
     loss,
     numbers,
     parameters,
     provenance,
     summary,
 )
-from guidebench.results import Restart, Status
+from guidebench.results import Comparison, Restart, Status
 from tests.report.made import draws, made
 
 # Summary ----------------------------------------------------------------------------------------
@@ -47,6 +48,20 @@ def test_an_elbo_over_a_larger_space_says_so(page: Page) -> None:
     assert found is not None
     assert found.mark == "not converged, bound over a larger space"
     assert summary.elbo(replace(fit, bound="none")) is None
+
+
+def test_a_difference_from_a_bound_over_a_larger_space_comes_with_a_word(page: Page) -> None:
+    def last(comparison: Comparison) -> object:
+        block = differences.build(Page(comparison=comparison, problem=page.problem))
+        assert block is not None
+        return block[-1]
+
+    assert isinstance(last(page.comparison), Table)
+    path = replace(page.comparison["mean_field"], bound="augmented")
+    changed = tuple(path if fit.guide == "mean_field" else fit for fit in page.fits)
+    assert str(last(replace(page.comparison, fits=changed))).startswith(
+        "The bound of mean_field is over a larger space"
+    )
 
 
 def test_columns_that_would_be_empty_are_left_out(page: Page) -> None:

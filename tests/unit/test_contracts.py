@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError
+from functools import partial
 from typing import Any
 
 import pytest
@@ -139,6 +140,7 @@ def test_the_options_of_build_and_fit_are_those_of_the_guide() -> None:
     assert guide.options_for("fit", {"rank": 4, "tries": 5, "width": 1}) == {"rank": 4, "tries": 5}
     assert guide.method() == "Try, as often as it takes"
     assert Guide(name="x", build=build, fit=lambda task: None).method() == "a method of its own"  # type: ignore[arg-type, return-value]
+    assert Guide(name="x", build=build, fit=partial(fit, tries=3)).method() == "Try, as often as it takes"
     assert Guide(name="x", build=build).method() == ""
     assert Guide(name="x", build=build).options_for("fit", {"rank": 4}) == {}
 

@@ -6,6 +6,7 @@ import math
 
 from guidebench.differences import Difference, differences
 from guidebench.report.page import Block, Cell, Number, Page, Pill, Table
+from guidebench.report.text import listed
 
 #: Pairs that are shown; the closest ones come first.
 MOST_PAIRS = 30
@@ -36,6 +37,18 @@ def build(page: Page) -> Block | None:
             "one from training: restarts of the same number begin at the same point. A pair counts as different beyond "
             "three errors (more where there are few restarts) and 0.01 nat.",
         ),
+        _larger_spaces(page),
+    )
+
+
+def _larger_spaces(page: Page) -> str | None:
+    """Return what a difference does not say of a guide with auxiliary variables, where there is one."""
+    names = [fit.guide for fit in page.fits if fit.bound == "augmented" and fit.metric("elbo")]
+    if not names:
+        return None
+    return (
+        f"The bound of {listed(names)} is over a larger space and pays for auxiliary variables as well: its draws may "
+        "be closer to the posterior than those of a guide with the same ELBO."
     )
 
 

@@ -17,6 +17,9 @@ from guidebench.report.palette import INK
 from guidebench.report.text import listed
 from guidebench.results import Fit
 
+#: The least height of an axis of one guide alone, in nats: no conclusion hangs on less, and its labels would be long.
+LEAST = 0.002
+
 #: Points of one curve; each is the mean of a block of steps.
 BLOCKS = 200
 LOG_BLOCKS = 60
@@ -201,8 +204,10 @@ def draw_each(page: Page, shown: list[Fit], curves: dict[str, pd.DataFrame]) -> 
     columns = min(3, len(shown))
     fig, axes = page.panels(len(shown), columns, height=1.8, gap=(0.6, 0.55), margin=(0.6, 0.12, 0.3, 0.48))
     for position, (ax, fit) in enumerate(zip(axes, shown, strict=True)):
-        _runs(ax, page, fit, curves[fit.guide], "loss")
+        _runs(ax, page, fit, curves[fit.guide], "loss", alone=True)
         low, high = window({fit.guide: curves[fit.guide]})
+        spare = max(LEAST - (high - low), 0.0) / 2
+        low, high = low - spare, high + spare
         elbo = fit.value("elbo") if fit.bound != "none" else None
         if elbo is not None and low < -elbo < high:
             ax.axhline(-elbo, color=INK, linewidth=0.9, linestyle=(0, (3, 2)), zorder=4)
@@ -228,10 +233,11 @@ def _rounds(ax: Axes, starts: Sequence[int]) -> None:
         ax.axvline(start, color="#8a8f98", linewidth=0.8, linestyle=(0, (1, 2)), zorder=1)
 
 
-def _runs(ax: Axes, page: Page, fit: Fit, curve: pd.DataFrame, column: str) -> None:
+def _runs(ax: Axes, page: Page, fit: Fit, curve: pd.DataFrame, column: str, *, alone: bool = False) -> None:
+    """Draw every restart; a guide that has a panel to itself needs no dashes, in which noise is hard to read."""
     style = page.style(fit)
     for (_, best), run in curve.groupby(["restart", "best"]):
-        (line,) = ax.plot(run["step"], run[column], color=style.colour, linestyle=style.dashes)
+        (line,) = ax.plot(run["step"], run[column], color=style.colour, linestyle="-" if alone else style.dashes)
         line.set(linewidth=1.7 if best else 0.7, alpha=1.0 if best else 0.35, zorder=3 if best else 2)
 
 

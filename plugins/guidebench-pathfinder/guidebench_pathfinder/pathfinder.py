@@ -75,7 +75,7 @@ def fit(
     position, gradient = (ravel_pytree(one)[0] for one in (best.position, best.grad_position))
     loc, scale_tril = gaussian(*map(np.asarray, (position, gradient, best.alpha, best.beta, best.gamma)))
     steps = taken(np.asarray(jax.vmap(lambda point: ravel_pytree(point)[0])(info.path.position)))
-    elbos = np.asarray(info.path.elbo, np.float64)[: max(steps, 1)]
+    elbos = np.asarray(info.path.elbo, np.float64)[: steps + 1]  # the first is that of the start
     message = f"of {steps} steps of L-BFGS, the best ELBO is that after step {int(np.argmax(elbos))}"
     if not np.isfinite(elbos).any():
         message = f"none of {steps} steps of L-BFGS has a finite ELBO"
@@ -85,7 +85,7 @@ def fit(
         params={"auto_loc": loc, "auto_scale_tril": scale_tril},
         converged=steps < maxiter,
         message=message,
-        losses=np.where(np.isfinite(elbos), -elbos, np.nan),
+        losses=np.where(np.isfinite(elbos), -elbos, np.nan)[1:],
         steps=steps,
     )
 
