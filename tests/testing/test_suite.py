@@ -160,7 +160,7 @@ def test_a_fit_that_changes_when_it_is_loaded_is_found_out(monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[] if name == "auto_normal" else pytest.mark.slow) for name in BUNDLED]
+    "name", [pytest.param(name, marks=() if name == "auto_delta" else pytest.mark.slow) for name in BUNDLED]
 )
 def test_a_bundled_guide_passes(name: str) -> None:
     subject = Subject(name)
