@@ -141,7 +141,9 @@ CONSTRAINED = {
 }
 
 
-@pytest.mark.parametrize("case", CONSTRAINED)
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=[pytest.mark.slow] if case == "bounded" else []) for case in CONSTRAINED]
+)
 def test_the_jacobian_of_every_support_is_in_the_weights(run, case: str) -> None:  # type: ignore[no-untyped-def]
     model, y, exact = CONSTRAINED[case]
     guides = ["mean_field", "auto_normal", "auto_multivariate_normal", "auto_laplace_approximation"]

@@ -100,7 +100,14 @@ def nested(group: Any, y: Any = None) -> None:
         numpyro.sample("y", dist.Normal(theta[group] + slopes[group].sum(-1) + p[0], 0.5), obs=y)
 
 
-@pytest.mark.parametrize("guide", ["mean_field", "auto_multivariate_normal", "auto_laplace_approximation"])
+@pytest.mark.parametrize(
+    "guide",
+    [
+        "mean_field",
+        pytest.param("auto_multivariate_normal", marks=pytest.mark.slow),
+        pytest.param("auto_laplace_approximation", marks=pytest.mark.slow),
+    ],
+)
 def test_plates_and_event_dims_of_a_hierarchical_model(run, guide: str) -> None:  # type: ignore[no-untyped-def]
     data = {"group": np.array([0, 0, 1, 1, 2, 2, 2]), "y": np.arange(7, dtype=np.float32) / 3}
     fit = run(Problem(name="nested", model=nested, kwargs=data), guide, steps=200, restarts=1, draws=200)[guide]

@@ -166,7 +166,9 @@ def fitted(name: str, guide: str, *, minibatch: bool, **options: Any) -> Fit:
     return gb.compare(model, guides=guide, **data, **settings)[guide]
 
 
-@pytest.mark.parametrize("blocks", [False, True], ids=["at once", "in blocks"])
+@pytest.mark.parametrize(
+    "blocks", [pytest.param(False, id="at once", marks=pytest.mark.slow), pytest.param(True, id="in blocks")]
+)
 def test_a_conjugate_posterior_is_found_from_minibatches(blocks: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if blocks:
         monkeypatch.setattr("guidebench.inference.target.AT_ONCE", 0)
@@ -182,7 +184,14 @@ def test_a_conjugate_posterior_is_found_from_minibatches(blocks: bool, monkeypat
         assert found.value("sd", name) == pytest.approx(sd, rel=0.04)
 
 
-@pytest.mark.parametrize("guide", ["auto_normal", "auto_laplace_approximation", "mean_field"])
+@pytest.mark.parametrize(
+    "guide",
+    [
+        pytest.param("auto_normal", marks=pytest.mark.slow),
+        pytest.param("auto_laplace_approximation", marks=pytest.mark.slow),
+        "mean_field",
+    ],
+)
 def test_minibatches_change_no_elbo(guide: str) -> None:
     parts, whole = fitted("regression", guide, minibatch=True), fitted("regression", guide, minibatch=False)
     assert str(parts.status) == "converged"
@@ -195,7 +204,7 @@ def test_a_point_estimate_sees_parts_too() -> None:
     assert parts.value("mean", "b") == pytest.approx(whole.value("mean", "b"), abs=1e-3)
 
 
-@pytest.mark.parametrize("guide", ["auto_normal", "auto_multivariate_normal"])
+@pytest.mark.parametrize("guide", ["auto_normal", pytest.param("auto_multivariate_normal", marks=pytest.mark.slow)])
 def test_local_latents_in_a_subsampled_plate(guide: str) -> None:
     parts, whole = (fitted("local latents", guide, minibatch=each) for each in (True, False))
     assert parts.value("elbo") == pytest.approx(whole.value("elbo"), abs=0.02)

@@ -227,7 +227,7 @@ def test_whatever_a_guide_raises_stays_in_its_row(run: Callable[..., Comparison]
     bad = Guide(name="bad", build=_build(error))
     found = run("linear-regression", bad, "auto_delta", steps=40, restarts=1, draws=100)
     assert found["bad"].status is Status.FAILED
-    assert found["bad"].message.startswith(f"train: {type(error).__name__}")
+    assert found["bad"].message.startswith(f"build: {type(error).__name__}")
     assert found["auto_delta"].status.has_draws
 
 
@@ -248,11 +248,11 @@ def test_a_metric_can_neither_break_a_fit_nor_speak_for_another(case: str) -> No
     good = Registered(
         Metric(name="good", compute=lambda evidence: [MetricValue(value=1, metric="good_part")]), "p", "p"
     )
-    values, notes = scoring.compute(
+    values, failures = scoring.compute(
         Evidence(latents={}), [Registered(Metric(name="odd", compute=compute), "p", "p"), good]
     )
     assert [value.metric for value, _ in values] == ["good_part"]
-    assert words in notes[0]
+    assert words in failures[0].message
 
 
 def test_a_problem_that_does_not_run_stops_no_other() -> None:

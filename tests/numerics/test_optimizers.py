@@ -160,6 +160,7 @@ def hierarchical(y: Any = None) -> None:
     numpyro.sample("y", dist.Normal(theta, 0.5).to_event(1), obs=y)
 
 
+@pytest.mark.slow
 def test_priors_that_depend_on_other_latents(run: Run) -> None:
     problem = Problem(name="hierarchical", model=hierarchical, kwargs={"y": np.array([1.0, 2.0, 0.5, 3.0])})
     ours = run(problem, "auto_normal", restarts=2, draws=1000)["auto_normal"]

@@ -135,6 +135,7 @@ def test_a_plugins_guide_says_what_is_wrong_in_its_row(run: Callable[..., Compar
     assert "lacks the model's latent site(s) b, s_eps" in fit.message
 
 
+@pytest.mark.slow
 def test_a_guide_by_hand_is_trained_on_minibatches() -> None:
     rng = np.random.default_rng(3)
     x = rng.normal(size=400)

@@ -229,6 +229,7 @@ def test_the_observed_argument_is_found(name: str) -> None:
 # What makes them hard
 
 
+@pytest.mark.slow
 def test_the_best_gaussian_in_the_funnel(run) -> None:  # type: ignore[no-untyped-def]
     """Independent Normals: at the optimum E[exp(-v)] E[x^2] = 1, E[v] = 0 and var(v) = 9 / (1 + 81 / 2).
 

@@ -86,7 +86,7 @@ def conjugate() -> tuple[np.ndarray, np.ndarray]:
     return SCALES * (covariance @ np.linalg.solve(CORRELATED / units, READING / SCALES)), covariance * units
 
 
-@pytest.mark.parametrize("recipe", ["default", "plain"])
+@pytest.mark.parametrize("recipe", [pytest.param("default", marks=pytest.mark.slow), "plain"])
 def test_nuts_agrees_with_a_correlated_gaussian(recipe: str) -> None:
     found = reference(Problem(name="correlated", model=correlated), recipe=recipe)
     assert found.label == "NUTS", found.note
@@ -140,7 +140,13 @@ def test_draws_are_those_of_the_models_own_sites() -> None:
 
 
 @pytest.mark.usefixtures("short")
-@pytest.mark.parametrize("problem", [two_modes.problem(), funnel.problem()], ids=lambda problem: problem.name)
+@pytest.mark.parametrize(
+    "problem",
+    [
+        pytest.param(two_modes.problem(), id="two-modes", marks=pytest.mark.slow),
+        pytest.param(funnel.problem(), id="funnel"),
+    ],
+)
 def test_a_reference_that_fails_is_shown_and_used_for_nothing(run, problem: Problem) -> None:  # type: ignore[no-untyped-def]
     comparison = run(problem, "auto_normal", reference="nuts", steps=200, restarts=1)
     (record,) = comparison.problems

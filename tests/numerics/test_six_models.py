@@ -43,7 +43,7 @@ def elbo(fit: Fit) -> tuple[float, float]:
 
 
 #: Whose Gaussians do not take long.
-SMALL = ("logistic", "gp")
+SMALL = ("logistic",)
 
 
 @pytest.mark.parametrize(
