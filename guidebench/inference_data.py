@@ -23,7 +23,7 @@ InferenceData: TypeAlias = Any
 ENGINE: Literal["h5netcdf"] = "h5netcdf"
 
 
-#: What stands in a file for the slash of a scoped site name, which NetCDF does not allow.
+#: What stands in a file, and in a DataTree, for the slash of a scoped site name, which neither allows.
 _SLASH = "%2F"
 
 
@@ -46,7 +46,7 @@ def from_groups(groups: Mapping[str, xr.Dataset]) -> InferenceData:
         from arviz import InferenceData as ArvizInferenceData
 
         return ArvizInferenceData(**kept)
-    return xr.DataTree.from_dict({f"/{name}": dataset for name, dataset in kept.items()})
+    return xr.DataTree.from_dict({f"/{name}": _renamed(dataset, "/", _SLASH) for name, dataset in kept.items()})
 
 
 def group(inference_data: InferenceData | None, name: str) -> xr.Dataset | None:
@@ -54,7 +54,7 @@ def group(inference_data: InferenceData | None, name: str) -> xr.Dataset | None:
     if inference_data is None or name not in group_names(inference_data):
         return None
     found = inference_data[name]
-    return found.to_dataset() if isinstance(found, xr.DataTree) else found
+    return _renamed(found.to_dataset(), _SLASH, "/") if isinstance(found, xr.DataTree) else found
 
 
 def group_names(inference_data: InferenceData) -> tuple[str, ...]:
