@@ -30,6 +30,13 @@ Python = Callable[..., CompletedProcess[str]]
 
 BUNDLED = [one.name for one in load_registry().guides if one.distribution == OWN]
 
+EXPECTED = {
+    "auto_dais": {
+        "check_family": "its leapfrog steps have unit masses, so scaling is another preconditioner, and for correlated "
+        "coordinates not a better one; without it a coordinate of large scale would never move"
+    }
+}
+
 
 def passes(subject: Subject) -> None:
     """Pass."""
@@ -164,6 +171,6 @@ def test_a_fit_that_changes_when_it_is_loaded_is_found_out(monkeypatch: pytest.M
 )
 def test_a_bundled_guide_passes(name: str) -> None:
     subject = Subject(name)
-    found = [examine(check, subject) for check in CHECKS]
+    found = [examine(check, subject, EXPECTED.get(name)) for check in CHECKS]
     assert [(one.check, one.reason, one.traceback) for one in found if one.outcome is Outcome.FAIL] == []
     assert sum(one.outcome is Outcome.PASS for one in found) > len(CHECKS) / 2
