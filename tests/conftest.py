@@ -20,7 +20,9 @@ threads.enough()  # before any test starts JAX, as the command line does
 @pytest.fixture(scope="session")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Python:
     """Run ``python ARGUMENTS`` in the folder `cwd`; further keywords are environment variables."""
-    kept = {name: value for name, value in os.environ.items() if name not in ("FORCE_COLOR", "TTY_COMPATIBLE")}
+    # The last is set by JAX itself, where a test of this process has imported it.
+    dropped = ("FORCE_COLOR", "TTY_COMPATIBLE", "TF_CPP_MIN_LOG_LEVEL")
+    kept = {name: value for name, value in os.environ.items() if name not in dropped}
     kept.setdefault("GUIDEBENCH_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
 
     def run(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
