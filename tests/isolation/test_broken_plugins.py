@@ -217,7 +217,7 @@ def test_what_never_comes_back_is_ended(run: Runs) -> None:
     for found, name, phase in ((failure, "endless", "train"), (section, "tower", "section")):
         assert (found.plugin, found.distribution) == ("acme_endless", "acme-endless")
         assert (found.name, found.phase, found.message) == (name, phase, told)
-        assert "sum(range(1000))" in found.traceback
+        assert "in without_end" in found.traceback
     assert f"endless: train: {told} (plugin 'acme_endless' of acme-endless)" in ran.out
     assert f"section 'tower': {told} (plugin 'acme_endless' of acme-endless)" in ran.out
     assert ran.comparison["refusing"].status is Status.UNSUPPORTED
