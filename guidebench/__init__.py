@@ -10,8 +10,8 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from guidebench.contracts import Guide, Metric, MetricValue, Problem, Section, Solution, Task
-from guidebench.errors import GuidebenchError
+from guidebench.contracts import Guide, Metric, MetricValue, Problem, ReferenceDraws, Section, Solution, Task
+from guidebench.errors import GuidebenchError, RequestError
 from guidebench.hookspecs import hookimpl
 
 if TYPE_CHECKING:
@@ -55,6 +55,8 @@ __all__ = [
     "Number",
     "Page",
     "Problem",
+    "ReferenceDraws",
+    "RequestError",
     "Section",
     "Solution",
     "Table",

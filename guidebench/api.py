@@ -16,11 +16,12 @@ from guidebench.config import RunConfig, make_config
 from guidebench.contracts import Problem
 from guidebench.errors import GuidebenchError, RequestError
 from guidebench.loading.problem import adapted, check_names, name_of
+from guidebench.own_guides import YOURS
 from guidebench.plugins import find_plugins
 from guidebench.progress import watch
-from guidebench.registry import Registry
+from guidebench.registry import Registered, Registry
 from guidebench.results import Comparison
-from guidebench.selection import ChosenGuide, choose_guides
+from guidebench.selection import ChosenGuide, choose_guides, loaded
 
 #: The guides that are compared unless others are named.
 DEFAULT = ("default",)
@@ -53,6 +54,7 @@ def compare(
     seed: int | None = None,
     reference: str | Path | Mapping[str, Any] | None = None,
     simulations: int | None = None,
+    posteriordb: str | Path | None = None,
     x64: bool | None = None,
     time_limit: float | None = None,
     plugins: str | ModuleType | Sequence[str | ModuleType] = (),
@@ -96,6 +98,8 @@ particles, loss, init, draws, seed
         site, each of shape ``(draws, ...)`` or, to have their convergence checked, ``(chains, draws, ...)``.
     simulations : int, optional
         Data sets to draw from the model and to fit every guide to, for the true coverage of its intervals.
+    posteriordb : str or Path, optional
+        Folder of the posterior database, for a problem ``"posteriordb/NAME"`` of guidebench-posteriordb.
     x64 : bool, optional
         Whether to compute in float64 throughout; outside of this call nothing changes.
     time_limit : float, optional
@@ -146,6 +150,7 @@ particles, loss, init, draws, seed
         "init": init,
         "draws": draws,
         "seed": seed,
+        "posteriordb": None if posteriordb is None else str(posteriordb),
         "simulations": simulations,
         "x64": x64,
         "time_limit": time_limit,
@@ -242,7 +247,9 @@ def _problem(
             what = f"problem {model if isinstance(model, str) else model.name!r}"
             unknown = "".join(f"; {key!r} is no option of compare" for key in list(kwargs)[:1])
             raise RequestError(f"{what} has its arguments already, so none can be given{unknown}")
-        return replace(registry.problem(model).declaration if isinstance(model, str) else model, **changes)
+        config = make_config({"posteriordb": options["posteriordb"]})
+        declared = registry.problem(model) if isinstance(model, str) else Registered(model, "", YOURS)
+        return replace(loaded(declared, config), **changes)
     if not callable(model):
         raise RequestError(
             f"model: should be a NumPyro model, a gb.Problem or the name of a problem, not {type(model).__name__}"

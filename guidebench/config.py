@@ -19,6 +19,9 @@ from guidebench.errors import RequestError
 REFERENCES = ("auto", "exact", "nuts", "none")
 REFERENCE_FILES = (".nc", ".npz", ".csv")
 
+#: In the place of the folder of a posterior database: fetch it.
+DOWNLOAD = "download"
+
 
 class RunConfig(BaseModel):
     """Everything that decides the numbers of a run; ``None`` means "as the recipe has it".
@@ -53,6 +56,7 @@ class RunConfig(BaseModel):
     seed: int = Field(0, ge=0)
     reference: str = "auto"
     simulations: int | None = Field(None, ge=20, le=100_000)
+    posteriordb: str | None = None
     x64: bool = False
     time_limit: float | None = Field(None, ge=0.1, allow_inf_nan=False)
     plugins: tuple[str, ...] = ()
@@ -186,7 +190,7 @@ def make_config(options: Mapping[str, Any], file: Path | None = None) -> RunConf
     options : mapping
         Values by key of :class:`RunConfig`.
     file : Path, optional
-        TOML, in which relative paths of files to read (``data``, ``test``, ``reference``, and ``FILE.py`` in
+        TOML, in which relative paths of files to read (``data``, ``test``, ``reference``, ``posteriordb``, and ``FILE.py`` in
         ``problems``, ``guides`` and ``plugins``) start at the folder it lies in, and ``out`` at the working
         directory; or the ``results.json`` of an earlier run, or its folder, where all paths start at the
         working directory.
@@ -247,7 +251,7 @@ def _from_folder(key: str, value: Any, folder: Path) -> Any:
     if key in ("problems", "guides", "plugins"):
         stem, ending, rest = value.partition(".py")
         return (folder / (stem + ending)).as_posix() + rest if ending and rest[:1] in ("", ":") else value
-    if key in ("data", "test") or (key == "reference" and Path(value).suffix.lower() in REFERENCE_FILES):
+    if (key == "posteriordb" and value != DOWNLOAD) or key in ("data", "test") or (key == "reference" and Path(value).suffix.lower() in REFERENCE_FILES):
         return (folder / value).as_posix()
     return value
 

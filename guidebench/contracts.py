@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from guidebench.errors import PluginError
 
 if TYPE_CHECKING:
+    from guidebench.config import RunConfig
     from guidebench.metrics.evidence import Evidence
     from guidebench.report.page import Page
 
@@ -265,6 +266,38 @@ class Guide:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReferenceDraws:
+    """Draws from a posterior that somebody else's sampler made.
+
+    They are taken for the truth only where they pass the checks that those of NUTS have to pass.
+
+    Parameters
+    ----------
+    chains : mapping
+        Draws by latent site, each of shape ``(chains, draws, ...)``.
+    divergences : int, optional
+        How many transitions diverged, where that is known.
+    label : str
+        Where they come from, in a word or two.
+    """
+
+    chains: Mapping[str, Any]
+    divergences: int | None = None
+    label: str = "reference draws"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.chains, Mapping):
+            raise PluginError(f"reference draws: chains must be a mapping by site, not {type(self.chains).__name__}")
+        if not isinstance(self.label, str) or not self.label:
+            raise PluginError("reference draws: label must be text that says where they come from")
+
+
+def not_loaded(*_: Any, **__: Any) -> None:
+    """Stand for the model of a problem that has not been loaded."""
+    raise PluginError("the problem has to be loaded before its model can run")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Problem:
     """A model with its data and, where there are any, held-out data and known answers.
 
@@ -273,7 +306,7 @@ class Problem:
     name : str
         Public name, unique among all plugins.
     model : callable
-        A NumPyro model.
+        A NumPyro model; only a problem that is yet to be loaded does without.
     args, kwargs
         The model's arguments for training, observations included.
     predict : mapping, optional
@@ -288,8 +321,14 @@ class Problem:
         True values of latent sites, where the data were simulated.
     reference : callable, optional
         ``reference(seed, count)`` returns independent draws from the exact posterior by latent site,
-        each of shape ``(count, ...)``, where they can be had; without it, NUTS takes its place where it
-        converges.
+        each of shape ``(count, ...)``, where they can be had; without it, `reference_draws` or NUTS, where
+        they pass their checks, take its place.
+    reference_draws : callable, optional
+        ``reference_draws()`` returns :class:`ReferenceDraws`, made earlier by some sampler.
+    load : callable, optional
+        ``load(config)`` returns the whole problem, under the same name, where its data have to be read
+        first: it is called for the problems of a run only, with its :class:`~guidebench.config.RunConfig`.
+        A :class:`~guidebench.errors.RequestError` says what the user has to do about it.
     notes : tuple of str
         What a reader of the report should know of the data.
     log_evidence : float, optional
@@ -299,7 +338,7 @@ class Problem:
     """
 
     name: str
-    model: Callable[..., Any]
+    model: Callable[..., Any] = not_loaded
     args: tuple[Any, ...] = ()
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     predict: Mapping[str, Any] | None = None
@@ -307,6 +346,8 @@ class Problem:
     observed: tuple[str, ...] = ()
     truth: Mapping[str, Any] | None = None
     reference: Callable[[int, int], Mapping[str, Any]] | None = None
+    reference_draws: Callable[[], ReferenceDraws] | None = None
+    load: Callable[[RunConfig], Problem] | None = None
     log_evidence: float | None = None
     notes: tuple[str, ...] = ()
     summary: str = ""
@@ -318,6 +359,11 @@ class Problem:
         _check_names("problem", self.name, "observed", self.observed)
         _check_names("problem", self.name, "notes", self.notes)
         _check_callable("problem", self.name, "model", self.model)
+        if self.model is not_loaded and self.load is None:
+            raise PluginError(f"problem {self.name!r} needs a model, or a function load that brings it")
+        for part in ("reference", "reference_draws", "load"):
+            if getattr(self, part) is not None:
+                _check_callable("problem", self.name, part, getattr(self, part))
 
     def arguments(self) -> dict[str, Any]:
         """Return the training arguments by name, with ``*args`` and ``**kwargs`` resolved."""

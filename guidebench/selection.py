@@ -9,11 +9,13 @@ from typing import Any
 
 from guidebench import specs
 from guidebench.config import RunConfig, make_config
-from guidebench.contracts import Guide, Problem
+from guidebench.contracts import Guide, Problem, not_loaded
 from guidebench.errors import RequestError
+from guidebench.failures import reason
 from guidebench.loading.objects import is_object_path, load_object, split_object_path
 from guidebench.own_guides import YOURS, declare
 from guidebench.registry import Registered, Registry
+from guidebench.state import restored
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +154,7 @@ def choose_problems(
     config = make_config({}) if config is None else config
     # No problem has a colon in its name.
     own = tuple(dict.fromkeys(pattern for pattern in patterns if ":" in pattern or pattern.endswith(".py")))
-    bundled = {pattern: _bundled(registry, pattern) for pattern in patterns if pattern not in own}
+    bundled = {pattern: _bundled(registry, pattern, config) for pattern in patterns if pattern not in own}
     for option, file in (("--data", config.data), ("--test", config.test)):
         if file is not None and not own:
             first = next(iter(bundled.values()))[0].name
@@ -180,10 +182,34 @@ def choose_problems(
     return tuple(problem if name in ours else adapted(problem, config) for name, problem in chosen.items())
 
 
-def _bundled(registry: Registry, pattern: str) -> tuple[Problem, ...]:
+def _bundled(registry: Registry, pattern: str, config: RunConfig) -> tuple[Problem, ...]:
     if not any(mark in pattern for mark in "*?["):
-        return (registry.problem(pattern).declaration,)
-    matches = tuple(one.declaration for one in registry.problems if fnmatchcase(one.name, pattern))
+        return (loaded(registry.problem(pattern), config),)
+    matches = tuple(loaded(one, config) for one in registry.problems if fnmatchcase(one.name, pattern))
     if not matches:
         raise RequestError(f"no problem matches {pattern!r}; see 'guidebench list'")
     return matches
+
+
+def loaded(registered: Registered[Problem], config: RunConfig) -> Problem:
+    """Return a problem with its data, which are read now where it reads them itself.
+
+    Raises
+    ------
+    RequestError
+        Where they cannot be had.
+    """
+    problem = registered.declaration
+    if problem.load is None:
+        return problem
+    try:
+        with restored():
+            found = problem.load(config)
+    except RequestError:
+        raise
+    except Exception as error:
+        where = f"problem {problem.name!r} (plugin {registered.plugin!r} of {registered.distribution})"
+        raise RequestError(f"{where}: its data could not be loaded: {reason(error)}") from error
+    if not isinstance(found, Problem) or found.name != problem.name or found.model is not_loaded:
+        raise RequestError(f"problem {problem.name!r}: load must return it whole, under the same name")
+    return found

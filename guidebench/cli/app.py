@@ -167,6 +167,14 @@ def run(
             metavar="ARG", help="An argument that holds observations; otherwise found by tracing.", rich_help_panel=DATA
         ),
     ] = None,
+    posteriordb: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH|download",
+            help="Folder of the posterior database, for the problems posteriordb/NAME of guidebench-posteriordb.",
+            rich_help_panel=DATA,
+        ),
+    ] = None,
     static: Annotated[
         list[str] | None,
         typer.Option(
@@ -327,6 +335,7 @@ def run(
         "test": test,
         "heldout": heldout,
         "observed": tuple(observed or ()),
+        "posteriordb": posteriordb,
         "static": assignments("--static", static),
         "minibatch": assignments("--minibatch", minibatch),
         "recipe": recipe,

@@ -1,4 +1,6 @@
-"""What the guides are measured against: exact draws, NUTS that passed its checks, or draws of the user's own.
+"""What the guides are measured against: exact draws, those that come with a problem, NUTS, or the user's own.
+
+All but the exact ones have to pass the same checks.
 
 A reference that fails its checks is named in the record with the reason, and used for nothing.
 NUTS results, passed or failed, are kept in the cache and read back when model, data, settings and
@@ -22,6 +24,7 @@ import xarray as xr
 from guidebench import cache, datasets
 from guidebench import inference_data as idata
 from guidebench.config import RunConfig
+from guidebench.contracts import ReferenceDraws
 from guidebench.engine.gate import Judgement, Reference, judge
 from guidebench.engine.given import Given, arrange, read
 from guidebench.engine.prepared import Prepared
@@ -86,6 +89,8 @@ def _find(
         return Reference()
     if config.reference == "exact" or (config.reference == "auto" and ready.problem.reference is not None):
         return _exact(ready, config)
+    if config.reference == "auto" and ready.problem.reference_draws is not None:
+        return _made_earlier(ready)
     if config.reference in ("auto", "nuts"):
         return _by_nuts(ready, config, recipe, watcher)
     file = Path(config.reference)
@@ -111,6 +116,19 @@ def _exact(ready: Prepared, config: RunConfig) -> Reference:
             )
     chains = {site.name: found[site.name][None] for site in ready.structure.latents}
     return Reference(label="exact posterior" if chains else "", chains=chains, checks={"draws": float(count)})
+
+
+def _made_earlier(ready: Prepared) -> Reference:
+    """Return the draws that come with a problem."""
+    problem = ready.problem
+    assert problem.reference_draws is not None
+    found = problem.reference_draws()
+    if not isinstance(found, ReferenceDraws):
+        raise RequestError(
+            f"problem {problem.name!r}: reference_draws must return ReferenceDraws, not {type(found).__name__}"
+        )
+    where = f"problem {problem.name!r}: its reference draws"
+    return _own(found.label, Given(arrange(found.chains, ready.structure.latents, where), found.divergences))
 
 
 def _own(label: str, given: Given) -> Reference:
