@@ -190,10 +190,10 @@ def make_config(options: Mapping[str, Any], file: Path | None = None) -> RunConf
     options : mapping
         Values by key of :class:`RunConfig`.
     file : Path, optional
-        TOML, in which relative paths of files to read (``data``, ``test``, ``reference``, ``posteriordb``, and ``FILE.py`` in
-        ``problems``, ``guides`` and ``plugins``) start at the folder it lies in, and ``out`` at the working
-        directory; or the ``results.json`` of an earlier run, or its folder, where all paths start at the
-        working directory.
+        TOML, in which relative paths of files to read (``data``, ``test``, ``reference``, ``posteriordb``, and
+        ``FILE.py`` in ``problems``, ``guides`` and ``plugins``) start at the folder it lies in, and ``out`` at
+        the working directory; or the ``results.json`` of an earlier run, or its folder, where all paths start
+        at the working directory.
 
     Raises
     ------
@@ -251,7 +251,11 @@ def _from_folder(key: str, value: Any, folder: Path) -> Any:
     if key in ("problems", "guides", "plugins"):
         stem, ending, rest = value.partition(".py")
         return (folder / (stem + ending)).as_posix() + rest if ending and rest[:1] in ("", ":") else value
-    if (key == "posteriordb" and value != DOWNLOAD) or key in ("data", "test") or (key == "reference" and Path(value).suffix.lower() in REFERENCE_FILES):
+    if (
+        (key == "posteriordb" and value != DOWNLOAD)
+        or key in ("data", "test")
+        or (key == "reference" and Path(value).suffix.lower() in REFERENCE_FILES)
+    ):
         return (folder / value).as_posix()
     return value
 

@@ -288,8 +288,7 @@ class ReferenceDraws:
     def __post_init__(self) -> None:
         if not isinstance(self.chains, Mapping):
             raise PluginError(f"reference draws: chains must be a mapping by site, not {type(self.chains).__name__}")
-        if not isinstance(self.label, str) or not self.label:
-            raise PluginError("reference draws: label must be text that says where they come from")
+        _check_text("reference draws", self.label, label=self.label)
 
 
 def not_loaded(*_: Any, **__: Any) -> None:

@@ -204,7 +204,7 @@ def loaded(registered: Registered[Problem], config: RunConfig) -> Problem:
         return problem
     try:
         with restored():
-            found = problem.load(config)
+            found: object = problem.load(config)
     except RequestError:
         raise
     except Exception as error:

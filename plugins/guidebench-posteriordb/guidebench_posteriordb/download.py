@@ -27,7 +27,7 @@ URL = f"https://raw.githubusercontent.com/stan-dev/posteriordb/{COMMIT}/posterio
 def registry() -> dict[str, str]:
     """Return the SHA-256 of every file by its path in the database."""
     text = files("guidebench_posteriordb").joinpath("registry.txt").read_text(encoding="utf-8")
-    return dict(line.split() for line in text.splitlines())  # type: ignore[arg-type]
+    return dict(line.split() for line in text.splitlines())
 
 
 def fetch(folder: Path | None = None, url: str = URL) -> Path:
@@ -57,7 +57,7 @@ def fetch(folder: Path | None = None, url: str = URL) -> Path:
     for name in known.registry:
         try:
             known.fetch(name)
-        except Exception as error:  # noqa: BLE001 - pooch passes on what its downloaders raise
+        except Exception as error:
             text = " ".join(str(error).split())[:300]
             raise RequestError(f"--posteriordb download: {url}{name} could not be fetched: {text}") from error
     return place
@@ -77,7 +77,7 @@ def main() -> None:
     """Print the checksums of the files in a folder."""
     (folder,) = sys.argv[1:]
     for name in sorted(set(needed(Database(Path(folder))))):
-        print(name, hashlib.sha256((Path(folder) / name).read_bytes()).hexdigest())
+        print(name, hashlib.sha256((Path(folder) / name).read_bytes()).hexdigest())  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -1,12 +1,15 @@
-"""Reading a database, from a folder, from the environment and from the network; and what is said where one is broken."""
+"""Reading a database from a folder, the environment and the network, and what is said where one is broken."""
 
 from __future__ import annotations
 
+import json
 import threading
+import zipfile
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,9 +21,40 @@ from guidebench_posteriordb.catalogue import POSTERIORS
 from guidebench_posteriordb.database import VARIABLE, Database, locate
 from guidebench_posteriordb.draws import gathered
 
-from .conftest import SCHOOLS, write_json, write_zip
-
 BY_NAME = {one.name: one for one in POSTERIORS}
+
+SCHOOLS = "eight_schools-eight_schools_noncentered"
+
+
+def write_zip(file: Path, value: Any) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(file.name.removesuffix(".zip"), json.dumps(value))
+
+
+def write_json(file: Path, value: Any) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(value), encoding="utf-8")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A database with the eight schools alone; its draws are independent, and not of the posterior."""
+    rng = np.random.default_rng(0)
+    chains = []
+    for _ in range(4):
+        tau, mu = np.exp(rng.normal(size=500)), rng.normal(4, 3, size=500)
+        theta = {f"theta[{school + 1}]": (mu + tau * rng.normal(size=500)).tolist() for school in range(8)}
+        chains.append({**theta, "mu": mu.tolist(), "tau": tau.tolist()})
+    for name in (SCHOOLS, "eight_schools-eight_schools_centered"):
+        told = {"name": name, "data_name": "eight_schools", "reference_posterior_name": SCHOOLS}
+        write_json(tmp_path / f"posteriors/{name}.json", told)
+    data = {"J": 8, "y": [28, 8, -3, 7, -1, 1, 18, 12], "sigma": [15, 10, 16, 11, 9, 11, 10, 18]}
+    write_zip(tmp_path / "data/data/eight_schools.json.zip", data)
+    write_zip(tmp_path / f"reference_posteriors/draws/draws/{SCHOOLS}.json.zip", chains)
+    info = {"diagnostics": {"divergent_transitions": [0, 0, 0, 0]}}
+    write_json(tmp_path / f"reference_posteriors/draws/info/{SCHOOLS}.info.json", info)
+    return tmp_path
 
 
 def test_there_are_25_posteriors_under_names_of_their_own() -> None:
@@ -74,7 +108,7 @@ def test_indices_are_put_in_order_not_in_that_of_their_letters() -> None:
 
 @pytest.mark.parametrize("names", [["b[1]", "b[3]"], ["b", "b[1]"], ["b[0]", "b[1]"], ["1b"]])
 def test_indices_that_leave_something_out_are_refused(names: list[str]) -> None:
-    with pytest.raises(ValueError, match="indices|no name"):
+    with pytest.raises(ValueError, match=r"indices|no name"):
         gathered([{name: [0.0] for name in names}])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import pairwise, product
 
 import jax
 import jax.numpy as jnp
@@ -25,7 +25,7 @@ def test_the_forward_algorithm_sums_over_every_path(size: int) -> None:
     means = np.asarray([1.0, 5.0])
     total = 0.0
     for path in product((0, 1), repeat=size):
-        moves = np.prod([TRANSITION[before, after] for before, after in zip(path, path[1:], strict=False)])
+        moves = np.prod([TRANSITION[before, after] for before, after in pairwise(path)])
         total += 0.5 * moves * np.prod(np.exp(-((y - means[list(path)]) ** 2) / 2) / np.sqrt(2 * np.pi))
     found = HiddenMarkov(jnp.asarray(TRANSITION), dist.Normal(means, 1), size).log_prob(jnp.asarray(y))
     assert found == pytest.approx(np.log(total), abs=2e-5)

@@ -71,7 +71,7 @@ def test_nuts_agrees_with_the_reference_draws(posterior: Posterior, database: Da
         mean = abs(found.mean() - expected.mean()) / np.hypot(*errors)
         sd = abs(found.std() / expected.std() - 1)
         worst_mean, worst_sd = max(worst_mean, (float(mean), name)), max(worst_sd, (float(sd), name))
-    print(
+    print(  # noqa: T201 - shown by -rP
         f"{posterior.name}: the mean farthest off by {worst_mean[0]:.2f} standard errors ({worst_mean[1]}), "
         f"the sd by {worst_sd[0]:.1%} ({worst_sd[1]})"
     )

@@ -10,7 +10,7 @@ pairs of matrices side by side, so that a series of N needs log2(N) steps, and r
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -32,7 +32,7 @@ class HiddenMarkov(dist.Distribution):  # type: ignore[misc]
         Length of the series, N.
     """
 
-    arg_constraints = {"transition": dist.constraints.simplex}
+    arg_constraints: ClassVar[dict[str, Any]] = {"transition": dist.constraints.simplex}
     pytree_data_fields = ("transition", "emission")
     pytree_aux_fields = ("size",)
 
@@ -47,7 +47,7 @@ class HiddenMarkov(dist.Distribution):  # type: ignore[misc]
         """That of every observation."""
         return dist.constraints.independent(self.emission.support, 1)
 
-    @validate_sample
+    @validate_sample  # type: ignore[untyped-decorator]
     def log_prob(self, value: Any) -> Any:
         """Return the log density of a series, in nats."""
         emitted = self.emission.log_prob(jnp.expand_dims(value, -1 - len(self.emission.event_shape)))
