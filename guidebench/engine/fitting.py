@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import jax
 import numpy as np
 import xarray as xr
 from numpyro.infer.autoguide import AutoGuide, AutoGuideList
@@ -24,7 +25,8 @@ from guidebench.engine import own_method
 from guidebench.engine.calibration import Simulations, ranks, recipe_for
 from guidebench.engine.forward import FEWEST, affordable, label, run_forward
 from guidebench.engine.prepared import Prepared
-from guidebench.engine.scoring import check_density, compute, draw_from, params_of, rank
+from guidebench.engine.scoring import RANKED, check_density, compute, draw_from, params_of, rank
+from guidebench.engine.settling import Settling, final_loss
 from guidebench.engine.starts import keys
 from guidebench.failures import Phase, raised_in
 from guidebench.inference import convergence
@@ -32,19 +34,17 @@ from guidebench.inference.coordinates import Frame
 from guidebench.inference.draws import Sampler, make_sampler
 from guidebench.inference.recipe import Recipe
 from guidebench.inference.start import starting_at
-from guidebench.inference.train import Training, train
+from guidebench.inference.train import Params, Training, train
 from guidebench.inference_data import from_groups
 from guidebench.metrics.evidence import Evidence
 from guidebench.metrics.simulated import calibration
 from guidebench.progress import Progress
 from guidebench.registry import OWN, Registered
 from guidebench.results import Fit, Restart, Status, Verdict
+from guidebench.seeds import derive
 from guidebench.selection import ChosenGuide
 from guidebench.state import restored
 from guidebench.verdict import judge
-
-#: Restarts whose final loss is within so many nats of the best may turn out the best.
-WITHIN = 0.1
 
 #: Share of skipped steps from which a start counts as unstable, and the learning rate that is tried instead.
 UNSTABLE = 0.002
@@ -93,8 +93,9 @@ def fit_guide(
         at.begin("train")
         watcher.phase(ready.problem.name, guide.label, "training")
         frame = ready.frame(declaration.family)
+        samplers = _Samplers(ready, frame, guide, config)
         if declaration.fit is None:
-            training, adjusted = _train(ready, frame, guide, config, recipe, at.in_time(watcher.steps))
+            training, adjusted = _train(ready, frame, guide, config, recipe, at.in_time(watcher.steps), samplers)
         else:
             make = _make_guide(guide, frame.model)
             training, adjusted = own_method.run(ready, frame, guide, make, config, recipe, watcher, at)
@@ -122,7 +123,7 @@ def fit_guide(
         at.begin("draw")
         watcher.phase(ready.problem.name, guide.label, "drawing")
         began = time.perf_counter()
-        sampler = _sampler(ready, frame, guide, training, config)
+        sampler = samplers(params_of(training, 0))
         drawn = time.perf_counter()
         at.begin("draw")  # with what the guide may have changed while it was traced put back
         restarts, best = rank(ready, guide, sampler, training, restarts, config)
@@ -249,15 +250,21 @@ def _objective(guide: ChosenGuide, config: RunConfig, recipe: Recipe) -> Any:
 
 
 def _train(
-    ready: Prepared, frame: Frame, guide: ChosenGuide, config: RunConfig, recipe: Recipe, on_chunk: OnChunk
+    ready: Prepared,
+    frame: Frame,
+    guide: ChosenGuide,
+    config: RunConfig,
+    recipe: Recipe,
+    on_chunk: OnChunk,
+    samplers: _Samplers,
 ) -> tuple[Training, list[str]]:
     """Train, and once more at a lower rate where that was too much for some starts and the rate is not the user's."""
-    first = _attempt(ready, frame, guide, config, recipe, on_chunk)
+    first = _attempt(ready, frame, guide, config, recipe, on_chunk, samplers)
     lost = int(np.sum(ready.valid & (~first.finite | (first.skipped > UNSTABLE * sum(first.rounds)))))
     if not lost or config.learning_rate is not None or not recipe.standardise:
         return first, []
     slower = replace(recipe, learning_rate=recipe.learning_rate * SLOWER)
-    second = _attempt(ready, frame, guide, config, slower, on_chunk)
+    second = _attempt(ready, frame, guide, config, slower, on_chunk, samplers)
     compile_s, train_s = first.compile_s + second.compile_s, first.train_s + second.train_s
     if not _best(second) < _best(first):
         return replace(first, compile_s=compile_s, train_s=train_s), []
@@ -267,15 +274,29 @@ def _train(
 
 def _best(training: Training) -> float:
     """Return the lowest final loss of all restarts that stayed finite."""
-    found = [_final(losses[-training.rounds[-1] :]) for losses in training.losses[training.finite]]
+    found = [final_loss(losses[-training.rounds[-1] :]) for losses in training.losses[training.finite]]
     return min((loss for loss in found if np.isfinite(loss)), default=float("inf"))
 
 
 def _attempt(
-    ready: Prepared, frame: Frame, guide: ChosenGuide, config: RunConfig, recipe: Recipe, on_chunk: OnChunk
+    ready: Prepared,
+    frame: Frame,
+    guide: ChosenGuide,
+    config: RunConfig,
+    recipe: Recipe,
+    on_chunk: OnChunk,
+    samplers: _Samplers,
 ) -> Training:
     model, arguments = frame.stochastic or (frame.model, frame.arguments)
-    return train(
+    settling = Settling(
+        recipe,
+        samplers,
+        jax.random.key(derive(config.seed, ready.problem.name, guide.label, "settling")),
+        most=RANKED,
+        # The loss of a point is its density, without any noise.
+        comparable=guide.declaration.bound != "none" and guide.declaration.draw is None,
+    )
+    training = train(
         _make_guide(guide, model, in_parts=frame.stochastic is not None and frame.kind == "own"),
         model,
         arguments,
@@ -284,34 +305,16 @@ def _attempt(
         keys(config.seed, recipe.restarts, ready.problem.name, guide.label, "train"),
         loss=_objective(guide, config, recipe),
         on_chunk=on_chunk,
-        settled=lambda losses, skipped: _settled(losses, skipped, recipe),
+        settled=settling,
         watched=None if ready.validation is None else ready.validation.watched(frame, config.seed, ready.problem.name),
     )
-
-
-def _settled(losses: np.ndarray, skipped: np.ndarray, recipe: Recipe) -> bool:
-    """Return whether no restart that may turn out the best has anything left to gain."""
-    final = np.array([_final(one) for one in losses])
-    if not np.isfinite(final).any():
-        return True
-    candidates = np.flatnonzero(final <= np.nanmin(final) + WITHIN)
-    return all(
-        convergence.judge(losses[index], skipped=int(skipped[index]), finite=True, decayed=recipe.decayed())
-        is Status.CONVERGED
-        for index in candidates
-    )
-
-
-def _final(losses: np.ndarray) -> float:
-    """Return the mean loss over the last tenth of the steps."""
-    last = losses[-max(len(losses) // 10, 1) :]
-    return float(np.mean(last[np.isfinite(last)])) if np.isfinite(last).any() else float("nan")
+    return replace(training, agreed=settling.agreed)
 
 
 def _restarts(training: Training, valid: np.ndarray, recipe: Recipe) -> tuple[Restart, ...]:
     """Return how each restart ended; a guide that finds its parameters itself says so itself."""
     if training.solutions:
-        return own_method.restarts(training, valid, _final)
+        return own_method.restarts(training, valid, final_loss)
     found = []
     for index, losses in enumerate(training.losses):
         lately = losses[-training.rounds[-1] :]
@@ -321,25 +324,39 @@ def _restarts(training: Training, valid: np.ndarray, recipe: Recipe) -> tuple[Re
             finite=bool(training.finite[index] and valid[index]),
             decayed=recipe.decayed() and training.at_the_end(index),
         )
-        found.append(Restart(index=index, status=status, loss=_final(lately), skipped=int(training.skipped[index])))
+        if status is Status.MAX_STEPS and index in training.agreed and training.at_the_end(index):
+            status = Status.CONVERGED
+        found.append(Restart(index=index, status=status, loss=final_loss(lately), skipped=int(training.skipped[index])))
     return tuple(found)
 
 
-def _sampler(ready: Prepared, frame: Frame, guide: ChosenGuide, training: Training, config: RunConfig) -> Sampler:
-    return make_sampler(
-        _make_guide(guide, frame.model),
-        frame.model,
-        frame.arguments,
-        ready.structure,
-        params=params_of(training, 0),
-        start={name: value[0] for name, value in frame.starts.items()},
-        count=config.draws,
-        to_draw_from=guide.declaration.draw,
-        to_latents=frame.to_latents,
-        log_joint=ready.log_joint,
-        alone=ready.in_blocks,
-        whole=ready.minibatches is not None,
-    )
+class _Samplers:
+    """Compiles the program that draws from a guide when somebody asks for it first, and keeps it."""
+
+    def __init__(self, ready: Prepared, frame: Frame, guide: ChosenGuide, config: RunConfig) -> None:
+        self._ready, self._frame, self._guide, self._config = ready, frame, guide, config
+        self._made: Sampler | None = None
+
+    def __call__(self, params: Params) -> Sampler:
+        """Return the program, for parameters like these of one restart."""
+        if self._made is None:
+            ready, frame, declaration = self._ready, self._frame, self._guide.declaration
+            with raised_in("draw"):
+                self._made = make_sampler(
+                    _make_guide(self._guide, frame.model),
+                    frame.model,
+                    frame.arguments,
+                    ready.structure,
+                    params=params,
+                    start={name: value[0] for name, value in frame.starts.items()},
+                    count=self._config.draws,
+                    to_draw_from=declaration.draw,
+                    to_latents=frame.to_latents,
+                    log_joint=ready.log_joint,
+                    alone=ready.in_blocks,
+                    whole=ready.minibatches is not None,
+                )
+        return self._made
 
 
 def _calibrate(

@@ -112,10 +112,14 @@ def search_values(values: Mapping[str, Any], arguments: Arguments, target: Targe
 
 
 def _scatter(point: np.ndarray, found: Gaussian | None, seed: int) -> np.ndarray:
-    """Return a point within a standard deviation of the Gaussian that was found from `point`."""
+    """Return a point near the middle of the Gaussian that was found from `point`.
+
+    It is within a standard deviation given all other coordinates, in each: from farther away along a direction
+    in which the posterior is long and narrow, independent scales would take very long to come back.
+    """
     if found is None:
         return point
-    return np.asarray(found.mean + found.factor @ np.random.default_rng(seed).uniform(-1, 1, len(point)))
+    return np.asarray(found.mean + found.conditional_sds() * np.random.default_rng(seed).uniform(-1, 1, len(point)))
 
 
 def keys(seed: int, count: int, *names: str) -> jax.Array:

@@ -77,6 +77,21 @@ def plateaued(losses: np.ndarray, resolution: float = RESOLUTION) -> bool:
     return block >= FEWEST and SIGNIFICANT * error <= resolution
 
 
+def agree(before: np.ndarray, after: np.ndarray) -> bool:
+    """Return whether a guide has visibly stopped improving from one time to another, under common draws.
+
+    Parameters
+    ----------
+    before, after : ndarray
+        log p - log q of both guides at the same draws of their noise, in nats, each of shape ``(S,)``.
+    """
+    difference = after - before
+    if not np.isfinite(difference).all():
+        return False
+    error = float(np.std(difference, ddof=1) / np.sqrt(len(difference)))
+    return abs(float(np.mean(difference))) <= max(SIGNIFICANT * error, TOLERANCE) and SIGNIFICANT * error <= RESOLUTION
+
+
 def judge(losses: np.ndarray, *, skipped: int, finite: bool, decayed: bool, resolution: float = RESOLUTION) -> Status:
     """Return how the training of one restart ended.
 

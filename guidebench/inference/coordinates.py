@@ -54,8 +54,9 @@ class Affine:
         """Return the standardisation that a family allows; the identity without a Gaussian."""
         if gaussian is None:
             return cls(center=np.zeros(dim), factor=np.ones(dim))
-        factor = gaussian.factor
-        return cls(center=gaussian.mean, factor=factor if family == "affine" else np.sqrt(np.sum(factor**2, axis=1)))
+        # The scale of each coordinate given the others is the one that independent Normals end up with.
+        factor = gaussian.factor if family == "affine" else gaussian.conditional_sds()
+        return cls(center=gaussian.mean, factor=factor)
 
     def inverse(self, points: np.ndarray) -> np.ndarray:
         """Return z of rows u, in float64."""

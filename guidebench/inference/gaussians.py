@@ -55,6 +55,15 @@ class Gaussian:
     factor: np.ndarray
     elbo: float
 
+    def conditional_sds(self) -> np.ndarray:
+        r"""Return the standard deviation of each coordinate given all others, shape ``(D,)``.
+
+        It is :math:`(\Sigma^{-1})_{ii}^{-1/2}`, the scale of the independent Gaussians closest to this one
+        by KL(q || p) (Bishop 2006, Pattern Recognition and Machine Learning, section 10.1.2).
+        """
+        inverse = np.linalg.inv(self.factor)
+        return np.asarray(1 / np.sqrt(np.sum(inverse**2, axis=0)))
+
 
 def along(functions: Functions, paths: list[np.ndarray], noise: np.ndarray) -> list[Gaussian | None]:
     """Return the local Gaussian with the largest ELBO of each path."""

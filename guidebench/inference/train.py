@@ -118,6 +118,8 @@ class Training:
         On what was watched.
     solutions : tuple of Solution
         How each restart ended, of a guide that finds its parameters itself.
+    agreed : frozenset of int
+        The restarts of which the last two rounds ended at guides that are as good.
     """
 
     params: Params
@@ -132,6 +134,7 @@ class Training:
     train_s: float
     evaluations: Evaluations | None = None
     solutions: tuple[Solution, ...] = ()
+    agreed: frozenset[int] = frozenset()
 
     def at_the_end(self, restart: int) -> bool:
         """Return whether the parameters of a restart are from the end of a round, where the rate has decayed."""
@@ -139,6 +142,14 @@ class Training:
         if found is None:
             return True
         return found.patience is None and bool(found.kept[restart] >= sum(self.rounds) - LAST * self.rounds[-1])
+
+
+class Round(NamedTuple):
+    """What there is at the end of a round: losses ``(R, T)``, steps not taken ``(R,)``, and the parameters."""
+
+    losses: np.ndarray
+    skipped: np.ndarray
+    params: Params
 
 
 class _Carry(NamedTuple):
@@ -216,7 +227,7 @@ def train(
     loss: Any = None,
     axes: Any = None,
     on_chunk: Callable[[int, int, float], None] | None = None,
-    settled: Callable[[np.ndarray, np.ndarray], bool] | None = None,
+    settled: Callable[[Round], bool] | None = None,
     watched: Watched | None = None,
 ) -> Training:
     """Train one guide from every starting point at once.
@@ -244,8 +255,7 @@ def train(
         Called between chunks with the steps done, those of all rounds so far, and the current loss, a
         mean over restarts.
     settled : callable, optional
-        ``settled(losses, skipped)`` is asked after a round, with its losses of shape ``(R, T)``, whether
-        training may end; without it there is one round.
+        ``settled(round)`` is asked after a round whether training may end; without it there is one round.
     watched : Watched, optional
         What the guide is evaluated on after each stretch of steps.  Every restart then keeps the parameters
         of its best evaluation, and training stops once none has improved for as long as the recipe says.
@@ -362,7 +372,7 @@ def train(
         rounds.append((done - begun) * chunk)
         so_far = done * chunk - np.asarray(carry.state.optim_state[0])  # the optimiser counts the steps it takes
         skipped, lately = so_far, so_far - skipped
-        if patience or settled is None or settled(_joined(losses[begun:]), lately):
+        if patience or settled is None or settled(Round(_joined(losses[begun:]), lately, params)):
             break
     jax.block_until_ready(carry)
     trained = time.perf_counter()
