@@ -1,0 +1,142 @@
+"""Write ``docs/verdicts.md``: what guidebench said of every guide in a saved run, beside what is true.
+
+Run it with the folder of a run over problems that have reference draws::
+
+    python .ci/verdicts.py reports/25-problems
+
+``tox -e verdicts`` makes that run first.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from guidebench import load
+from guidebench.across.soundness import Judged, counts, judged
+from guidebench.results import Comparison, Status, Verdict
+from guidebench.verdict import MEAN_ERROR, SD_ERROR
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "verdicts.md"
+
+INTRO = f"""\
+# Are the verdicts right?
+
+<!-- Written by .ci/verdicts.py from a run; `tox -e verdicts` makes the run and writes this page. -->
+
+guidebench tells you how far to trust a guide. This page holds what it said against posteriors that are known: those of
+[posteriordb](../plugins/guidebench-posteriordb/README.md), each with 10,000 reference draws.
+
+- Draws are **right** where every mean is within {MEAN_ERROR:g} posterior sds of the reference and every sd within
+  {SD_ERROR:.0%}; **repairable** where they are so once reweighted; **wrong** otherwise.
+- With a reference at hand the verdict looks at it, and nothing that is wrong by it is trusted: to check that would
+  prove nothing. So each verdict here is the one **without the reference**, from the guide's weights alone, which is
+  what you get on a posterior that nobody knows.
+- A `trust` is sound where the draws are right, a `reweight` where they are right once reweighted. `distrust` claims
+  nothing: where the draws were right after all it was too careful.
+"""
+
+
+def _lines(comparison: Comparison) -> Iterator[str]:
+    fits = judged(comparison)
+    yield INTRO
+    yield from _counts(fits)
+    yield from _misses(fits)
+    yield from _every(comparison, fits)
+    yield from _run(comparison)
+
+
+def _counts(fits: Sequence[Judged]) -> Iterator[str]:
+    problems = len({one.fit.problem for one in fits})
+    yield f"## {len(fits)} fits on {problems} posteriors\n"
+    yield "| verdict | right | repairable | wrong |\n|---|---|---|---|"
+    for verdict, found in counts(fits).items():
+        yield f"| `{verdict}` | {found['right']} | {found['repairable']} | {found['wrong']} |"
+    right = [one for one in fits if one.right]
+    kept = [one for one in right if not one.timid]
+    trusted = [one for one in fits if one.blind is Verdict.TRUST]
+    repaired = [one for one in fits if one.blind is Verdict.REWEIGHT]
+    yield (
+        f"\nOf {len(trusted)} fits that are trusted, {sum(one.right for one in trusted)} are right. "
+        f"Of {len(repaired)} to be reweighted, {sum(one.repairable for one in repaired)} are right once they are. "
+        f"Of {len(right)} that are right, {len(kept)} ({len(kept) / max(len(right), 1):.0%}) are called `trust` or "
+        "`reweight`.\n"
+    )
+
+
+def _misses(fits: Sequence[Judged]) -> Iterator[str]:
+    rows = [(one, "too careful" if one.sound else "wrong") for one in fits if one.timid or not one.sound]
+    yield "## Where it was wrong, or too careful\n"
+    if not rows:
+        yield "Nowhere.\n"
+        return
+    columns = ("posterior", "guide", "verdict", "mean", "sd", "reweighted mean", "sd", "KL (nat)", "k-hat", "")
+    yield f"| {' | '.join(columns)} |\n" + "|---" * len(columns) + "|"
+    for one, what in rows:
+        kl, khat = (one.fit.value(name) for name in ("smoothed_kl", "khat"))
+        cells = [_short(one.fit.problem), one.fit.guide, f"`{one.blind}`"]
+        cells += [f"{one.mean_error:.2f}", f"{one.sd_error:.0%}"]
+        cells += [f"{one.repaired_mean_error:.2f}", f"{one.repaired_sd_error:.0%}"]
+        yield f"| {' | '.join([*cells, f'{kl or 0:.3f}', f'{khat or 0:.2f}', what])} |"
+    yield ""
+
+
+def _every(comparison: Comparison, fits: Sequence[Judged]) -> Iterator[str]:
+    by_fit = {(one.fit.problem, one.fit.guide): one for one in fits}
+    guides = list(dict.fromkeys(one.fit.guide for one in fits))
+    yield "## Every fit\n"
+    yield (
+        "The largest error of a mean, in posterior sds, and of an sd, as a share; in bold where they are right. A "
+        "dagger marks training that did not settle. AutoDelta, a point, has no intervals to be right or wrong about.\n"
+    )
+    yield "| posterior | " + " | ".join(guides) + " |\n" + "|---" * (len(guides) + 1) + "|"
+    for problem in comparison.problems:
+        cells = [_cell(by_fit.get((problem.name, guide))) for guide in guides]
+        yield f"| {_short(problem.name)} | " + " | ".join(cells) + " |"
+    yield ""
+
+
+def _cell(one: Judged | None) -> str:
+    if one is None:
+        return "–"
+    errors = f"{_number(one.mean_error)}, {_share(one.sd_error)}"
+    mark = "" if one.fit.status is Status.CONVERGED else " †"
+    return f"`{one.blind}` {f'**{errors}**' if one.right else errors}{mark}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.2f}" if value < 10 else f"{value:.2g}" if value < 1e3 else "> 1,000"
+
+
+def _share(value: float) -> str:
+    return f"{value:.0%}" if value < 10 else "> 1,000 %"
+
+
+def _run(comparison: Comparison) -> Iterator[str]:
+    settled = sum(fit.status is Status.CONVERGED for fit in comparison)
+    drawn = sum(fit.status.has_draws for fit in comparison)
+    versions = ", ".join(
+        f"{name} {comparison.environment[name]}"
+        for name in ("guidebench", "python", "jax", "numpyro", "optax")
+        if name in comparison.environment
+    )
+    yield "## The run\n"
+    yield f"    guidebench run 'posteriordb/*' -g default --seed {comparison.config['seed']}\n"
+    yield f"{comparison.recipe}\n"
+    yield f"{settled} of {drawn} fits converged. Made with {versions}."
+
+
+def _short(problem: str) -> str:
+    return problem.rpartition("/")[2]
+
+
+def main() -> None:
+    """Write the page."""
+    (folder,) = sys.argv[1:]
+    PAGE.write_text("\n".join(_lines(load(folder))) + "\n", encoding="utf-8")
+    print(PAGE)
+
+
+if __name__ == "__main__":
+    main()
