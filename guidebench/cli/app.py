@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from guidebench import threads
-from guidebench.cli import authors
+from guidebench.cli import authors, changes
 from guidebench.errors import GuidebenchError, RequestError
 
 if TYPE_CHECKING:
@@ -436,6 +436,7 @@ def report(
     return int(bool(failed))
 
 
+app.command()(changes.diff)
 app.command()(authors.check)
 app.command()(authors.new)
 
