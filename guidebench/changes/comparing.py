@@ -62,7 +62,7 @@ def diff(before: Comparison | str | Path, after: Comparison | str | Path) -> Dif
     tested: list[Tested] = []
     known = rules(found.metric for run in (old, new) for fit in run for found in fit.metrics)
     reasons: list[str] = []
-    compared = 0
+    pairs: list[tuple[Fit, Fit]] = []
     for problem in (one.name for one in old.problems if one.name in shared):
         notes, same = context.of_problem(old, new, problem)
         told += notes
@@ -70,22 +70,17 @@ def diff(before: Comparison | str | Path, after: Comparison | str | Path) -> Dif
             reasons.append(f"{problem}: {notes[0].text}")
             continue
         for first, second in _pairs(old, new, problem):
-            compared += 1
-            changes += [*status(first, second), *seconds(first, second)]
+            pairs.append((first, second))
+            changes += status(first, second)
             dropping = same.modes and any(fit.value("dropped_mass") != 0 for fit in (first, second))
             tested += metric_changes(first, second, known, same, dropping=dropping)
-    if not compared:
+    if not pairs:
         why = "; ".join(reasons) or "the problems are the same, the guides are not"
         raise RequestError(f"diff: the runs have nothing in common that can be compared ({why})")
-    told += context.of_metrics(old, new, shared)
+    told += [*context.of_metrics(pairs), *context.of_time(pairs)]
     numbers = _judged(tested, known)
-    verdicts = (
-        change
-        for problem in (one.name for one in old.problems if one.name in shared)
-        for first, second in _pairs(old, new, problem)
-        for change in _verdict(first, second, numbers)
-    )
-    return Diff(before=old_name, after=new_name, changes=(*changes, *verdicts, *numbers), context=tuple(told))
+    changes += [change for first, second in pairs for change in _verdict(first, second, numbers)]
+    return Diff(before=old_name, after=new_name, changes=(*changes, *numbers, *seconds(pairs)), context=tuple(told))
 
 
 def _opened(given: Comparison | str | Path) -> tuple[Comparison, str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from guidebench import inference_data as idata
 from guidebench.changes.result import Context
-from guidebench.results import Comparison, ProblemRecord
+from guidebench.results import Comparison, Fit, ProblemRecord
 
 #: Settings that change no number.
 _NO_MATTER = {"out", "quiet", "strict", "log_loss"}
@@ -55,22 +56,31 @@ def of_runs(old: Comparison, new: Comparison) -> Iterator[Context]:
     yield from _settings("environment", old.environment, new.environment)
 
 
-def of_metrics(old: Comparison, new: Comparison, problems: set[str]) -> Iterator[Context]:
-    """Yield the metrics that some fits have in one of the runs only."""
-    sides = [
-        {
-            (fit.problem, fit.guide): {one.metric for one in fit.metrics if not one.variable}
-            for fit in run
-            if fit.problem in problems and fit.status.has_draws
-        }
-        for run in (old, new)
-    ]
+def of_metrics(pairs: Sequence[tuple[Fit, Fit]]) -> Iterator[Context]:
+    """Yield the metrics that fits have in one of the runs only."""
     found: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
-    for key in sorted(sides[0].keys() & sides[1].keys()):
-        for metric in sorted(sides[0][key] ^ sides[1][key]):
-            found["gone from" if metric in sides[0][key] else "new for", metric].append(" on ".join(reversed(key)))
+    for before, after in pairs:
+        if not (before.status.has_draws and after.status.has_draws):
+            continue
+        first, second = ({one.metric for one in fit.metrics if not one.variable} for fit in (before, after))
+        for metric in sorted(first ^ second):
+            found["gone from" if metric in first else "new for", metric].append(f"{after.guide} on {after.problem}")
     for (what, metric), fits in found.items():
         yield Context(kind="metric", text=f"{metric} is {what} {', '.join(fits)}")
+
+
+def took(fit: Fit) -> float:
+    """Return the wall time of a fit in seconds, nothing where it is not known."""
+    found = sum(part for part in (fit.compile_s, fit.train_s, fit.evaluate_s) if part is not None)
+    return found if math.isfinite(found) else 0.0
+
+
+def of_time(pairs: Sequence[tuple[Fit, Fit]]) -> Iterator[Context]:
+    """Yield how long the fits of both runs took in all."""
+    first, second = (sum(took(pair[side]) for pair in pairs) for side in (0, 1))
+    if min(first, second) > 0 and first != second:
+        text = f"the fits took {first:.1f} s before, {second:.1f} s after; times are noted and never decide"
+        yield Context(kind="time", text=text)
 
 
 def of_problem(old: Comparison, new: Comparison, problem: str) -> tuple[list[Context], Same]:

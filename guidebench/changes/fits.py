@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from guidebench.changes.context import Same
+from guidebench.changes.context import Same, took
 from guidebench.changes.noise import Variance, combined, drawing, spread, training
 from guidebench.changes.result import Change, Outcome
 from guidebench.changes.rules import WITHOUT_ERROR, Rule
 from guidebench.contracts import MetricValue
 from guidebench.results import Fit, Status
 
-#: A time is noted where it grew or shrank by this factor, and by so many seconds.
-SLOWER, SECONDS = 1.5, 1.0
+#: A time is noted where it grew or shrank by this factor against the times of all fits, and by so many seconds.
+SLOWER, SECONDS = 2.0, 1.0
+
+#: The tail shape of weights up to which the errors of reweighted numbers hold.
+SETTLED = 0.7
 
 ONE_START = "trained from one start: how much training differs from run to run is not known"
 SOME_MODES = "the posterior has several modes, and which of them a guide holds is chance"
@@ -49,48 +52,53 @@ class Tested:
 
 
 def status(before: Fit, after: Fit) -> Iterator[Change]:
-    """Yield the change of a status; to lose all draws is worse, to settle or not is noted."""
+    """Yield the change of a status.
+
+    To lose the draws of a fit that had converged is worse, and to gain draws that converge is better.  Whether a fit
+    that has not settled gives draws, or settles just before its last step, is chance: that is noted.
+    """
     first, second = before.status, after.status
     if first is second:
         return
-    lost = first.has_draws - second.has_draws
-    outcome = Outcome.CHANGED
-    if lost or (first.has_draws and second.has_draws):
-        outcome = Outcome.WORSE if lost > 0 or second is Status.MAX_STEPS else Outcome.BETTER
-    if lost < 0:
-        outcome = Outcome.BETTER
+    drawn = int(second.has_draws) - int(first.has_draws)
+    settled = int(second is Status.CONVERGED) - int(first is Status.CONVERGED)
+    step = drawn or settled
     yield Change(
         problem=before.problem,
         guide=before.guide,
         metric="status",
         before=str(first),
         after=str(second),
-        outcome=outcome,
-        decides=bool(lost),
-        note=" ".join(after.message.split()) if lost > 0 else "",
+        outcome=Outcome.CHANGED if step == 0 else Outcome.WORSE if step < 0 else Outcome.BETTER,
+        decides=drawn != 0 and (settled != 0 or Status.UNSUPPORTED in (first, second)),
+        note=" ".join(after.message.split()) if drawn < 0 else "",
     )
 
 
-def seconds(before: Fit, after: Fit) -> Iterator[Change]:
-    """Yield the change of the wall time, which is noted where it is large and never decides."""
-    times = [
-        sum(part for part in (fit.compile_s, fit.train_s, fit.evaluate_s) if part is not None)
-        for fit in (before, after)
-    ]
-    first, second = times
-    if min(times) <= 0 or not math.isfinite(sum(times)):
+def seconds(pairs: Sequence[tuple[Fit, Fit]]) -> Iterator[Change]:
+    """Yield the wall time of every fit, noted where it grew or shrank against that of all, and never deciding.
+
+    All fits of a run are slower on a slower machine, or with an empty cache of compiled programs: that is divided out.
+    """
+    timed = [(pair, took(pair[0]), took(pair[1])) for pair in pairs]
+    timed = [one for one in timed if min(one[1:]) > 0]
+    if not timed:
         return
-    beyond = max(times) >= SLOWER * min(times) and abs(second - first) >= SECONDS
-    moved = Outcome.WORSE if second > first else Outcome.BETTER
-    yield Change(
-        problem=before.problem,
-        guide=before.guide,
-        metric="seconds",
-        before=first,
-        after=second,
-        change=second - first,
-        outcome=moved if beyond else Outcome.UNCHANGED,
-    )
+    usual = sum(second for *_, second in timed) / sum(first for _, first, _ in timed)
+    for (before, _), first, second in timed:
+        factor = second / first / usual
+        beyond = max(factor, 1 / factor) >= SLOWER and abs(second - first * usual) >= SECONDS * max(1.0, usual)
+        moved = Outcome.WORSE if factor > 1 else Outcome.BETTER
+        yield Change(
+            problem=before.problem,
+            guide=before.guide,
+            metric="seconds",
+            before=first,
+            after=second,
+            change=second - first,
+            outcome=moved if beyond else Outcome.UNCHANGED,
+            note=f"{factor:.1f} times as long as before, measured by all fits" if beyond else "",
+        )
 
 
 def metric_changes(
@@ -113,9 +121,11 @@ def metric_changes(
         return
     earlier = {(one.metric, one.variable): one for one in before.metrics}
     spreads = spread(before), spread(after)
+    # What is not known to be light counts as heavy.
+    heavy = any(not (fit.value("khat") or 0.0) <= SETTLED for fit in (before, after))
     for second in after.metrics:
         first, rule = earlier.get((second.metric, second.variable)), known.get(second.metric)
-        if first is None or rule is None or not same.allows(rule.measured_on):
+        if first is None or rule is None or not same.allows(rule.measured_on) or (rule.weighted and heavy):
             continue
         decides = rule.decides and not second.variable
         doubt = ONE_START if None in spreads else SOME_MODES if dropping and second.metric != "elbo" else ""
@@ -136,7 +146,8 @@ def metric_changes(
         variance = None
         if errors[0] is not None and errors[1] is not None:
             parts = [
-                training(rule, second.metric, one.value, s) for one, s in zip((first, second), spreads, strict=True)
+                training(rule, one, fit, between)
+                for one, fit, between in zip((first, second), (before, after), spreads, strict=True)
             ]
             variance = combined([Variance(errors[0] ** 2), Variance(errors[1] ** 2), *parts])
         yield _tested(found, rule, worth, variance, doubt if decides else "")

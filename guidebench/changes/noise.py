@@ -50,7 +50,7 @@ def spread(fit: Fit) -> Spread | None:
     return Spread(float(np.std(kept, ddof=1)), len(kept) - 1) if len(kept) > 1 else None
 
 
-def training(rule: Rule, name: str, value: float, between: Spread | None) -> Variance:
+def training(rule: Rule, found: MetricValue, fit: Fit, between: Spread | None) -> Variance:
     r"""Return the variance that training adds to a metric, of which the spread s of the restarts' ELBOs tells.
 
     To the ELBO of the best restart it adds at most :math:`s^2`.  Any other metric moves with the draws.  Training that
@@ -65,10 +65,14 @@ def training(rule: Rule, name: str, value: float, between: Spread | None) -> Var
     """
     if between is None:
         return Variance(0.0)
-    if name == "elbo":
+    if found.metric == "elbo":
         return Variance(between.sd**2, between.freedom)
-    per_sd = rule.per_sd * (abs(value) if rule.relative else 1.0)
-    return Variance(per_sd**2 * between.sd, 4 * between.freedom)
+    unit = 1.0
+    if rule.unit == "value":
+        unit = abs(found.value)
+    elif rule.unit == "site":
+        unit = fit.value("sd", found.variable) or 0.0
+    return Variance((rule.per_sd * unit) ** 2 * between.sd, 4 * between.freedom)
 
 
 def drawing(rule: Rule, found: MetricValue, fit: Fit) -> float | None:

@@ -78,7 +78,7 @@ class Context:
     ----------
     kind : str
         ``problem``, ``data``, ``reference``, ``fit``, ``metric``, ``plugin``, ``recipe``, ``configuration``,
-        ``environment`` or ``interrupted``.
+        ``environment``, ``time`` or ``interrupted``.
     text : str
         It, in words.
     """

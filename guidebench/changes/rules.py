@@ -36,8 +36,10 @@ class Rule:
         A pattern: the largest error among the metrics so called bounds that of this one, which has none.
     per_sd : float
         By how much it moves where training moves the draws by one sd of the posterior.
-    relative : bool
-        Whether `per_sd` is a share of its value.
+    unit : {"", "value", "site"}
+        What `per_sd` is a multiple of: of nothing, of the metric's value, or of the sd of its site.
+    weighted : bool
+        Whether importance weights make it, so that it is compared only where k-hat says that its error holds.
     measured_on : {"", "reference", "heldout"}
         What it cannot be compared without.
     nominal : float
@@ -50,7 +52,8 @@ class Rule:
     share: float = 0.0
     errors_of: str = ""
     per_sd: float = 0.0
-    relative: bool = False
+    unit: Literal["", "value", "site"] = ""
+    weighted: bool = False
     measured_on: Literal["", "reference", "heldout"] = ""
     nominal: float = 0.0
 
@@ -65,20 +68,30 @@ def _error(per_sd: float = 1.0, errors_of: str = "") -> Rule:
     )
 
 
-def _noted(
-    better: Direction, smallest: float, share: float = 0.0, on: Literal["", "reference", "heldout"] = ""
-) -> Rule:
-    return Rule(better=better, smallest=smallest, share=share, measured_on=on)
+def _weights(better: Direction, smallest: float = 0.05, share: float = 0.0) -> Rule:
+    return Rule(better=better, smallest=smallest, share=share, per_sd=1.0, weighted=True)
 
+
+def _distance(per_sd: float, better: Direction = "lower") -> Rule:
+    return Rule(better=better, smallest=0.05, per_sd=per_sd, measured_on="reference")
+
+
+def _heldout(better: Direction) -> Rule:
+    return Rule(better=better, smallest=0.05, per_sd=0.5, measured_on="heldout")
+
+
+#: What a relative sd moves by, where a mean moves by one sd at the same cost in nats.
+_SD = 2**-0.5
 
 #: A pattern for whole names, and the rule; the first that fits counts.
 RULES: tuple[tuple[str, Rule], ...] = (
     ("elbo", Rule(better="higher", decides=True, smallest=0.02)),
     ("mean_error", _error()),
-    ("sd_error", _error(2**-0.5)),
+    ("sd_error", _error(_SD)),
     # By the duality of Kantorovich and Rubinstein, W1 moves by no more than some 1-Lipschitz mean does.
     ("w1_error", _error(errors_of="mean_error")),
     ("correlation_error", _error()),
+    # A shift of one sd has a total variation of half of that at most, and so has what a coverage moves by.
     (
         "calibration_error",
         Rule(
@@ -90,25 +103,28 @@ RULES: tuple[tuple[str, Rule], ...] = (
             measured_on="heldout",
         ),
     ),
-    ("crps", Rule(better="lower", decides=True, share=0.02, per_sd=1.0, relative=True, measured_on="heldout")),
+    ("crps", Rule(better="lower", decides=True, share=0.02, per_sd=1.0, unit="value", measured_on="heldout")),
     ("elpd", Rule(better="higher", decides=True, smallest=0.02, per_sd=1.0, measured_on="heldout")),
-    ("log_evidence", _noted("none", 0.05)),
-    ("(smoothed_)?kl", _noted("lower", 0.05)),
-    ("iw_bound", _noted("higher", 0.05)),
-    ("khat", _noted("lower", 0.2)),
-    ("(smoothed_)?ess_share", _noted("higher", 0.05, 0.5)),
-    ("dropped_mass", _noted("lower", 0.05)),
-    ("(mean|sd)_shift", _noted("lower", 0.05)),
-    (r"coverage_\d\d", _noted("nominal", 0.05, on="heldout")),
-    (r"pit_\d\d", _noted("nominal", 0.05, on="heldout")),
-    ("pit_distance", _noted("lower", 0.05, on="heldout")),
-    ("sd_ratio", _noted("nominal", 0.05, on="reference")),
-    ("quantile_error|sliced_w2|energy_distance", _noted("lower", 0.05, on="reference")),
-    ("correlation_error_frobenius|reweighted_(mean|sd)_error", _noted("lower", 0.05, on="reference")),
-    (r"simulated_coverage_\d\d", _noted("nominal", 0.05)),
-    ("simulated_bias", _noted("nominal", 0.05)),
-    ("elbo_restart_sd", _noted("lower", 0.02, 0.9)),
-    ("(mean|sd)_reweighted", _noted("none", 0.0, 0.02)),
+    ("log_evidence", _weights("none")),
+    ("(smoothed_)?kl", _weights("lower")),
+    ("iw_bound", _weights("higher")),
+    ("(mean|sd)_shift", _weights("lower")),
+    ("(mean|sd)_reweighted", _weights("none", 0.0, 0.02)),
+    ("reweighted_(mean|sd)_error", replace(_weights("lower"), measured_on="reference")),
+    # These hang on the single largest weight.
+    ("(smoothed_)?ess_share", Rule(better="higher", smallest=0.5, weighted=True)),
+    ("khat", Rule(better="lower", smallest=0.2)),
+    ("dropped_mass", Rule(better="lower", smallest=0.05)),
+    (r"coverage_\d\d|pit_\d\d", _heldout("nominal")),
+    ("pit_distance", _heldout("lower")),
+    ("sd_ratio", _distance(_SD, "nominal")),
+    # The outer quantiles move with the mean and with the sd.
+    ("quantile_error|sliced_w2|energy_distance|correlation_error_frobenius", _distance(2.0)),
+    (r"simulated_coverage_\d\d|simulated_bias", Rule(better="nominal", smallest=0.05)),
+    ("elbo_restart_sd", Rule(better="lower", smallest=0.02, share=0.9)),
+    ("mean", Rule(share=0.02, per_sd=1.0, unit="site")),
+    ("sd", Rule(share=0.02, per_sd=_SD, unit="site")),
+    ("correlation", Rule(smallest=0.05, per_sd=1.0)),
 )
 
 #: Ends of intervals, limits, p-values, and what is another metric over a constant.
@@ -118,7 +134,7 @@ _NOT_COMPARED = re.compile(
 
 _NOMINAL = {"sd_ratio": 1.0, "simulated_bias": 0.0}
 
-#: Moments in the unit of a site, and metrics of plugins: a fiftieth of the value, or a tenth where there is no error.
+#: Metrics of plugins: a fiftieth of the value matters, and a tenth of it where there is no error.
 _OTHERS, WITHOUT_ERROR = Rule(share=0.02), 0.1
 
 

@@ -81,30 +81,30 @@ def print_diff(found: Diff, *, everything: bool = False) -> None:
 
 
 def _print_table(console: Console, problem: str, changes: Sequence[Change]) -> None:
+    """Print the changes on one problem, those of a guide below its name: that leaves room in 80 columns."""
     from rich import box
     from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
     from guidebench.changes import content
 
-    worded = any(content.word(one) for one in changes)
-    table = Table(
-        title=escape(problem), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False
-    )
-    table.add_column("guide", overflow="fold")
-    table.add_column("metric", overflow="fold")
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    table.add_column(escape(problem), overflow="fold")
     for heading in ("before", "after", "change", "z"):
         table.add_column(heading, justify="right", no_wrap=heading != "change")
-    if worded:
+    if worded := any(content.word(one) for one in changes):
         table.add_column("is")
-    for one in changes:
-        table.add_row(
-            escape(one.guide),
-            escape(one.name),
-            content.side(one.before),
-            content.side(one.after),
-            content.step(one),
-            content.score(one),
-            *([content.word(one)] if worded else []),
-        )
+    for guide in dict.fromkeys(one.guide for one in changes):
+        table.add_row(Text(guide, style="bold"))
+        for one in changes:
+            if one.guide == guide:
+                table.add_row(
+                    Text(f"  {one.name}"),
+                    content.side(one.before),
+                    content.side(one.after),
+                    content.step(one),
+                    content.score(one),
+                    *([content.word(one)] if worded else []),
+                )
     console.print(table)
