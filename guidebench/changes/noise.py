@@ -20,8 +20,9 @@ from guidebench.contracts import MetricValue
 from guidebench.differences import BROKEN
 from guidebench.results import Fit
 
-#: The probability with which two runs of the same code are called different anywhere.
-LEVEL = 0.05
+#: Corrected p-values below this are called changes.  Two runs of the same code are to be called different in one case
+#: of twenty at most; half of that is left for Monte Carlo errors that are estimates themselves.
+LEVEL = 0.025
 
 
 class Variance(NamedTuple):
