@@ -121,7 +121,7 @@ def _outcome(one: Tested, known: Mapping[str, Rule], *, beyond: bool) -> Outcome
     better = known[one.change.metric].better
     if better == "none":
         return Outcome.CHANGED
-    return Outcome.BETTER if (one.worth > 0) is (better == "higher") else Outcome.WORSE
+    return Outcome.BETTER if (one.worth > 0) == (better == "higher") else Outcome.WORSE
 
 
 def _told(change: Change, one: Tested) -> Change:

@@ -193,4 +193,5 @@ def _finite(value: float) -> float | None:
 
 def _distance(rule: Rule, found: MetricValue) -> float:
     """Return what is compared: the value, or how far it is from the nominal one."""
-    return abs(found.value - rule.nominal) if rule.better == "nominal" else found.value
+    # A plugin's value may be NumPy's.
+    return float(abs(found.value - rule.nominal) if rule.better == "nominal" else found.value)

@@ -92,6 +92,14 @@ def test_a_direction_is_the_registered_one(metric: str, better: bool) -> None:
     assert declared[metric] == ("higher" if better else "lower")
 
 
+@pytest.mark.parametrize("kind", [float, np.float64, np.float32])
+def test_numbers_of_numpy_are_numbers(kind: Any) -> None:
+    found = between({"elbo": (kind(1.0), kind(0.01))}, {"elbo": (kind(2.0), kind(0.01))})
+    assert [one.outcome for one in found.better] == [Outcome.BETTER]
+    (one,) = found.better
+    assert {type(each) for each in (one.before, one.after, one.change, one.error, one.z, one.p)} == {float}
+
+
 def test_metrics_without_an_error_borrow_that_which_bounds_theirs() -> None:
     known: dict[str, Number] = {"mean_error": (0.1, 0.01), "mean_error[a]": (0.1, 0.02), "coverage_50": (0.5, 0.03)}
     found = between(
