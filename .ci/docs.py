@@ -24,8 +24,8 @@ COMMANDS = """\
 <!-- Written by .ci/docs.py from the commands themselves. -->
 
 `guidebench COMMAND --help` prints the same. Exit status: 0 all well; 1 the report is written but a fit failed (or, with
-`--strict`, did not converge); 2 the request was wrong: one line says how, and nothing is written; 130 interrupted, with
-the finished fits kept.
+`--strict`, did not converge), a check failed, or something got worse from one run to another; 2 the request was wrong:
+one line says how, and nothing is written; 130 interrupted, with the finished fits kept.
 """
 
 #: The part of ``docs/compatibility.md`` that is generated.

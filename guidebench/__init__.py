@@ -16,6 +16,7 @@ from guidebench.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from guidebench.api import compare
+    from guidebench.changes import Diff, diff
     from guidebench.failures import Failure
     from guidebench.metrics.evidence import Evidence
     from guidebench.report.page import Block, Cell, Details, Heading, Listing, Note, Number, Page, Table
@@ -26,6 +27,8 @@ __version__ = version("guidebench")
 
 _LAZY = {
     "compare": "guidebench.api",
+    "Diff": "guidebench.changes",
+    "diff": "guidebench.changes",
     "Comparison": "guidebench.results",
     "Fit": "guidebench.results",
     "load": "guidebench.store",
@@ -42,6 +45,7 @@ __all__ = [
     "Cell",
     "Comparison",
     "Details",
+    "Diff",
     "Evidence",
     "Failure",
     "Fit",
@@ -63,6 +67,7 @@ __all__ = [
     "Task",
     "__version__",
     "compare",
+    "diff",
     "hookimpl",
     "load",
 ]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from guidebench import threads
-from guidebench.cli import authors
+from guidebench.cli import authors, changes
 from guidebench.errors import GuidebenchError, RequestError
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ app = typer.Typer(
 
 
 def main() -> None:
-    """Run the command line and exit: 0 all well, 1 a fit failed, 2 a wrong request, 130 interrupted."""
+    """Run the command line and exit: 0 all well, 1 a fit failed or got worse, 2 a wrong request, 130 interrupted."""
     # jax 0.9 says of every program from its cache that versions are assumed to be compatible.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     # ArviZ 0.23 says so on the first import of every day, to people who never called it.
@@ -445,6 +445,7 @@ def report(
     return int(bool(failed))
 
 
+app.command()(changes.diff)
 app.command()(authors.check)
 app.command()(authors.new)
 

@@ -27,6 +27,11 @@ def _framed(*parts: Markup) -> str:
     return str(_style() + Markup('<div class="guidebench">\n') + Markup("\n").join(parts) + Markup("\n</div>"))
 
 
+def framed(content: Block) -> str:
+    """Return a block as a notebook shows it."""
+    return _framed(html.block(content))
+
+
 def _paragraph(text: str, kind: str = "soft") -> Markup:
     return Markup('<p class="{}">{}</p>').format(kind, text)
 
