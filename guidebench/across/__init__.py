@@ -8,7 +8,7 @@ data sets, JMLR 7:1-30, with problems in the place of data sets.
 from __future__ import annotations
 
 from guidebench.across.associations import Association, associations
-from guidebench.across.costs import Cost, costs, cost_points
+from guidebench.across.costs import Cost, cost_points, costs
 from guidebench.across.measures import ERROR, MAIN, Measure, find_measure, of_metrics
 from guidebench.across.multiplicity import holm
 from guidebench.across.pairs import PairedTest, paired_tests, signed_rank

@@ -67,15 +67,14 @@ def costs(comparison: Comparison, measure: Measure) -> Costs:
     for row in points.itertuples(index=False):
         seconds.loc[row.problem, row.guide] = row.seconds
     over = complete(values.where(seconds.notna()))
-    found = []
-    for guide in over.table.columns if len(over.table) else ():
-        found.append(
-            Cost(
-                guide=str(guide),
-                seconds=_quartiles(seconds.loc[over.table.index, guide].to_numpy(dtype=float)),
-                error=_quartiles(over.table[guide].to_numpy(dtype=float)),
-            )
+    found = [
+        Cost(
+            guide=str(guide),
+            seconds=_quartiles(seconds.loc[over.table.index, guide].to_numpy(dtype=float)),
+            error=_quartiles(over.table[guide].to_numpy(dtype=float)),
         )
+        for guide in (over.table.columns if len(over.table) else ())
+    ]
     return Costs(tuple(_judged(one, found) for one in found), over)
 
 
