@@ -27,11 +27,11 @@ OVERVIEW: tuple[Section, ...] = tuple(
     Section(name=f"overview-{name}", title=title, build=_lazily(name))  # type: ignore[arg-type]
     for name, title in (
         ("verdicts", "Overview"),
-        ("winners", "Which guide wins where"),
         ("numbers", "Problem by guide"),
         ("ranks", "Ranks and paired tests"),
         ("profiles", "Performance profiles"),
         ("times", "Time against accuracy"),
+        ("winners", "Which guide wins where"),
     )
 )
 

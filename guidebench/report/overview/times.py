@@ -39,7 +39,7 @@ def shown(overview: Overview, measure: Measure, found: Costs) -> Block:
     unit = f" ({measure.unit})" if measure.unit else ""
     for ax, title in zip(axes, ("every fit", "medians and quartiles"), strict=True):
         ax.set(xscale="log", yscale="log", title=title, xlabel="compiling, training and scoring (s)")
-        ax.set_ylabel(f"{measure.title.lower() if measure is ERROR else measure.title}{unit}")
+        ax.set_ylabel(f"{words(measure)}{unit}")
         ax.grid(which="major")
         ax.minorticks_off()
         plain(ax)
@@ -57,6 +57,11 @@ def shown(overview: Overview, measure: Measure, found: Costs) -> Block:
         "Times are wall times of this run: other work on the machine, and programs that were compiled before, are in "
         "them. What a guide shares with the others (data, search, reference) is not.",
     )
+
+
+def words(measure: Measure) -> str:
+    """Return what a measure is called inside a sentence."""
+    return measure.title.lower() if measure is ERROR else measure.title
 
 
 def plain(ax: Axes) -> None:
@@ -92,9 +97,8 @@ def table(overview: Overview, measure: Measure, found: Costs) -> Table:
         ]
         for one in sorted(found.guides, key=lambda one: one.seconds[1])
     ]
-    return Table(
-        ["guide", "median time (s)", f"median {measure.title}{unit}", "quicker and better in the median"], rows
-    )
+    columns = ["guide", "median time (s)", f"median {words(measure)}{unit}", "quicker and better in the median"]
+    return Table(columns, rows)
 
 
 def told(found: Costs) -> str | None:

@@ -10,11 +10,12 @@ from matplotlib.colors import Normalize
 
 from guidebench.across import ERROR, MAIN, Association, Winner, associations, table, winners
 from guidebench.across.associations import features, smallest_p
-from guidebench.report.content import Block, Cell, Figure, Link, Listing, Number, Pill, Table
+from guidebench.report.content import Block, Cell, Details, Figure, Link, Listing, Number, Pill, Table
 from guidebench.report.overview.grids import Grid, draw
 from guidebench.report.overview.seen import Overview
 from guidebench.report.palette import verdict_pill
 from guidebench.report.text import listed, p_value, slug
+from guidebench.results import ProblemRecord
 
 LEVEL = 0.05
 
@@ -38,6 +39,7 @@ def build(overview: Overview) -> Block | None:
         Listing(statements(overview, found)),
         winner_table(found),
         *related(overview),
+        feature_table(overview.comparison.problems),
     )
 
 
@@ -79,38 +81,49 @@ def _plain(value: float) -> str:
 
 
 def winner_table(found: Sequence[Winner]) -> Table:
-    """Return a row per problem: the best guide, those that tie with it, why, and the problem's features."""
-    table_of = features([one.problem for one in found])
-    names = [name for name in table_of.columns if table_of[name].notna().any()]
-    rows: list[list[Cell]] = []
-    for one in found:
-        values = [table_of.loc[one.problem.name, name] for name in names]
-        rows.append(
-            [
-                Link(one.problem.name, f"problem-{slug(one.problem.name)}"),
-                _best(one),
-                verdict_pill(one.verdict),
-                "" if one.value is None else Number(one.value.value, one.value.mcse, digits=2, detail=_by(one)),
-                *(None if np.isnan(value) else Number(float(value), digits=2) for value in values),
-            ]
-        )
+    """Return a row per problem: the best guide, those that tie with it, and why."""
+    rows: list[list[Cell]] = [
+        [
+            Link(one.problem.name, f"problem-{slug(one.problem.name)}"),
+            _best(one),
+            ", ".join(one.guides[1:]),
+            verdict_pill(one.verdict),
+            "" if one.value is None else Number(one.value.value, one.value.mcse, digits=2, detail=_by(one)),
+        ]
+        for one in found
+    ]
     caption = (
         "The best guide by verdict first, then by its error (the larger of the largest errors of a mean and of an sd, "
         "in sds of the reference); without a reference by its ELBO. Guides of the same verdict within two Monte Carlo "
-        "errors are tied. Features are those of the posterior in unconstrained coordinates, from the reference, or, "
-        "without one, from the Gaussian that the search found."
+        "errors are tied."
     )
-    columns = ["problem", "best guide", "verdict", "decided by", *(NAMES.get(name, name) for name in names)]
-    return Table(columns, rows, caption=caption)
+    return Table(["problem", "best guide", "tied with it", "verdict", "decided by"], rows, caption=caption)
+
+
+def feature_table(problems: Sequence[ProblemRecord]) -> Details | None:
+    """Return the features of every problem, folded, or ``None`` where there are none."""
+    table_of = features(problems)
+    names = [name for name in table_of.columns if table_of[name].notna().any()]
+    if not names:
+        return None
+    rows: list[list[Cell]] = []
+    for problem in problems:
+        values = [float(table_of.loc[problem.name, name]) for name in names]
+        source = problem.reference or "the search"
+        cells: list[Cell] = [None if math.isnan(value) else Number(value, digits=2) for value in values]
+        rows.append([problem.name, *cells, source])
+    caption = (
+        "Features of the posterior in unconstrained coordinates: from the reference, or, without one, from the "
+        "Gaussian that the search before training found, which knows nothing of skewness."
+    )
+    columns = ["problem", *(NAMES.get(name, name) for name in names), "from"]
+    return Details("Features of every problem", Block(Table(columns, rows, caption=caption)))
 
 
 def _best(one: Winner) -> Cell:
     if not one.guides:
         return Pill("none", "muted")
-    first, *others = one.guides
-    if not one.usable:
-        first = f"{first} (closest; not usable)"
-    return first if not others else f"{first}; tied: {', '.join(others)}"
+    return one.guides[0] if one.usable else f"{one.guides[0]} (closest; not usable)"
 
 
 def _by(one: Winner) -> str:
