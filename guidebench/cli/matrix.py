@@ -103,7 +103,7 @@ def _in_words(guides: Sequence[str], comparison: Comparison) -> bool:
 def _verdicts(comparison: Comparison, guides: Sequence[str]) -> Table:
     """Return the matrix of verdicts; guides have their number as heading."""
     words = _in_words(guides, comparison)
-    found = _plain("")
+    found = _plain("", gap=0)
     found.add_column("problem", no_wrap=True, max_width=MOST_LETTERS)
     for at in range(1, len(guides) + 1):
         found.add_column(str(at), no_wrap=True)
@@ -120,12 +120,13 @@ def _cell(verdict: Verdict | None, *, words: bool) -> Text:
     return Text(str(verdict) if words else SHORT[verdict], style=COLOURS[verdict])
 
 
-def _plain(title: str) -> Table:
+def _plain(title: str, gap: int = 1) -> Table:
+    """Return an empty table; `gap` spaces between columns are in addition to the box's own."""
     return Table(
         title=escape(title) or None,
         title_justify="left",
         box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
+        padding=(0, gap, 0, 0),
         pad_edge=False,
         show_edge=False,
     )
