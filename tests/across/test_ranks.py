@@ -1,4 +1,4 @@
-"""Ranks, Friedman's test and Holm's correction against SciPy, against hand-worked numbers, and against Demšar (2006)."""
+"""Ranks, Friedman's test and Holm's correction against SciPy, hand-worked numbers and Demšar (2006)."""
 
 from __future__ import annotations
 
