@@ -17,16 +17,16 @@ search before training found.
 =============== =============================================================================================
 
 From M draws, correlations that are zero look like :math:`\sqrt{2 \log(D^2 / 2) / M}` at the largest of
-them, and the curvature of a Gaussian like :math:`D / (4 M)`.  A feature that cannot be computed is absent.
+them, and the curvature of a Gaussian like :math:`D / (4 M)`; where tails are heavy the skewness is mostly noise.  A feature that cannot be computed is absent.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpyro.distributions.transforms import biject_to
+from numpyro.distributions.transforms import ExpTransform, IdentityTransform, IndependentTransform, biject_to
 
 from guidebench.engine.gate import Reference
 from guidebench.engine.prepared import Prepared
@@ -98,13 +98,28 @@ def unconstrained(target: Target, draws: Mapping[str, np.ndarray]) -> np.ndarray
     """Return evenly spaced draws of the latent sites in unconstrained coordinates, shape ``(M, D)``."""
     count = len(next(iter(draws.values())))
     chosen = np.arange(count) if count <= MOST_DRAWS else np.arange(MOST_DRAWS) * count // MOST_DRAWS
+    supports = target.supports(target.arguments.arrays)
+    return target.flatten(
+        {name: _freed(support, draws[name][chosen].astype(np.float64)) for name, support in supports.items()}
+    )
+
+
+def _freed(support: Any, values: np.ndarray) -> np.ndarray:
+    """Return draws of one site without their constraint.
+
+    The two maps that nearly all sites have are NumPy's: what JAX would have to compile for each new shape
+    takes longer than all else here.
+    """
+    transform = biject_to(support)
+    inner = transform
+    while isinstance(inner, IndependentTransform):
+        inner = inner.base_transform
+    if isinstance(inner, IdentityTransform):
+        return values
+    if type(inner) is ExpTransform:
+        return np.asarray(np.log(values))
     with double():
-        supports = target.supports(target.arguments.arrays)
-        free = {
-            name: np.asarray(biject_to(support).inv(np.asarray(draws[name][chosen], np.float64)))
-            for name, support in supports.items()
-        }
-    return target.flatten(free)
+        return np.asarray(transform.inv(values))
 
 
 def shape_of(points: np.ndarray) -> _Shape:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 FEW = 4
 FEW_COLOURS = 64
 
-#: Dots per inch beyond so many problems: 25 of them with ten latents and six guides are a file of 13 MB.
+#: Dots per inch beyond so many problems: 25 of them with ten latents and six guides are a file of 12 MB.
 COMPACT_DPI = ((FEW, 100), (12, 80))
 
 

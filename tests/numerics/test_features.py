@@ -100,8 +100,8 @@ def test_skewness_and_curvature_of_a_gumbel_variable() -> None:
 def test_the_seed_problem() -> None:
     found = record(linear_regression.problem()).features
     assert found["dimension"] == 3
-    assert found["correlation"] == pytest.approx(0.5429, abs=0.01)
-    assert found["condition"] == pytest.approx(1.5429 / 0.4571, rel=0.05)
+    assert found["correlation"] == pytest.approx(0.5429, abs=0.025)
+    assert found["condition"] == pytest.approx(1.5429 / 0.4571, rel=0.1)
     assert found["scale_range"] == pytest.approx(0.383346 / 0.100994, rel=0.03)
 
 
