@@ -17,16 +17,17 @@ search before training found.
 =============== =============================================================================================
 
 From M draws, correlations that are zero look like :math:`\sqrt{2 \log(D^2 / 2) / M}` at the largest of
-them, and the curvature of a Gaussian like :math:`D / (4 M)`; where tails are heavy the skewness is mostly noise.  A feature that cannot be computed is absent.
+them, and the curvature of a Gaussian like :math:`D / (4 M)`; where tails are heavy the skewness is mostly
+noise.  A feature that cannot be computed is absent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
 
 import numpy as np
-from numpyro.distributions.transforms import ExpTransform, IdentityTransform, IndependentTransform, biject_to
+from numpyro.distributions.transforms import biject_to
 
 from guidebench.engine.gate import Reference
 from guidebench.engine.prepared import Prepared
@@ -39,6 +40,13 @@ MOST_DIMENSIONS = 400
 
 #: Draws per coordinate that a covariance needs.
 LEAST_PER_DIMENSION = 10
+
+#: NumPyro's maps of the supports of these kinds to the real line.
+PLAIN: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
+    "real": np.asarray,
+    "realvector": np.asarray,
+    "positive": np.log,
+}
 
 
 class _Shape(NamedTuple):
@@ -85,7 +93,8 @@ def _shape(ready: Prepared, reference: Reference) -> _Shape | None:
     if ready.target is None or not 0 < ready.target.dim <= MOST_DIMENSIONS:
         return None
     if reference.chains:
-        points = unconstrained(ready.target, reference.draws)
+        supports = {site.name: site.support for site in ready.structure.latents}
+        points = unconstrained(ready.target, reference.draws, supports)
         points = points[np.isfinite(points).all(axis=1)]  # a draw may round to the edge of its support
         if len(points) < LEAST_PER_DIMENSION * ready.target.dim:
             return None
@@ -94,32 +103,31 @@ def _shape(ready: Prepared, reference: Reference) -> _Shape | None:
     return None if best is None else _Shape(best.mean, best.factor @ best.factor.T)
 
 
-def unconstrained(target: Target, draws: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Return evenly spaced draws of the latent sites in unconstrained coordinates, shape ``(M, D)``."""
+def unconstrained(
+    target: Target, draws: Mapping[str, np.ndarray], supports: Mapping[str, str] | None = None
+) -> np.ndarray:
+    """Return evenly spaced draws of the latent sites in unconstrained coordinates, shape ``(M, D)``.
+
+    Parameters
+    ----------
+    target : Target
+        The posterior.
+    draws : mapping
+        Draws by site, each with leading axis M.
+    supports : mapping of str to str
+        Kinds of supports, as in :class:`~guidebench.inference.structure.Site`.  The two that nearly all sites
+        have need no JAX: running the model to ask for its supports, and compiling their maps for each new shape,
+        take longer than all else here.
+    """
     count = len(next(iter(draws.values())))
     chosen = np.arange(count) if count <= MOST_DRAWS else np.arange(MOST_DRAWS) * count // MOST_DRAWS
-    supports = target.supports(target.arguments.arrays)
-    return target.flatten(
-        {name: _freed(support, draws[name][chosen].astype(np.float64)) for name, support in supports.items()}
-    )
-
-
-def _freed(support: Any, values: np.ndarray) -> np.ndarray:
-    """Return draws of one site without their constraint.
-
-    The two maps that nearly all sites have are NumPy's: what JAX would have to compile for each new shape
-    takes longer than all else here.
-    """
-    transform = biject_to(support)
-    inner = transform
-    while isinstance(inner, IndependentTransform):
-        inner = inner.base_transform
-    if isinstance(inner, IdentityTransform):
-        return values
-    if type(inner) is ExpTransform:
-        return np.asarray(np.log(values))
-    with double():
-        return np.asarray(transform.inv(values))
+    values = {name: draws[name][chosen].astype(np.float64) for name in target.shapes}
+    found = {name: PLAIN[kind](values[name]) for name, kind in (supports or {}).items() if kind in PLAIN}
+    if missing := [name for name in target.shapes if name not in found]:
+        transforms = target.supports(target.arguments.arrays)
+        with double():
+            found |= {name: np.asarray(biject_to(transforms[name]).inv(values[name])) for name in missing}
+    return target.flatten(found)
 
 
 def shape_of(points: np.ndarray) -> _Shape:

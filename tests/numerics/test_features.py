@@ -147,3 +147,26 @@ def test_matrices_by_hand() -> None:
     assert features.largest_correlation(CORRELATION) == 0.9
     assert features.condition(CORRELATION) == pytest.approx(19)
     assert features.condition(np.ones((2, 2))) > 1e12 or features.condition(np.ones((2, 2))) == np.inf
+
+
+def bounded() -> None:
+    numpyro.sample("a", dist.Normal(0.0, 1.0))
+    numpyro.sample("b", dist.HalfNormal(1.0))
+    numpyro.sample("c", dist.Beta(2.0, 2.0))
+    numpyro.sample("d", dist.Dirichlet(jnp.ones(3)))
+    numpyro.sample("e", dist.Normal(jnp.zeros(2), 1.0).to_event(1))
+
+
+def test_the_maps_are_numpyros_whatever_the_support() -> None:
+    from numpyro.distributions.transforms import biject_to
+
+    ready = prepared(Problem(name="bounded", model=bounded), reference="none")
+    assert ready.target is not None
+    rng = np.random.default_rng(0)
+    free = rng.normal(size=(50, ready.target.dim))
+    supports = ready.target.supports(ready.target.arguments.arrays)
+    draws = {name: np.asarray(biject_to(supports[name])(value)) for name, value in ready.target.split(free).items()}
+    kinds = {site.name: site.support for site in ready.structure.latents}
+    assert {"real", "positive"} <= set(kinds.values())
+    for known in (kinds, {}):
+        np.testing.assert_allclose(features.unconstrained(ready.target, draws, known), free, atol=2e-4)
