@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from guidebench.contracts import Bound, MetricValue
 from guidebench.failures import Failure
@@ -213,6 +213,9 @@ class ProblemRecord:
         Number of held-out observations.
     notes : tuple of str
         What a reader should know of the model (``numpyro.param`` sites, ignored factors, ...).
+    features : mapping of str to float
+        What may make it hard: its ``dimension``, ``correlation``, ``condition``, ``scale_range``, ``skewness`` and
+        ``curvature`` in unconstrained coordinates (see :mod:`guidebench.engine.features`), as far as they are known.
     """
 
     name: str
@@ -229,6 +232,7 @@ class ProblemRecord:
     predictor: str | None = None
     heldout_size: int = 0
     notes: tuple[str, ...] = ()
+    features: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -320,6 +324,72 @@ class Comparison:
             for found in fit.metrics
         ]
         return pd.DataFrame(rows, columns=columns)
+
+    def table(self, metric: str) -> pd.DataFrame:
+        """Return one metric as a table: a row per problem, a column per guide.
+
+        Parameters
+        ----------
+        metric : str
+            A metric by name; or ``error`` (the larger of the errors of mean and sd), ``elbo_gap`` (nats below the
+            best ELBO of the problem) or ``seconds`` (compiling, training and scoring).
+
+        Returns
+        -------
+        DataFrame
+            A missing value is "not defined for this guide on this problem", never zero.
+        """
+        from guidebench import across
+
+        # A table needs no direction: a metric whose plugin is not there any more can be shown, too.
+        return across.table(self, across.find_measure(metric, otherwise="none"))
+
+    def ranks(self, metric: str = "error", *, better: Literal["lower", "higher"] | None = None) -> pd.DataFrame:
+        """Return how guides rank over the problems, the best first.
+
+        Only problems on which all compared guides have the metric count.  The tests are in ``attrs``; with a
+        handful of problems there are none, and the reason takes their place.
+
+        Parameters
+        ----------
+        metric : str
+            As in :meth:`table`.
+        better : {"lower", "higher"}, optional
+            Which direction is better, for a metric that no installed plugin declares.
+
+        Returns
+        -------
+        DataFrame
+            A row per guide with ``rank`` (the average over problems, ties averaged) and ``median``.  ``attrs`` has
+            ``problems`` (how many), ``left_out`` (guides that are not compared, and on how many problems they have
+            the metric), ``p_value`` (Friedman's test), ``concordance`` (Kendall's W), ``reason`` (why there is no
+            test) and ``pairs`` (a :class:`~guidebench.across.pairs.PairedTest` for every two guides).
+
+        Raises
+        ------
+        RequestError
+            Where nothing says which direction is better.
+        """
+        import pandas as pd
+
+        from guidebench import across
+        from guidebench.errors import RequestError
+
+        measure = across.find_measure(metric, better)
+        if measure.better not in ("lower", "higher"):
+            raise RequestError(f"guides cannot be ranked by {metric}, of which {measure.better} is better")
+        found = across.ranking(across.table(self, measure), measure.better)
+        ranks = pd.DataFrame({"rank": found.ranks, "median": found.medians})
+        ranks.index.name = "guide"
+        ranks.attrs = {
+            "problems": len(found.problems),
+            "left_out": dict(found.left_out),
+            "p_value": found.p_value,
+            "concordance": found.concordance,
+            "reason": found.reason,
+            "pairs": found.pairs,
+        }
+        return ranks
 
     @property
     def inference_data(self) -> Mapping[Any, InferenceData]:

@@ -390,7 +390,8 @@ def run(
         watcher.note("writing the report")
         folder = save(comparison, target)
         failed: list[Failure] = []
-        page = write(comparison, folder, log_loss=settings.log_loss, on_failure=failed.append)
+        metrics = [one.declaration for one in registry.metrics]
+        page = write(comparison, folder, metrics=metrics, log_loss=settings.log_loss, on_failure=failed.append)
         record(folder, failed)
     comparison = replace(comparison, failures=(*comparison.failures, *failed))
     if not settings.quiet:
@@ -436,9 +437,18 @@ def report(
 
     comparison = load(folder)
     chosen = bool(comparison.config.get("log_loss")) if log_loss is None else log_loss
-    sections = find_plugins(tuple(plugin or ()), no_plugins=bool(no_plugins)).sections
+    registry = find_plugins(tuple(plugin or ()), no_plugins=bool(no_plugins))
+    metrics = [one.declaration for one in registry.metrics]
     failed: list[Failure] = []
-    print(write(comparison, folder, sections=sections, log_loss=chosen, on_failure=failed.append))
+    page = write(
+        comparison,
+        folder,
+        sections=registry.sections,
+        metrics=metrics,
+        log_loss=chosen,
+        on_failure=failed.append,
+    )
+    print(page)
     record(folder, failed)
     for failure in failed:
         print(f"guidebench: {failure}", file=sys.stderr)

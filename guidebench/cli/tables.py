@@ -16,7 +16,8 @@ from rich.text import Text
 from guidebench.registry import Registered, Registry
 from guidebench.results import Comparison, Fit, ProblemRecord, Status, Verdict
 
-_COLOURS = {
+#: Of verdicts.
+COLOURS = {
     Verdict.TRUST: "green",
     Verdict.REWEIGHT: "yellow",
     Verdict.DISTRUST: "red",
@@ -83,56 +84,66 @@ def _columns(fits: Sequence[Fit]) -> list[tuple[str, Callable[[Fit], str]]]:
     ]
 
 
-def print_comparison(comparison: Comparison, page: Path) -> None:
-    """Print one table per problem, what to conclude, and where the report is."""
+def _print_problem(comparison: Comparison, record: ProblemRecord, console: Console) -> None:
+    """Print the table of one problem, and what to conclude."""
     from guidebench.verdict import recommend
 
-    console = make_console()
-    for record in comparison.problems:
-        fits = comparison.of(record.name)
-        columns = _columns(fits)
-        table = Table(
-            title=escape(record.name),
-            title_justify="left",
-            box=box.SIMPLE_HEAD,
-            padding=(0, 1, 0, 0),
-            pad_edge=False,
+    fits = comparison.of(record.name)
+    columns = _columns(fits)
+    table = Table(
+        title=escape(record.name),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
+    table.add_column("guide", overflow="fold")
+    table.add_column("verdict")
+    for heading, _ in columns:
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("training")
+    for fit in fits:
+        table.add_row(
+            escape(fit.guide),
+            Text(str(fit.verdict), style=COLOURS[fit.verdict]),
+            *(cell(fit) for _, cell in columns),
+            str(fit.status),
         )
-        table.add_column("guide", overflow="fold")
-        table.add_column("verdict")
-        for heading, _ in columns:
-            table.add_column(heading, justify="right", no_wrap=True)
-        table.add_column("training")
-        for fit in fits:
-            table.add_row(
-                escape(fit.guide),
-                Text(str(fit.verdict), style=_COLOURS[fit.verdict]),
-                *(cell(fit) for _, cell in columns),
-                str(fit.status),
-            )
-        console.print(table)
-        if any(heading.startswith("true") for heading, _ in columns):
-            console.print("True 90 %: coverage of 90 % intervals over simulated data, least and most of all latents.")
-        if reference := reference_line(record):
-            style = None if record.reference else "yellow"
-            console.print(escape(reference), style=style, soft_wrap=True)
-        if record.log_evidence is not None:
-            console.print(f"Exact log evidence: {record.log_evidence:.3f} nat; no ELBO lies above it.")
-        console.print(recommend(fits, record), soft_wrap=True)
-        for fit in fits:
-            if (fit.value("dropped_mass") or 0) > 0:
-                console.print(f"{escape(fit.guide)}: {escape(fit.reason)}", soft_wrap=True)
-        for fit in fits:
-            if not fit.status.has_draws:
-                owner = f" ({fit.failures[0].owner})" if fit.failures else ""
-                console.print(f"{escape(fit.guide)}: {escape(fit.message + owner)}", style="red", soft_wrap=True)
-            elif fit.message:
-                console.print(f"{escape(fit.guide)}: {escape(fit.message)}", style="yellow", soft_wrap=True)
-        unsettled = [fit for fit in fits if fit.status is Status.MAX_STEPS and not fit.stopped]
-        for words, own in (("Not settled when the steps ran out", False), ("Not converged by its own method", True)):
-            if names := [fit.guide for fit in unsettled if bool(fit.method) is own]:
-                console.print(f"{words}: {escape(', '.join(names))}.", soft_wrap=True)
-        console.print()
+    console.print(table)
+    if any(heading.startswith("true") for heading, _ in columns):
+        console.print("True 90 %: coverage of 90 % intervals over simulated data, least and most of all latents.")
+    if reference := reference_line(record):
+        style = None if record.reference else "yellow"
+        console.print(escape(reference), style=style, soft_wrap=True)
+    if record.log_evidence is not None:
+        console.print(f"Exact log evidence: {record.log_evidence:.3f} nat; no ELBO lies above it.")
+    console.print(recommend(fits, record), soft_wrap=True)
+    for fit in fits:
+        if (fit.value("dropped_mass") or 0) > 0:
+            console.print(f"{escape(fit.guide)}: {escape(fit.reason)}", soft_wrap=True)
+    for fit in fits:
+        if not fit.status.has_draws:
+            owner = f" ({fit.failures[0].owner})" if fit.failures else ""
+            console.print(f"{escape(fit.guide)}: {escape(fit.message + owner)}", style="red", soft_wrap=True)
+        elif fit.message:
+            console.print(f"{escape(fit.guide)}: {escape(fit.message)}", style="yellow", soft_wrap=True)
+    unsettled = [fit for fit in fits if fit.status is Status.MAX_STEPS and not fit.stopped]
+    for words, own in (("Not settled when the steps ran out", False), ("Not converged by its own method", True)):
+        if names := [fit.guide for fit in unsettled if bool(fit.method) is own]:
+            console.print(f"{words}: {escape(', '.join(names))}.", soft_wrap=True)
+    console.print()
+
+
+def print_comparison(comparison: Comparison, page: Path) -> None:
+    """Print one table of a problem, or one over several, what to conclude, and where the report is."""
+    console = make_console()
+    if len(comparison.problems) > 1:
+        from guidebench.cli.matrix import print_matrix
+
+        print_matrix(comparison, console)
+    else:
+        for record in comparison.problems:
+            _print_problem(comparison, record, console)
     for failure in comparison.failures:
         console.print(escape(str(failure)), style="red", soft_wrap=True)
     if comparison.interrupted:

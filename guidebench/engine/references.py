@@ -25,6 +25,7 @@ from guidebench import cache, datasets
 from guidebench import inference_data as idata
 from guidebench.config import RunConfig
 from guidebench.contracts import ReferenceDraws
+from guidebench.engine.features import features
 from guidebench.engine.gate import Judgement, Reference, judge
 from guidebench.engine.given import Given, arrange, read
 from guidebench.engine.prepared import Prepared
@@ -74,7 +75,11 @@ def with_reference(
     """
     found = _find(ready, config, recipe, given, watcher)
     record = replace(
-        ready.record, reference=found.label, reference_checks=dict(found.checks), reference_note=found.note
+        ready.record,
+        reference=found.label,
+        reference_checks=dict(found.checks),
+        reference_note=found.note,
+        features=features(ready, found),
     )
     return replace(ready, reference=found, record=record)
 

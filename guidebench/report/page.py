@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -30,6 +29,7 @@ from guidebench.report.content import (
     Table,
     Tabs,
 )
+from guidebench.report.finish import compact_dpi, finish, unique
 from guidebench.report.palette import Style, styles
 from guidebench.report.text import listed, slug
 from guidebench.results import Comparison, Fit, ProblemRecord
@@ -212,28 +212,11 @@ class Page:
             Width in CSS pixels below which the figure scrolls instead of shrinking; by default wide
             figures stop at 640 pixels.
         """
-        from guidebench.report.png import to_png
-
-        png, width, height = to_png(fig)
-        natural = round(115 * fig.get_size_inches()[0])
-        if "matplotlib.pyplot" in sys.modules:  # a section may have used pyplot, which keeps figures alive
-            sys.modules["matplotlib.pyplot"].close(fig)
-        return Figure(
-            name=self._unique(name),
-            png=png,
-            alt=alt,
-            caption=caption,
-            width=width,
-            height=height,
-            min_width=min(natural, 640) if min_width is None else min_width,
-            max_width=natural,
-        )
+        dpi = compact_dpi(len(self.comparison.problems))
+        return finish(self._unique(name), fig, alt=alt, caption=caption, min_width=min_width, dpi=dpi)
 
     def _unique(self, name: str) -> str:
         stem = slug(f"{self.problem.name}-{name}" if self.several else name)
-        unique, count = stem, 1
-        while unique in self._names:
-            count += 1
-            unique = f"{stem}-{count}"
-        self._names.add(unique)
-        return unique
+        name = unique(stem, self._names)
+        self._names.add(name)
+        return name

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 
-def to_png(figure: Figure) -> tuple[bytes, int, int]:
-    """Return the figure as a PNG file, and its width and height in pixels.
+def to_png(figure: Figure, colours: int = 256) -> tuple[bytes, int, int]:
+    """Return the figure as a PNG file of so many colours at most, and its width and height in pixels.
 
     A plot has few colours: a palette makes the file two to three times smaller than full colour,
     which counts because the report carries every figure inside.
@@ -20,7 +20,7 @@ def to_png(figure: Figure) -> tuple[bytes, int, int]:
 
     canvas = figure.canvas if isinstance(figure.canvas, FigureCanvasAgg) else FigureCanvasAgg(figure)
     canvas.draw()
-    indices, palette = quantise(np.asarray(canvas.buffer_rgba()))
+    indices, palette = quantise(np.asarray(canvas.buffer_rgba()), colours)
     image = Image.fromarray(indices)
     image.putpalette(palette.ravel().tolist())
     stream = io.BytesIO()
@@ -47,10 +47,26 @@ def quantise(pixels: NDArray[np.uint8], colours: int = 256) -> tuple[NDArray[np.
     means = np.stack(sums, axis=1) / counts[used, None]
     # The mean of a cell that holds the paper is paper: letters only smear its value by a fraction.
     means = np.where(means.min(axis=1, keepdims=True) > 251, 255.0, means)
-    kept = np.argsort(-counts[used], kind="stable")[:colours]
+    kept = (
+        np.argsort(-counts[used], kind="stable")[:colours] if colours >= 256 else _varied(means, counts[used], colours)
+    )
     # |a - b|^2 = |a|^2 - 2 a.b + |b|^2, where |a|^2 does not matter for the nearest.
     distance = (means[kept] ** 2).sum(axis=1) - 2 * means @ means[kept].T
     lookup = np.zeros(1 << 15, dtype=np.uint8)
     lookup[used] = distance.argmin(axis=1)
     indices = np.repeat(lookup[cells], lengths).reshape(pixels.shape[:2])
     return indices, means[kept].round().astype(np.uint8)
+
+
+def _varied(means: NDArray[np.float64], counts: NDArray[np.int64], colours: int) -> NDArray[np.int64]:
+    """Return which of the cells become a small palette: frequent ones, unlike those that are there already.
+
+    Of few colours the most frequent would be the shades of one hue, and ink and the ends of a colour bar be
+    lost.  Each next cell is the one whose pixels lie farthest from the palette, by the root of their number.
+    """
+    kept = [int(np.argmax(counts))]
+    away = np.full(len(means), np.inf)
+    while len(kept) < min(colours, len(means)):
+        away = np.minimum(away, ((means - means[kept[-1]]) ** 2).sum(axis=1))
+        kept.append(int(np.argmax(away * np.sqrt(counts))))
+    return np.array(kept)

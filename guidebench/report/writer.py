@@ -5,65 +5,23 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from markupsafe import Markup
-
-from guidebench import inference_data
-from guidebench.boundary import Boundary
-from guidebench.contracts import Section
+from guidebench.contracts import Metric, Section
 from guidebench.failures import Failure
 from guidebench.plugins import find_plugins
 from guidebench.registry import OWN
 from guidebench.report import html, markdown
-from guidebench.report.content import Block, Cell, Figure, Link, Note, Table
+from guidebench.report.content import Block, Figure, Link
+from guidebench.report.overview import OVERVIEW, Overview, anchor_of
 from guidebench.report.page import Page
-from guidebench.report.palette import verdict_pill
 from guidebench.report.recipes import told
+from guidebench.report.rendered import OnFailure, Owned, Part, Rendered, rendered, section_of
 from guidebench.report.text import slug
 from guidebench.results import Comparison
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rendered:
-    """A section of one problem, ready to be put into the page."""
-
-    anchor: str
-    title: str
-    html: Markup
-    markdown: str
-    figures: tuple[Figure, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Owned:
-    """A section and who brought it."""
-
-    section: Section
-    plugin: str = ""
-    distribution: str = ""
-
-    @property
-    def own(self) -> bool:
-        """Whether it is one of guidebench's."""
-        return self.distribution == OWN
-
-
-@dataclass(frozen=True, kw_only=True)
-class Part:
-    """The sections of one problem."""
-
-    anchor: str
-    title: str
-    intro: str
-    sections: tuple[Rendered, ...]
-
-
-#: Is told of a section that failed.
-OnFailure = Callable[[Failure], None]
 
 
 def write(
@@ -71,6 +29,7 @@ def write(
     path: str | Path,
     *,
     sections: Sequence[Any] | None = None,
+    metrics: Sequence[Metric] | None = None,
     log_loss: bool = False,
     on_failure: OnFailure | None = None,
 ) -> Path:
@@ -87,6 +46,9 @@ def write(
         Folder for ``report.html``, ``report.md`` and ``figures/``; made where it does not exist.
     sections : sequence of Section, optional
         What the report consists of; by default every section of every plugin of the run.
+    metrics : sequence of Metric, optional
+        Say which direction is better of the metrics that the overview of several problems shows; by default those of
+        every installed plugin.
     log_loss : bool
         Show the training loss on a logarithmic axis first.
     on_failure : callable, optional
@@ -97,40 +59,69 @@ def write(
     Path
         Of ``report.html``.
     """
-    parts = _parts(comparison, sections, log_loss, on_failure or _silent)
-    page, text = _html(comparison, parts), _markdown(comparison, parts)
-    return _place(Path(path), page, text, {name: figure.png for name, figure in _figures(parts).items()})
+    report = _report(comparison, sections, metrics, log_loss, on_failure or _silent)
+    page, text = _html(comparison, report), _markdown(comparison, report)
+    return _place(Path(path), page, text, {name: figure.png for name, figure in report.figures().items()})
 
 
 def figures(comparison: Comparison, *, sections: Sequence[Any] | None = None) -> dict[str, Figure]:
     """Return the figures of the report of a comparison by name, in its order; no file is written."""
-    return _figures(_parts(comparison, sections, bool(comparison.config.get("log_loss")), _silent))
+    return _report(comparison, sections, None, bool(comparison.config.get("log_loss")), _silent).figures()
 
 
 def _silent(failure: Failure) -> None:
     """Leave it at the note in the report."""
 
 
-def _parts(
-    comparison: Comparison, sections: Sequence[Any] | None, log_loss: bool, on_failure: OnFailure
-) -> tuple[Part, ...]:
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What a report consists of: an overview where there are several problems, and a part for each."""
+
+    overview: tuple[Rendered, ...]
+    parts: tuple[Part, ...]
+
+    @property
+    def several(self) -> bool:
+        """Whether it is not about one problem."""
+        return len(self.parts) != 1
+
+    def figures(self) -> dict[str, Figure]:
+        """Return every figure by name, in order."""
+        sections = (*self.overview, *(section for part in self.parts for section in part.sections))
+        return {figure.name: figure for section in sections for figure in section.figures}
+
+
+def _report(
+    comparison: Comparison,
+    sections: Sequence[Any] | None,
+    metrics: Sequence[Metric] | None,
+    log_loss: bool,
+    on_failure: OnFailure,
+) -> Report:
     given = comparison.sections if sections is None else sections
+    several = len(comparison.problems) != 1
+    if given is None or (metrics is None and several):
+        found = find_plugins(running=True)  # in a process that may train guides afterwards
+        given = found.sections if given is None else given
+        metrics = [one.declaration for one in found.metrics] if metrics is None else metrics
     owned = sorted(_owned(given), key=lambda one: one.section.order)
     names: set[str] = set()
+    overview: list[Rendered | None] = []
+    if several:
+        seen = Overview(comparison=comparison, metrics=tuple(metrics or ()), _names=names)
+        own = [Owned(section=one, plugin="sections", distribution=OWN) for one in OVERVIEW]
+        overview = [rendered(anchor_of(one.section.name), one, seen, on_failure, level=3) for one in own]
     pages = (
         Page(comparison=comparison, problem=problem, log_loss=log_loss, _names=names) for problem in comparison.problems
     )
-    return tuple(_part(page, owned, on_failure) for page in pages)
+    return Report(
+        overview=tuple(one for one in overview if one is not None),
+        parts=tuple(_part(page, owned, on_failure) for page in pages),
+    )
 
 
-def _figures(parts: Sequence[Part]) -> dict[str, Figure]:
-    return {figure.name: figure for part in parts for section in part.sections for figure in section.figures}
-
-
-def _owned(sections: Sequence[Any] | None) -> list[Owned]:
+def _owned(sections: Sequence[Any]) -> list[Owned]:
     """Return sections with the name of who brought them."""
-    if sections is None:
-        sections = find_plugins(running=True).sections  # in a process that may train guides afterwards
     found = list(sections.values()) if isinstance(sections, Mapping) else list(sections)
     return [
         Owned(section=one)
@@ -142,87 +133,15 @@ def _owned(sections: Sequence[Any] | None) -> list[Owned]:
 
 def _part(page: Page, owned: list[Owned], on_failure: OnFailure) -> Part:
     problem = page.problem
-    rendered = [_section(page, one, on_failure) for one in owned]
+    made = [section_of(page, one, on_failure) for one in owned]
     intro = " ".join(part for part in (_sentence(problem.summary), _sentence(problem.cite)) if part)
     anchor = f"problem-{slug(problem.name)}"
-    return Part(anchor=anchor, title=problem.name, intro=intro, sections=tuple(s for s in rendered if s is not None))
+    return Part(anchor=anchor, title=problem.name, intro=intro, sections=tuple(one for one in made if one is not None))
 
 
 def _sentence(text: str) -> str:
     text = " ".join(text.split())
     return text if not text or text.endswith((".", "!", "?")) else f"{text}."
-
-
-def _section(page: Page, one: Owned, on_failure: OnFailure) -> Rendered | None:
-    """Build and render one section; one that raises leaves a note in its place.
-
-    Rendering is inside the boundary to other people's code, too, because a table may hold whatever a
-    section put there.
-    """
-    from guidebench.report.drawing import style
-
-    section = one.section
-    prefix = f"{slug(page.problem.name)}-" if page.several else ""
-    anchor = f"{prefix}{slug(section.name)}"
-    level = 4 if page.several else 3
-
-    def rendered(content: Block) -> Rendered:
-        return Rendered(
-            anchor=anchor,
-            title=section.title,
-            html=html.block(content),
-            markdown=markdown.block(content, level),
-            figures=tuple(content.figures()),
-        )
-
-    seen = page if one.own else _apart(page)
-    made: Rendered | None = None
-    limit = None if one.own else page.comparison.config.get("time_limit")
-    with (
-        Boundary(
-            "section", plugin=one.plugin, distribution=one.distribution, name=section.name, time_limit=limit
-        ) as at,
-        style(),
-    ):
-        built = section.build(seen)
-        if built is not None:
-            made = rendered(built if isinstance(built, Block) else Block(built))
-    if at.failure is None:
-        return made
-    on_failure(at.failure)
-    by = f" ({at.failure.owner})" if at.failure.owner else ""
-    text = f"The section {section.name!r}{by} could not be made: {at.failure.message}"
-    return rendered(Block(Note(text, "warning")))
-
-
-def _apart(page: Page) -> Page:
-    """Return a page that a stranger cannot for the sections after his own: draws are locked, the rest is copied."""
-    comparison = page.comparison
-    problems = tuple(
-        replace(one, truth=_copied(one.truth), noise_sd=_copied(one.noise_sd)) for one in comparison.problems
-    )
-    return replace(
-        page,
-        problem=problems[comparison.problems.index(page.problem)],
-        comparison=replace(
-            comparison,
-            problems=problems,
-            fits=tuple(
-                replace(fit, options=_copied(fit.options), inference_data=inference_data.read_only(fit.inference_data))
-                for fit in comparison.fits
-            ),
-            config=_copied(comparison.config),
-            environment=_copied(comparison.environment),
-            references={name: inference_data.read_only(found) for name, found in comparison.references.items()},
-        ),
-    )
-
-
-def _copied(value: Any) -> Any:
-    """Return `value` in containers of its own."""
-    if isinstance(value, Mapping):
-        return {key: _copied(item) for key, item in value.items()}
-    return [_copied(item) for item in value] if isinstance(value, list) else value
 
 
 def _intro(comparison: Comparison) -> list[str]:
@@ -237,58 +156,47 @@ def _intro(comparison: Comparison) -> list[str]:
     return [line for line in lines if line]
 
 
-def _overview(comparison: Comparison, parts: Sequence[Part]) -> Block:
-    """Return the table of verdicts, problem by guide."""
-    guides = list(dict.fromkeys(fit.guide for fit in comparison.fits))
-    rows: list[list[Cell]] = []
-    for problem, part in zip(comparison.problems, parts, strict=True):
-        found = {fit.guide: fit.verdict for fit in comparison.of(problem.name)}
-        pills = [verdict_pill(found[guide]) if guide in found else None for guide in guides]
-        rows.append([Link(problem.name, part.anchor), *pills])
-    return Block(
-        "The verdict on every guide for every problem; a dash means that the guide was not tried there.",
-        Table(["problem", *guides], rows),
-    )
-
-
 def _closing(comparison: Comparison) -> Block:
     from guidebench.report.sections.provenance import run
 
     return run(comparison)
 
 
-def _html(comparison: Comparison, parts: tuple[Part, ...]) -> str:
-    several = len(parts) != 1
-    contents = [Link("Overview", "overview")] if several else []
-    if several:
-        contents += [Link(part.title, part.anchor) for part in parts]
+def _html(comparison: Comparison, report: Report) -> str:
+    contents = [Link(section.title, section.anchor) for section in report.overview]
+    problems: list[Link] = []
+    if report.several:
+        problems = [Link(part.title, part.anchor) for part in report.parts]
         contents.append(Link("How this was made", "run"))
     else:
-        contents += [Link(section.title, section.anchor) for section in parts[0].sections]
+        contents += [Link(section.title, section.anchor) for section in report.parts[0].sections]
     return html.page(
         title=comparison.name,
         intro=_intro(comparison),
         contents=contents,
-        overview=html.block(_overview(comparison, parts)) if several else "",
-        parts=parts,
-        several=several,
-        closing=html.block(_closing(comparison)) if several else "",
+        problems=problems,
+        overview=report.overview,
+        parts=report.parts,
+        several=report.several,
+        closing=html.block(_closing(comparison)) if report.several else "",
     )
 
 
-def _markdown(comparison: Comparison, parts: tuple[Part, ...]) -> str:
-    several = len(parts) != 1
+def _markdown(comparison: Comparison, report: Report) -> str:
     chunks = [f"# {markdown.escape(comparison.name)}", *(markdown.escape(line) for line in _intro(comparison))]
-    if several:
-        chunks += ["## Overview", markdown.block(_overview(comparison, parts))]
-    for part in parts:
-        if several:
+    for section in report.overview:
+        chunks += [f"## {markdown.escape(section.title)}", section.markdown]
+    for part in report.parts:
+        if report.several:
             chunks.append(f'<a id="{part.anchor}"></a>\n\n## {markdown.escape(part.title)}')
             chunks += [markdown.escape(part.intro)] if part.intro else []
+            # The heading stays in sight, so that a link to it leads somewhere.
+            chunks.append(f"<details>\n<summary>Everything about {markdown.escape(part.title)}</summary>")
         for section in part.sections:
-            chunks.append(f"{'###' if several else '##'} {markdown.escape(section.title)}")
+            chunks.append(f"{'###' if report.several else '##'} {markdown.escape(section.title)}")
             chunks.append(section.markdown)
-    if several:
+        chunks += ["</details>"] if report.several else []
+    if report.several:
         chunks += ["## How this was made", markdown.block(_closing(comparison))]
     return "\n\n".join(chunk for chunk in chunks if chunk) + "\n"
 

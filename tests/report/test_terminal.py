@@ -12,6 +12,7 @@ from guidebench.contracts import MetricValue
 from guidebench.results import Comparison, ProblemRecord
 from tests.report import fake
 from tests.report.made import made
+from tests.report.many import many
 
 
 def printed(comparison: Comparison, capsys: pytest.CaptureFixture[str]) -> str:
@@ -72,3 +73,32 @@ def test_the_reference_has_a_line(record: ProblemRecord, line: str) -> None:
 def test_the_line_is_printed_and_markup_in_it_is_text(capsys: pytest.CaptureFixture[str]) -> None:
     small = of(fake.small(draws=50, steps=40), reference="mine [bold].csv")
     assert "Reference: mine [bold].csv." in printed(small, capsys)
+
+
+def test_several_problems_are_one_matrix_in_eighty_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    text = printed(many(), capsys)
+    matrix = text.split("Average ranks")[0].splitlines() + text.split("problem ")[1].split("Some guide")[0].splitlines()
+    assert max(len(line.rstrip()) for line in matrix) <= 80
+    assert len(text.splitlines()) < 55
+    assert "6  auto_iaf_normal                19         4         –      1.4" in text
+    assert "Average ranks over the 18 and 23 problems" in text
+    assert "earnings-lo…ght_model_03 reweight reweight point" in text
+    assert "Some guide can be trusted as it is on 23 of 25 problems" in text
+    assert "No reference on earnings-log_height_model_04" in text
+    assert text.count("Cannot find valid initial parameters") == 1  # the same message for two problems
+
+
+def test_many_guides_have_a_letter_each(capsys: pytest.CaptureFixture[str]) -> None:
+    small = many(2, 6)
+    fits = tuple(replace(fit, guide=f"{fit.guide}:{at}") for at in range(3) for fit in small.fits)
+    text = printed(replace(small, fits=fits), capsys)
+    assert "T trust" in text
+    assert max(len(line.rstrip()) for line in text.split("problem ")[1].splitlines()[:4]) <= 80
+    assert "Too few for a test." in text
+
+
+def test_names_of_problems_are_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
+    small = many(2, 2)
+    problems = tuple(replace(one, name=f"[bold]{one.name[-2:]}") for one in small.problems)
+    fits = tuple(replace(fit, problem=f"[bold]{fit.problem[-2:]}") for fit in small.fits)
+    assert "[bold]01" in printed(replace(small, problems=problems, fits=fits), capsys)

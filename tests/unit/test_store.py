@@ -83,6 +83,7 @@ COMPARISON = Comparison(
             predictor="x",
             heldout_size=7,
             notes=("One.", "Two."),
+            features={"dimension": 2.0, "condition": INF},
         ),
         ProblemRecord(name="float", truth={"float": 1.0}),
     ),
@@ -308,3 +309,12 @@ def test_a_hostile_results_file_removes_nothing_outside(tmp_path: Path) -> None:
     (folder / "results.json").write_text(json.dumps({"schema": 1, "fits": entries}))
     replace(COMPARISON, fits=()).save(folder)
     assert (tmp_path / "x.nc").read_bytes() == (folder / "x.nc").read_bytes() == b"mine"
+
+
+def test_results_without_features_are_read(tmp_path: Path) -> None:
+    COMPARISON.save(tmp_path)
+    raw = strict(tmp_path)
+    for problem in raw["problems"]:
+        del problem["features"]  # as they were saved before there were any
+    (tmp_path / "results.json").write_text(json.dumps(raw), encoding="utf-8")
+    assert store.load(tmp_path).problems[0].features == {}

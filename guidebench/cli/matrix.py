@@ -1,0 +1,161 @@
+"""What the command line prints of several problems: verdicts problem by guide, and how guides rank."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from guidebench.across import ERROR, MAIN, Ranking, ranking, table, winners
+from guidebench.cli.tables import COLOURS, NOTHING, number
+from guidebench.results import Comparison, Fit, Verdict
+
+#: Columns of a terminal that everybody has.
+WIDTH = 80
+
+#: A verdict in one letter, where there are too many guides for the word.
+SHORT = {
+    Verdict.TRUST: "T",
+    Verdict.REWEIGHT: "R",
+    Verdict.DISTRUST: "D",
+    Verdict.POINT: "P",
+    Verdict.FAILED: "!",
+}
+
+#: Letters of a problem's name, and messages, that are shown.
+MOST_LETTERS = 25
+MOST_MESSAGES = 8
+
+
+def print_matrix(comparison: Comparison, console: Console) -> None:
+    """Print the verdicts on every problem, how the guides rank, and what went wrong."""
+    guides = list(dict.fromkeys(fit.guide for fit in comparison.fits))
+    console.print(_guides(comparison, guides))
+    console.print(_ranks_told(comparison), soft_wrap=True)
+    console.print()
+    console.print(_verdicts(comparison, guides))
+    shown = {Verdict(fit.verdict) for fit in comparison.fits}
+    if not _in_words(guides, comparison):
+        console.print(f"{', '.join(f'{SHORT[one]} {one}' for one in Verdict if one in shown)}.")
+    found = winners(comparison)
+    usable = [one for one in found if one.usable]
+    trusted = sum(one.verdict is Verdict.TRUST for one in usable)
+    console.print(
+        f"Some guide can be trusted as it is on {trusted} of {len(found)} problems, and reweighted on "
+        f"{len(usable) - trusted} more; none can be used on {len(found) - len(usable)}.",
+        soft_wrap=True,
+    )
+    without = [record.name for record in comparison.problems if not record.reference]
+    if without:
+        console.print(f"No reference on {_some(without)}: no errors are known there.", style="yellow", soft_wrap=True)
+    _print_messages(comparison.fits, console)
+    console.print()
+
+
+def _guides(comparison: Comparison, guides: Sequence[str]) -> Table:
+    """Return a row per guide: its number in the matrix, its verdicts and its average ranks."""
+    counts = Counter((fit.guide, Verdict(fit.verdict)) for fit in comparison.fits)
+    ranks = [(title, _ranking(comparison, name)) for title, name in (("error", "error"), ("ELBO", "elbo_gap"))]
+    seconds = table(comparison, next(one for one in MAIN if one.name == "seconds")).median()
+    found = _plain(f"{comparison.name}: {len(comparison.problems)} problems, {len(guides)} guides")
+    found.add_column("", justify="right")
+    found.add_column("guide", overflow="fold", max_width=27)
+    for verdict in (Verdict.TRUST, Verdict.REWEIGHT, Verdict.DISTRUST):
+        found.add_column(str(verdict), justify="right")
+    for title, _ in ranks:
+        found.add_column(f"rank by\n{title}", justify="right")
+    found.add_column("time\n(s)", justify="right")
+    for at, guide in enumerate(guides, 1):
+        found.add_row(
+            str(at),
+            escape(guide),
+            *(str(counts[guide, one] or NOTHING) for one in (Verdict.TRUST, Verdict.REWEIGHT, Verdict.DISTRUST)),
+            *(number(one.ranks.get(guide), 1) for _, one in ranks),
+            number(None if seconds[guide] != seconds[guide] else float(seconds[guide]), 1),
+        )
+    return found
+
+
+def _ranking(comparison: Comparison, name: str) -> Ranking:
+    return ranking(table(comparison, next(one for one in (ERROR, *MAIN) if one.name == name)))
+
+
+def _ranks_told(comparison: Comparison) -> str:
+    """Return which problems the ranks are of, and whether they say anything."""
+    found = [(name, _ranking(comparison, name)) for name in ("error", "elbo_gap")]
+    counts = " and ".join(str(len(one.problems)) for _, one in found)
+    text = f"Average ranks over the {counts} problems on which all ranked guides have a number; times are medians."
+    few = [one.reason for _, one in found if one.reason]
+    return f"{text} {'Too few for a test.' if few else 'Tests are in the report.'}"
+
+
+def _in_words(guides: Sequence[str], comparison: Comparison) -> bool:
+    """Return whether the verdicts fit beside each other as words."""
+    name = min(max((len(record.name) for record in comparison.problems), default=0), MOST_LETTERS)
+    return name + 1 + len(guides) * (len("distrust") + 1) <= WIDTH
+
+
+def _verdicts(comparison: Comparison, guides: Sequence[str]) -> Table:
+    """Return the matrix of verdicts; guides have their number as heading."""
+    words = _in_words(guides, comparison)
+    found = _plain("", gap=0)
+    found.add_column("problem", no_wrap=True, max_width=MOST_LETTERS)
+    for at in range(1, len(guides) + 1):
+        found.add_column(str(at), no_wrap=True)
+    for record in comparison.problems:
+        verdicts = {fit.guide: Verdict(fit.verdict) for fit in comparison.of(record.name)}
+        cells = [_cell(verdicts.get(guide), words=words) for guide in guides]
+        found.add_row(escape(_shortened(record.name)), *cells)
+    return found
+
+
+def _cell(verdict: Verdict | None, *, words: bool) -> Text:
+    if verdict is None:
+        return Text(NOTHING)
+    return Text(str(verdict) if words else SHORT[verdict], style=COLOURS[verdict])
+
+
+def _plain(title: str, gap: int = 1) -> Table:
+    """Return an empty table; `gap` spaces between columns are in addition to the box's own."""
+    return Table(
+        title=escape(title) or None,
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, gap, 0, 0),
+        pad_edge=False,
+        show_edge=False,
+    )
+
+
+def _shortened(name: str) -> str:
+    """Return a name without its middle where it is long: problems of a family differ at the end."""
+    half = MOST_LETTERS // 2
+    return name if len(name) <= MOST_LETTERS else f"{name[: half - 1]}…{name[-half:]}"
+
+
+def _some(names: Sequence[str], most: int = 4) -> str:
+    shown = ", ".join(map(escape, names[:most]))
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+
+
+def _print_messages(fits: Sequence[Fit], console: Console) -> None:
+    """Print why fits have no draws, the same message once, and how many did not settle."""
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for fit in fits:
+        if not fit.status.has_draws:
+            owner = f" ({fit.failures[0].owner})" if fit.failures else ""
+            reasons.setdefault((fit.guide, f"{fit.message}{owner}"), []).append(fit.problem)
+    for (guide, message), problems in list(reasons.items())[:MOST_MESSAGES]:
+        text = f"{escape(guide)} on {_some(problems)}: {escape(message)}"
+        console.print(text, style="red", soft_wrap=True)
+    if len(reasons) > MOST_MESSAGES:
+        console.print(f"{len(reasons) - MOST_MESSAGES} more messages are in the report.", style="red")
+    unsettled = Counter(fit.guide for fit in fits if fit.status == "max_steps")
+    if unsettled:
+        counts = ", ".join(f"{escape(guide)} ({count})" for guide, count in unsettled.items())
+        console.print(f"Not settled when the steps ran out, or by its own method: {counts}.", soft_wrap=True)

@@ -1,0 +1,67 @@
+"""From a drawing to an item of the report."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+from guidebench.report.content import Figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as MatplotlibFigure
+
+#: Problems beyond which the figures of each are made smaller, for all of them are inside one file, and colours of such
+#: a figure.
+FEW = 4
+FEW_COLOURS = 64
+
+#: Dots per inch beyond so many problems: 25 of them with ten latents and six guides are a file of 12 MB.
+COMPACT_DPI = ((FEW, 100), (12, 80))
+
+
+def compact_dpi(problems: int) -> int | None:
+    """Return the dots per inch of the figures of each of so many problems, or ``None`` for the usual ones."""
+    return next((dpi for more_than, dpi in reversed(COMPACT_DPI) if problems > more_than), None)
+
+
+def finish(
+    name: str,
+    fig: MatplotlibFigure,
+    *,
+    alt: str,
+    caption: str = "",
+    min_width: int | None = None,
+    dpi: int | None = None,
+) -> Figure:
+    """Turn a Matplotlib figure into an item of the report, and let go of it; see ``Page.figure``.
+
+    With `dpi` it has so many dots per inch and fewer colours.
+    """
+    from guidebench.report.png import to_png
+
+    natural = round((115 if dpi is None else 105) * fig.get_size_inches()[0])
+    if dpi is not None:
+        fig.set_dpi(dpi)
+    png, width, height = to_png(fig) if dpi is None else to_png(fig, FEW_COLOURS)
+    if "matplotlib.pyplot" in sys.modules:  # a section may have used pyplot, which keeps figures alive
+        sys.modules["matplotlib.pyplot"].close(fig)
+    return Figure(
+        name=name,
+        png=png,
+        alt=alt,
+        caption=caption,
+        width=width,
+        height=height,
+        min_width=min(natural, 640) if min_width is None else min_width,
+        max_width=natural,
+    )
+
+
+def unique(stem: str, taken: Collection[str]) -> str:
+    """Return `stem`, with a number where it is taken."""
+    name, count = stem, 1
+    while name in taken:
+        count += 1
+        name = f"{stem}-{count}"
+    return name

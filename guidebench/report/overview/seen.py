@@ -1,0 +1,64 @@
+"""What a part of the overview sees: the whole comparison, a colour per guide, and a place for figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from guidebench.across import Measure, of_metrics
+from guidebench.contracts import Metric
+from guidebench.report.content import Figure, Key
+from guidebench.report.finish import finish, unique
+from guidebench.report.palette import Style, styles
+from guidebench.results import Comparison
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as MatplotlibFigure
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overview:
+    """All problems of a comparison.
+
+    Attributes
+    ----------
+    comparison : Comparison
+        The whole run.
+    metrics : tuple of Metric
+        Those that say which direction is better are compared, whoever declared them.
+    """
+
+    comparison: Comparison
+    metrics: tuple[Metric, ...] = ()
+    _names: set[str] = field(default_factory=set, repr=False, compare=False)
+
+    @cached_property
+    def guides(self) -> tuple[str, ...]:
+        """Every guide, in the order of the run."""
+        return tuple(dict.fromkeys(fit.guide for fit in self.comparison.fits))
+
+    @cached_property
+    def others(self) -> list[Measure]:
+        """The measures without a heat map: metrics, those of plugins included, with a direction."""
+        return of_metrics(self.metrics)
+
+    @cached_property
+    def styles(self) -> dict[str, Style]:
+        """Colour and dash pattern of each guide, the same in every figure of the report."""
+        return styles(self.guides)
+
+    def key(self, guide: str) -> Key:
+        """Return a table cell with the guide's name and colour."""
+        return Key(guide, self.styles[guide].colour)
+
+    def legend(self, guides: Sequence[str]) -> list[tuple[str, Style]]:
+        """Return the legend entries of guides."""
+        return [(guide, self.styles[guide]) for guide in guides]
+
+    def figure(self, name: str, fig: MatplotlibFigure, *, alt: str, caption: str = "") -> Figure:
+        """Turn a Matplotlib figure into an item of the report, and let go of it."""
+        stem = unique(f"overview-{name}", self._names)
+        self._names.add(stem)
+        return finish(stem, fig, alt=alt, caption=caption)

@@ -1,0 +1,88 @@
+"""The verdict on every guide for every problem, and the sentence for a reader in a hurry."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from guidebench.across import winners
+from guidebench.report.content import Block, Cell, Lead, Link, Note, Table
+from guidebench.report.overview.seen import Overview
+from guidebench.report.palette import verdict_pill
+from guidebench.report.sections.summary import broken
+from guidebench.report.text import listed, slug
+from guidebench.results import Comparison, Status, Verdict
+
+
+def build(overview: Overview) -> Block:
+    """Return what to conclude, the table of verdicts and what must be known before it is believed."""
+    comparison = overview.comparison
+    rows: list[list[Cell]] = []
+    for problem in comparison.problems:
+        found = {fit.guide: fit.verdict for fit in comparison.of(problem.name)}
+        pills = [verdict_pill(found[guide]) if guide in found else None for guide in overview.guides]
+        rows.append([Link(problem.name, f"problem-{slug(problem.name)}"), *pills])
+    return Block(
+        Lead(conclusion(comparison)) if comparison.fits else None,
+        _counts(overview),
+        *broken(comparison.failures),
+        *caution(comparison),
+        "The verdict on every guide for every problem; a dash means that the guide was not tried there.",
+        Table(["problem", *overview.guides], rows),
+    )
+
+
+def conclusion(comparison: Comparison) -> str:
+    """Return on how many problems some guide can be used, and which one most often."""
+    found = winners(comparison)
+    usable = [one for one in found if one.usable]
+    if not usable:
+        return f"On none of the {len(found)} problems can the draws of any of these guides be used."
+    trusted = sum(one.verdict is Verdict.TRUST for one in usable)
+    text = f"Some guide can be trusted as it is on {trusted} of {len(found)} problems"
+    if more := len(usable) - trusted:
+        text += f", and reweighted on {more} more"
+    if none := len(found) - len(usable):
+        text += f"; on {none} none can be used"
+    counts = Counter(guide for one in usable for guide in one.guides)
+    most = max(counts.values())
+    leading = [guide for guide, count in counts.items() if count == most]
+    return f"{text}. Best or tied most often: {listed(leading)} ({most})."
+
+
+def _counts(overview: Overview) -> Table | None:
+    """Return how often each guide got each verdict."""
+    fits = overview.comparison.fits
+    verdicts = [one for one in Verdict if any(fit.verdict is one for fit in fits)]
+    if not fits:
+        return None
+    counts = Counter((fit.guide, Verdict(fit.verdict)) for fit in fits)
+    rows: list[list[Cell]] = [
+        [overview.key(guide), *(counts[guide, verdict] for verdict in verdicts)] for guide in overview.guides
+    ]
+    return Table(["guide", *map(str, verdicts)], rows, caption="On how many problems each guide got each verdict.")
+
+
+def caution(comparison: Comparison) -> list[Note]:
+    """Return what is missing, or was not settled, in a table that does not show it."""
+    notes = []
+    without = [problem.name for problem in comparison.problems if not problem.reference]
+    if without:
+        text = f"No reference on {_some(without)}: errors are not known there, and a verdict rests on weights alone."
+        notes.append(Note(text, "warning"))
+    gone = [f"{fit.guide} on {fit.problem} ({fit.status})" for fit in comparison.fits if not fit.status.has_draws]
+    if gone:
+        notes.append(Note(f"Without draws: {_some(gone)}. Averages below do not see these fits.", "warning"))
+    unsettled = [f"{fit.guide} on {fit.problem}" for fit in comparison.fits if fit.status is Status.MAX_STEPS]
+    if unsettled:
+        text = f"Not converged: {_some(unsettled)}. Their numbers say how far training came, not how good a family is."
+        notes.append(Note(text, "warning"))
+    if comparison.interrupted:
+        notes.append(Note("The run was interrupted; this is what was done by then.", "warning"))
+    return notes
+
+
+def _some(names: Sequence[str], most: int = 4) -> str:
+    if len(names) <= most + 1:
+        return listed(names)
+    return f"{', '.join(names[:most])} and {len(names) - most} more"
