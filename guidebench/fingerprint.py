@@ -264,7 +264,7 @@ class _Walk:
             self._columns(value)
         elif place == "user" or kind.__module__.startswith("numpyro.") or kind.__name__ in ("custom_jvp", "custom_vjp"):
             self.value(kind)
-            if not hasattr(value, "__dict__") or any("__slots__" in vars(one) for one in kind.__mro__[:-1]):
+            if not hasattr(value, "__dict__") or any(vars(one).get("__slots__") for one in kind.__mro__):
                 raise Unknown(f"an object of type {kind.__qualname__}")
             self.value(vars(value))
         elif callable(getattr(value, "__wrapped__", None)):  # compiled, or cached

@@ -147,6 +147,8 @@ def _collect(name: str, found: dict[str, str]) -> None:
 
 def _required(one: metadata.Distribution) -> Iterator[str]:
     for text in one.requires or ():
+        if re.search(r";.*\bextra\b", text):
+            continue
         name = re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", text)
         if name is not None:
             yield name[0]

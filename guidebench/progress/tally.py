@@ -72,7 +72,7 @@ class Tally:
         if not self.fits:
             return ""
         kept = f", {self.kept} kept" if self.kept else ""
-        return f"{self.done} of {self.fits}{kept}"
+        return f"{self.done} of {self.fits} fits{kept}"
 
     def place(self) -> str:
         """Return which of several problems the run is at."""
@@ -87,8 +87,16 @@ class Tally:
 
 def spelled(seconds: float) -> str:
     """Return a time as somebody would say it."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    if seconds < 6000:
-        return f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
-    return f"{seconds // 3600:.0f} h {seconds % 3600 // 60:.0f} min"
+    whole = round(seconds)
+    if whole < 100:
+        return f"{whole} s"
+    minutes, seconds_left = divmod(whole, 60)
+    large, small = (
+        (f"{minutes} min", f"{seconds_left} s")
+        if minutes < 100
+        else (
+            f"{minutes // 60} h",
+            f"{minutes % 60} min",
+        )
+    )
+    return large if small.startswith("0 ") else f"{large} {small}"
