@@ -6,6 +6,9 @@ folder finds them, so nothing lies there twice.  The key says what made the numb
 JSON which draws belong to them: what was changed, cut short or is another's is not found.  Every file is
 written in one step and the JSON last, so a fit is there as a whole or not at all, whenever a run is killed
 and however many of them write into one folder.
+
+A run of other problems has another NAME: what lies in the folders beside its own is found, too, and copied,
+so that each folder of results remains whole by itself.
 """
 
 from __future__ import annotations
@@ -14,7 +17,10 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping
+from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
+from shutil import copyfile
 from typing import Any, NamedTuple
 
 from guidebench import inference_data as idata
@@ -45,7 +51,7 @@ class _Stored(NamedTuple):
 
 
 class Kept:
-    """What runs into one folder have kept; as the engine's ``Keep`` has it.
+    """What runs into one folder, and those beside it, have kept; as the engine's ``Keep`` has it.
 
     Parameters
     ----------
@@ -60,33 +66,31 @@ class Kept:
         self._folder = folder / KEPT
         self._fresh = fresh
         self._used: set[str] = set()
+        self._borrowed: set[Path] = set()
         self._draws: dict[tuple[str, str], _Stored] = {}
 
     def fit(self, key: str) -> Fit | None:
         """Return the fit that was kept under a key, or ``None``."""
-        try:
-            found = self._read(key)
-            if found is None:
-                return None
-            told = found["fit"]
-            fit = fit_of(told, self._load(key, found["draws"], told["problem"], told["guide"]))
-        except Exception:  # noqa: BLE001 - whatever is wrong with what is kept, the fit is made anew
-            return None
-        self._used.add(key)
-        return fit
+        for results in self._places():
+            with suppress(Exception):  # whatever is wrong with what is kept, the fit is made anew
+                found = self._read(key, results)
+                told = found["fit"]
+                draws = self._load(key, found["draws"], results, told["problem"], told["guide"])
+                fit = fit_of(told, draws)
+                self._use(key, results)
+                return fit
+        return None
 
     def problem(self, key: str) -> tuple[ProblemRecord, idata.InferenceData | None] | None:
         """Return the record and the reference draws that were kept under a key, or ``None``."""
-        try:
-            found = self._read(key)
-            if found is None:
-                return None
-            record = problem_of(found["problem"])
-            draws = self._load(key, found["draws"], record.name, REFERENCE)
-        except Exception:  # noqa: BLE001 - as above
-            return None
-        self._used.add(key)
-        return record, draws
+        for results in self._places():
+            with suppress(Exception):  # as above
+                found = self._read(key, results)
+                record = problem_of(found["problem"])
+                draws = self._load(key, found["draws"], results, record.name, REFERENCE)
+                self._use(key, results)
+                return record, draws
+        return None
 
     def keep_fit(self, key: str, fit: Fit) -> None:
         """Write a fit; a folder that cannot be written is no reason to stop."""
@@ -98,22 +102,28 @@ class Kept:
         self._keep(key, {"problem": plain(record)}, draws, record.name, REFERENCE)
 
     def place(self, problem: str, guide: str, target: Path) -> bool:
-        """Move the draws of a fit to their place in the results; ``False`` where they are not in a file."""
+        """Bring the draws of a fit to their place in the results; ``False`` where they are not in a file."""
         stored = self._draws.get((problem, guide))
         if stored is None or not stored.unchanged():
             return False
         if stored.file == target:
             return True
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            stored.file.replace(target)
+            if stored.file.parent == self._folder:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                stored.file.replace(target)
+            else:  # that of other results stays theirs
+                replace(target, lambda partial: copyfile(stored.file, partial))
         except OSError:
             return False
         self._draws[problem, guide] = stored._replace(file=target)
         return True
 
     def tidy(self) -> None:
-        """Remove what is kept of fits that are not part of the finished run."""
+        """Remove what is kept of fits that are not part of the finished run, and note all that are."""
+        for file in self._borrowed:
+            with suppress(OSError):
+                replace(self._folder / file.name, lambda partial, file=file: copyfile(file, partial))  # type: ignore[misc]
         for file in self._files():
             if file.stem not in self._used or file.suffix != ".json":
                 file.unlink(missing_ok=True)
@@ -124,13 +134,24 @@ class Kept:
     def _files(self) -> list[Path]:
         return list(self._folder.iterdir()) if self._folder.is_dir() else []
 
-    def _read(self, key: str) -> dict[str, Any] | None:
-        if self._fresh:
-            return None
-        found = read_json(self._folder / f"{key}.json")
-        return found if found["key"] == key else None
+    def _places(self) -> list[Path]:
+        """Return the folders of results in which there may be something, this one first."""
+        return [] if self._fresh else [self._results, *self._beside]
 
-    def _load(self, key: str, digest: str | None, problem: str, guide: str) -> idata.InferenceData | None:
+    @cached_property
+    def _beside(self) -> list[Path]:
+        found = sorted(self._results.parent.glob(f"*/{KEPT}"))
+        return [folder.parent for folder in found if folder != self._folder]
+
+    def _read(self, key: str, results: Path) -> dict[str, Any]:
+        found: dict[str, Any] = read_json(results / KEPT / f"{key}.json")
+        if found["key"] != key:
+            raise LookupError(key)
+        return found
+
+    def _load(
+        self, key: str, digest: str | None, results: Path, problem: str, guide: str
+    ) -> idata.InferenceData | None:
         """Return the draws with that digest, from where they were kept or from their place in the results.
 
         Raises
@@ -140,13 +161,18 @@ class Kept:
         """
         if digest is None:
             return None
-        for file in (self._folder / f"{key}.nc", draws_path(self._results, problem, guide)):
+        for file in (results / KEPT / f"{key}.nc", draws_path(results, problem, guide)):
             if file.is_file() and _digest(file) == digest:
                 stored = _Stored.of(file)
                 draws = idata.load(file)
                 self._draws[problem, guide] = stored
                 return draws
         raise LookupError(key)
+
+    def _use(self, key: str, results: Path) -> None:
+        self._used.add(key)
+        if results != self._results:
+            self._borrowed.add(results / KEPT / f"{key}.json")
 
     def _keep(
         self, key: str, told: Mapping[str, Any], draws: idata.InferenceData | None, problem: str, guide: str

@@ -255,7 +255,7 @@ class Comparison:
     interrupted : bool
         Whether the run was stopped before all fits were made.
     kept : int
-        How many of the fits an earlier run into the same folder had made; their times are those of that run.
+        How many of the fits an earlier run had made; their times are those of that run.
     failures : tuple of Failure
         Plugins that could not be loaded, and sections of the report that could not be made.
     sections : sequence or None

@@ -311,7 +311,7 @@ def run(
         bool | None,
         typer.Option(
             "--fresh",
-            help="Train everything anew; otherwise a fit that an earlier run into the same folder finished is kept.",
+            help="Train everything anew; otherwise a fit that an earlier run below --out DIR finished is kept.",
             rich_help_panel=OUTPUT,
         ),
     ] = None,

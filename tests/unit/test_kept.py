@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -30,6 +31,14 @@ from guidebench.selection import ChosenGuide
 KEY, OTHER = "a" * 64, "b" * 64
 
 
+@pytest.fixture
+def tmp_path(tmp_path: Path) -> Path:
+    """A folder of results with no other beside it, where fits are looked for as well."""
+    folder = tmp_path / "reports" / "line"
+    folder.mkdir(parents=True)
+    return folder
+
+
 def draws(shift: float = 0.0) -> inference_data.InferenceData:
     values = np.linspace(0, 1, 12).reshape(1, 12) + shift
     return inference_data.from_groups({"posterior": xr.Dataset({"w": (("chain", "draw"), values)})})
@@ -54,6 +63,10 @@ def posterior(found: Any) -> xr.Dataset:
     group = inference_data.group(found, "posterior")
     assert group is not None
     return group
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
 def names(folder: Path) -> set[str]:
@@ -271,6 +284,30 @@ def test_another_guide_or_problem_trains_only_that(runs: Runs) -> None:
     assert runs.calls == []
     assert [(fit.problem, fit.guide) for fit in fewer] == [("r", "b")]
     assert {file.name for file in runs.folder.rglob("*.nc")} == {"b.nc"}
+
+
+def test_a_run_of_more_problems_finds_the_fits_beside_it(runs: Runs) -> None:
+    out = runs.folder
+    runs.folder = out / "p"
+    runs("p", "a b")
+    first = contents(out / "p")
+    runs.folder = out / "2-problems"
+    more = runs("p q", "a b")
+    assert (runs.calls, more.kept) == (["q/a", "q/b"], 2)
+    assert contents(out / "p") == first
+    shutil.rmtree(out / "p")
+    assert runs("p q", "a b").kept == 4
+    assert store.load(out / "2-problems").fits == more.fits
+
+
+def test_what_is_spoilt_here_may_be_whole_beside(runs: Runs) -> None:
+    out = runs.folder
+    for name in "12":
+        runs.folder = out / name
+        runs("p", "a")
+    spoil_cut(next((out / "2").rglob("a.nc")))
+    assert runs("p", "a").kept == 1
+    assert runs.calls == []
 
 
 def test_another_seed_trains_everything(runs: Runs) -> None:
