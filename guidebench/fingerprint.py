@@ -7,14 +7,12 @@ understood here has no fingerprint: :class:`Unknown` is raised, and nobody takes
 
 from __future__ import annotations
 
-import dis
 import functools
 import hashlib
 from collections import OrderedDict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
-from importlib.util import resolve_name
 from pathlib import PurePath
 from types import (
     BuiltinFunctionType,
@@ -30,18 +28,9 @@ from typing import Any
 
 import numpy as np
 
-from guidebench import sources
+from guidebench import bytecode, sources
 
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, EllipsisType, range, slice)
-
-#: In the code of a user's: it looks at what no fingerprint sees.
-_LOOKS = frozenset(
-    {
-        *("open", "load", "loads", "loadtxt", "genfromtxt", "fromfile", "memmap", "read_text", "read_bytes"),
-        *("environ", "getenv", "urlopen", "urandom", "input", "eval", "exec", "globals", "__import__"),
-        *("import_module", "now", "today", "time", "time_ns", "perf_counter", "monotonic"),
-    }
-)
 
 #: What a class has whoever wrote it.
 _OF_EVERY_CLASS = frozenset(
@@ -200,8 +189,8 @@ class _Walk:
 
     def _globals(self, code: CodeType, scope: Mapping[str, Any]) -> None:
         """Go through what code finds outside of itself, by name."""
-        names = sorted({name for one in _codes(code) for name in one.co_names})
-        looks = next((name for name in names if name in _LOOKS or name.startswith("read_")), None)
+        names = bytecode.names(code)
+        looks = bytecode.looking(names)
         if looks is not None:
             raise Unknown(f"{code.co_qualname} uses {looks}")
         for name in names:
@@ -212,8 +201,7 @@ class _Walk:
                     self._module(found, names)
                 else:
                     self.value(found)
-        package = str(scope.get("__package__") or "")
-        for name in sorted({name for one in _codes(code) for name in _imported(one, package)}):
+        for name in bytecode.imports(code, str(scope.get("__package__") or "")):
             self._module(sources.loaded(name), names, name)
 
     def _module(self, module: ModuleType | None, names: Collection[str], name: str = "") -> None:
@@ -282,23 +270,6 @@ class _Walk:
         else:
             self.value(getattr(value, "name", None))
             self.value(value.to_numpy())
-
-
-def _codes(code: CodeType) -> Iterator[CodeType]:
-    yield code
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _codes(constant)
-
-
-def _imported(code: CodeType, package: str) -> Iterator[str]:
-    """Yield the modules that code imports while it runs."""
-    instructions = list(dis.get_instructions(code))
-    for position, one in enumerate(instructions):
-        if one.opname == "IMPORT_NAME":
-            level = instructions[position - 2].argval  # pushed before the names
-            relative = "." * level if isinstance(level, int) else ""
-            yield resolve_name(relative + str(one.argval), package) if relative and package else str(one.argval)
 
 
 def _is_jax_array(value: Any) -> bool:

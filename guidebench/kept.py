@@ -126,10 +126,12 @@ class Kept:
                 replace(self._folder / file.name, lambda partial, file=file: copyfile(file, partial))  # type: ignore[misc]
         for file in self._files():
             if file.stem not in self._used or file.suffix != ".json":
-                file.unlink(missing_ok=True)
+                with suppress(OSError):
+                    file.unlink()
         for file in self._results.rglob(".*.partial"):  # of a run that was killed; another may be writing its own
-            if time.time() - file.stat().st_mtime > ABANDONED:
-                file.unlink(missing_ok=True)
+            with suppress(OSError):
+                if time.time() - file.stat().st_mtime > ABANDONED:
+                    file.unlink()
 
     def _files(self) -> list[Path]:
         return list(self._folder.iterdir()) if self._folder.is_dir() else []

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import jax
 
 from guidebench import environment
 from guidebench.config import REFERENCES, RunConfig
@@ -29,6 +32,10 @@ from guidebench.state import restored
 
 #: Evaluations of the rows kept from training in a round, at least.
 FEWEST_EVALUATIONS = 10
+
+#: After so many problems their programs are released.  They take about 30 MB a fit; tracing anew what problems share
+#: takes one to two seconds, so not after each.
+RELEASE = 5
 
 
 def recipe_of(config: RunConfig) -> Recipe:
@@ -145,10 +152,14 @@ def _compare(
                 job.look_up(maker, keep)
                 for fit in job.in_order():
                     watcher.finish(fit, kept=True)
+        made = 0
         for number, job in enumerate(jobs, 1):
             if not job.done:
                 watcher.problem(number, job.problem.name)
                 job.run(request, keep, watcher)
+                made += 1
+                if made % RELEASE == 0:
+                    _release()
     except KeyboardInterrupt:
         interrupted = True
         if not any(job.fits for job in jobs):
@@ -168,6 +179,12 @@ def _compare(
         failures=tuple(one.failure() for one in registry.broken),
         sections=registry.sections,
     )
+
+
+def _release() -> None:
+    """Let go of what JAX holds of the programs of problems that are done."""
+    jax.clear_caches()
+    gc.collect()
 
 
 def _check_reference(config: RunConfig, given: Mapping[str, Any] | None) -> None:

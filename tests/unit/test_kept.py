@@ -300,6 +300,15 @@ def test_a_run_of_more_problems_finds_the_fits_beside_it(runs: Runs) -> None:
     assert store.load(out / "2-problems").fits == more.fits
 
 
+def test_programs_of_many_problems_are_released_now_and_then(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    released: list[int] = []
+    monkeypatch.setattr("guidebench.engine.grid._release", lambda: released.append(len(runs.calls)))
+    runs("p1 p2 p3 p4 p5 p6", "a")
+    assert released == [5]
+    runs("p1 p2 p3 p4 p5 p6", "a")
+    assert released == [5]
+
+
 def test_what_is_spoilt_here_may_be_whole_beside(runs: Runs) -> None:
     out = runs.folder
     for name in "12":
