@@ -63,6 +63,7 @@ class RunConfig(BaseModel):
     no_plugins: bool = False
     log_loss: bool = False
     out: str = "reports"
+    fresh: bool = False
     strict: bool = False
     quiet: bool = False
 

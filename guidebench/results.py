@@ -258,6 +258,8 @@ class Comparison:
         Draws from the true posterior by problem, where there are any.
     interrupted : bool
         Whether the run was stopped before all fits were made.
+    kept : int
+        How many of the fits an earlier run had made; their times are those of that run.
     failures : tuple of Failure
         Plugins that could not be loaded, and sections of the report that could not be made.
     sections : sequence or None
@@ -272,6 +274,7 @@ class Comparison:
     environment: Mapping[str, Any] = field(default_factory=dict)
     references: Mapping[str, InferenceData] = field(default_factory=dict, repr=False, compare=False)
     interrupted: bool = False
+    kept: int = 0
     failures: tuple[Failure, ...] = field(default=(), repr=False)
     sections: Sequence[Any] | None = field(default=None, repr=False, compare=False)
 

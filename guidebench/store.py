@@ -1,13 +1,15 @@
 """Writing results to a folder and reading them back whole.
 
 ``results.json`` holds everything but arrays and is written last: a folder without it was
-interrupted.  Draws are NetCDF.  Nothing that is read is ever executed.
+interrupted.  Draws are NetCDF.  Nothing that is read is ever executed.  What a run keeps of its fits on
+the way there is the business of :mod:`guidebench.kept`.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -25,6 +27,9 @@ SCHEMA = 1
 
 #: Holds everything but arrays.
 RESULTS = "results.json"
+
+#: The folder of what a run that is not finished has kept, in the folder of its results.
+KEPT = ".fits"
 
 _NOT_IN_JSON = {"inference_data", "references", "sections"}
 
@@ -47,9 +52,12 @@ def _quoted(name: str) -> str:
 
 
 def replace(path: Path, write: Callable[[Path], Any]) -> None:
-    """Let `write` fill a temporary file beside `path`, then move it there in one step."""
+    """Let `write` fill a temporary file beside `path`, then move it there in one step.
+
+    The temporary file is this process's own, so that two may write the same file at once.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         write(partial)
         partial.replace(path)
@@ -57,25 +65,39 @@ def replace(path: Path, write: Callable[[Path], Any]) -> None:
         partial.unlink(missing_ok=True)
 
 
-def save(comparison: Comparison, path: str | Path) -> Path:
+def save(
+    comparison: Comparison, path: str | Path, *, place: Callable[[str, str, Path], bool] = lambda *_: False
+) -> Path:
     """Write ``results.json``, ``summary.csv``, ``metrics.csv`` and the draws; return the folder.
 
     Files of an earlier comparison in the same folder are replaced, and its draws removed.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        What to write.
+    path : str or Path
+        The folder.
+    place : callable, optional
+        ``place(problem, guide, target)`` moves draws that are in a file already to their place and returns
+        ``True``, or returns ``False``: then they are written.
     """
     folder = Path(path)
     stale = _saved_draws(folder)
     (folder / RESULTS).unlink(missing_ok=True)
-    draws = {draws_path(folder, fit.problem, fit.guide): fit.inference_data for fit in comparison.fits}
-    draws |= {draws_path(folder, problem, REFERENCE): found for problem, found in comparison.references.items()}
-    for target, found in draws.items():
+    draws = {(fit.problem, fit.guide): fit.inference_data for fit in comparison.fits}
+    draws |= {(problem, REFERENCE): found for problem, found in comparison.references.items()}
+    for (problem, guide), found in draws.items():
+        target = draws_path(folder, problem, guide)
         if found is not None:
-            replace(target, lambda partial, found=found: idata.save(found, partial))  # type: ignore[misc]
+            if not place(problem, guide, target):
+                replace(target, lambda partial, found=found: idata.save(found, partial))  # type: ignore[misc]
             stale.discard(target)
     for left_over in stale:
         left_over.unlink(missing_ok=True)
     replace(folder / "summary.csv", lambda partial: comparison.summary().to_csv(partial, index=False))
     replace(folder / "metrics.csv", lambda partial: comparison.metrics().to_csv(partial, index=False))
-    _write(folder, {"schema": SCHEMA, **_plain(comparison)})
+    _write(folder, {"schema": SCHEMA, **plain(comparison)})
     return folder
 
 
@@ -89,7 +111,7 @@ def record(path: str | Path, sections: Sequence[Failure]) -> None:
     folder = Path(path)
     raw = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
     before = raw.get("failures", [])
-    now = [*(one for one in before if one["phase"] != "section"), *_plain(list(sections))]
+    now = [*(one for one in before if one["phase"] != "section"), *plain(list(sections))]
     if now != before:
         _write(folder, {**raw, "failures": now})
 
@@ -105,9 +127,10 @@ def load(path: str | Path) -> Comparison:
     folder = Path(path)
     raw = _read(folder)
     try:
-        fits = tuple(_fit(one, folder) for one in raw["fits"])
-        problems = tuple(_problem(one) for one in raw["problems"])
+        fits = tuple(fit_of(one, _draws(draws_path(folder, one["problem"], one["guide"]))) for one in raw["fits"])
+        problems = tuple(problem_of(one) for one in raw["problems"])
         rest = {name: raw[name] for name in ("name", "recipe", "config", "environment", "interrupted")}
+        rest["kept"] = int(raw.get("kept", 0))
         failures = _failures(raw)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         reason = f"{type(error).__name__}: {error}"
@@ -117,7 +140,8 @@ def load(path: str | Path) -> Comparison:
     return Comparison(problems=problems, fits=fits, references=found, failures=failures, **rest)
 
 
-def _fit(one: dict[str, Any], folder: Path) -> Fit:
+def fit_of(one: Mapping[str, Any], draws: idata.InferenceData | None) -> Fit:
+    """Return the fit that :func:`plain` and JSON made a mapping of, with its draws."""
     restored = {
         **{name: value for name, value in one.items() if name != "traceback"},
         "failures": _failures(one) or _earlier_failures(one),
@@ -126,16 +150,16 @@ def _fit(one: dict[str, Any], folder: Path) -> Fit:
         "rounds": tuple(one.get("rounds", ())),
         "restarts": tuple(Restart(**{**each, "status": Status(each["status"])}) for each in one["restarts"]),
         "metrics": tuple(MetricValue(**each) for each in one["metrics"]),
-        "inference_data": _draws(draws_path(folder, one["problem"], one["guide"])),
+        "inference_data": draws,
     }
     return Fit(**restored)
 
 
-def _failures(one: dict[str, Any]) -> tuple[Failure, ...]:
+def _failures(one: Mapping[str, Any]) -> tuple[Failure, ...]:
     return tuple(Failure(**each) for each in one.get("failures", ()))
 
 
-def _earlier_failures(one: dict[str, Any]) -> tuple[Failure, ...]:
+def _earlier_failures(one: Mapping[str, Any]) -> tuple[Failure, ...]:
     """Return the failure of a fit that was saved when a fit had no more than a traceback."""
     if not one.get("traceback"):
         return ()
@@ -153,7 +177,8 @@ def _earlier_failures(one: dict[str, Any]) -> tuple[Failure, ...]:
     )
 
 
-def _problem(one: dict[str, Any]) -> ProblemRecord:
+def problem_of(one: Mapping[str, Any]) -> ProblemRecord:
+    """Return the record of a problem that :func:`plain` and JSON made a mapping of."""
     return ProblemRecord(**{**one, **{name: tuple(one[name]) for name in ("latents", "observed", "notes")}})
 
 
@@ -169,8 +194,13 @@ def _draws(file: Path) -> idata.InferenceData | None:
 def _read(folder: Path) -> dict[str, Any]:
     file = folder / RESULTS
     try:
-        raw = json.loads(file.read_text(encoding="utf-8"), object_hook=_restore)
+        raw = read_json(file)
     except FileNotFoundError:
+        if any((folder / KEPT).glob("*.json")):
+            raise ResultsError(
+                f"{folder} holds no results.json, but fits of a run that was interrupted: start it again with the "
+                "same command, and it goes on where it stopped"
+            ) from None
         raise ResultsError(f"{folder} holds no results.json; name the folder of one finished run") from None
     except (OSError, ValueError) as error:
         raise ResultsError(f"{file} cannot be read: {error}") from None
@@ -178,6 +208,11 @@ def _read(folder: Path) -> dict[str, Any]:
         found = raw.get("schema") if isinstance(raw, dict) else None
         raise ResultsError(f"{file} has schema {found!r}, this guidebench reads {SCHEMA}")
     return raw
+
+
+def read_json(file: Path) -> Any:
+    """Return what a file holds that was written from :func:`plain`."""
+    return json.loads(file.read_text(encoding="utf-8"), object_hook=_restore)
 
 
 def _saved_draws(folder: Path) -> set[Path]:
@@ -190,16 +225,16 @@ def _saved_draws(folder: Path) -> set[Path]:
         return set()
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Return `value` as JSON can hold it; a number that is not finite becomes ``{"float": "inf"}``."""
     if isinstance(value, (Comparison, Fit, ProblemRecord, Restart, MetricValue, Failure)):
-        return {one.name: _plain(getattr(value, one.name)) for one in fields(value) if one.name not in _NOT_IN_JSON}
+        return {one.name: plain(getattr(value, one.name)) for one in fields(value) if one.name not in _NOT_IN_JSON}
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if hasattr(value, "tolist"):
-        return _plain(value.tolist())
+        return plain(value.tolist())
     if isinstance(value, float) and not math.isfinite(value):
         return {"float": str(value)}
     if value is None or isinstance(value, (bool, int, float, str)):

@@ -315,6 +315,14 @@ def run(
         bool | None,
         typer.Option("--log-loss/--linear-loss", help="Axis of the loss curves.", rich_help_panel=OUTPUT),
     ] = None,
+    fresh: Annotated[
+        bool | None,
+        typer.Option(
+            "--fresh",
+            help="Train everything anew; otherwise a fit that an earlier run below --out DIR finished is kept.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
     strict: Annotated[
         bool | None, typer.Option("--strict", help="Exit with 1 unless every fit converged.", rich_help_panel=OUTPUT)
     ] = None,
@@ -361,6 +369,7 @@ def run(
         "no_plugins": no_plugins,
         "log_loss": log_loss,
         "out": out,
+        "fresh": fresh,
         "strict": strict,
         "quiet": quiet,
     }
@@ -379,16 +388,20 @@ def run(
 
     from guidebench import cache, engine
     from guidebench.cli import tables
+    from guidebench.kept import Kept
     from guidebench.progress.terminal import bar
     from guidebench.report import write
     from guidebench.store import record, save
 
     cache.enable()
     Thread(target=_import_ahead, daemon=True).start()
+    kept = Kept(target, fresh=settings.fresh)
     with bar(quiet=settings.quiet) as watcher:
-        comparison = engine.compare(name, problems, guides, settings, registry, watcher)
+        comparison = engine.compare(name, problems, guides, settings, registry, watcher, keep=kept)
         watcher.note("writing the report")
-        folder = save(comparison, target)
+        folder = save(comparison, target, place=kept.place)
+        if not comparison.interrupted:
+            kept.tidy()
         failed: list[Failure] = []
         metrics = [one.declaration for one in registry.metrics]
         page = write(comparison, folder, metrics=metrics, log_loss=settings.log_loss, on_failure=failed.append)

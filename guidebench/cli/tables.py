@@ -148,6 +148,12 @@ def print_comparison(comparison: Comparison, page: Path) -> None:
         console.print(escape(str(failure)), style="red", soft_wrap=True)
     if comparison.interrupted:
         console.print("Interrupted: only the finished fits are in the report.", style="yellow")
+    if comparison.kept:
+        console.print(
+            f"{comparison.kept} of {len(comparison)} fits kept from an earlier run, with the times of that run; "
+            "--fresh trains them anew.",
+            soft_wrap=True,
+        )
     console.print(f"Report: {escape(str(page))}", soft_wrap=True)
 
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import gc
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any
+
+import jax
 
 from guidebench import environment
-from guidebench.config import RunConfig
+from guidebench.config import REFERENCES, RunConfig
 from guidebench.contracts import Problem
-from guidebench.engine import calibration
-from guidebench.engine.fitting import blank, fit_guide
+from guidebench.engine.job import Job, Request
+from guidebench.engine.keep import Keep
+from guidebench.engine.keys import KeyMaker
 from guidebench.engine.own import own_guides
-from guidebench.engine.prepared import Prepared, prepare
-from guidebench.engine.references import reference_data, with_reference
 from guidebench.errors import RequestError
 from guidebench.inference import optimizers, precision
 from guidebench.inference.objectives import objective
@@ -23,12 +26,16 @@ from guidebench.inference.schedules import Schedule
 from guidebench.inference.train import EVALUATIONS, stretches
 from guidebench.progress import Progress, Silent
 from guidebench.registry import Registry
-from guidebench.results import Comparison, Fit, ProblemRecord
+from guidebench.results import Comparison
 from guidebench.selection import ChosenGuide
 from guidebench.state import restored
 
 #: Evaluations of the rows kept from training in a round, at least.
 FEWEST_EVALUATIONS = 10
+
+#: After so many problems their programs are released.  They take about 30 MB a fit; tracing anew what problems share
+#: takes one to two seconds, so not after each.
+RELEASE = 5
 
 
 def recipe_of(config: RunConfig) -> Recipe:
@@ -79,13 +86,6 @@ def _check_companions(config: RunConfig) -> None:
         raise RequestError("--validation and --simulations do not go together: simulated data are trained on whole")
 
 
-class Unprepared(NamedTuple):
-    """One of several problems that could not be made ready, and why."""
-
-    record: ProblemRecord
-    reason: str
-
-
 def compare(
     name: str,
     problems: Sequence[Problem],
@@ -94,8 +94,9 @@ def compare(
     registry: Registry,
     progress: Progress | None = None,
     given: Mapping[str, Any] | None = None,
+    keep: Keep | None = None,
 ) -> Comparison:
-    """Train every guide on every problem and score them all.
+    """Train every guide on every problem and score them all, one problem after the other.
 
     Parameters
     ----------
@@ -111,6 +112,8 @@ def compare(
         Is told what happens.
     given : mapping, optional
         Draws by site that take the place of the reference that `config` names.
+    keep : Keep, optional
+        Where finished fits are kept, and those of an earlier run found.
 
     Raises
     ------
@@ -120,7 +123,7 @@ def compare(
     with restored(), precision.chosen(config.x64), warnings.catch_warnings():
         # NumPyro says so for every program that it traces; the report says it once.
         warnings.filterwarnings("ignore", message="Continuous inference poorly handles circular")
-        return _compare(name, problems, guides, config, registry, progress or Silent(), given)
+        return _compare(name, problems, guides, config, registry, progress or Silent(), given, keep)
 
 
 def _compare(
@@ -131,72 +134,60 @@ def _compare(
     registry: Registry,
     watcher: Progress,
     given: Mapping[str, Any] | None,
+    keep: Keep | None,
 ) -> Comparison:
-    recipe = recipe_of(config)
-    prepared: list[Prepared | Unprepared] = []
-    for problem in problems:
-        try:
-            with restored():  # a model is somebody's code, too
-                if len(problems) == 1:  # with several, a guide that does not fit one of them says so in its row
-                    guides = own_guides(guides, problem, config)
-                ready = prepare(problem, config, recipe)
-                if config.simulations is not None and len(problems) == 1:  # refused before anything takes long
-                    calibration.check(problem.name, ready.structure)
-                prepared.append(with_reference(ready, config, recipe, given, watcher))
-        except (Exception, SystemExit) as error:
-            if len(problems) == 1:
-                raise
-            reason = f"the problem could not be prepared: {type(error).__name__}: {' '.join(str(error).split())}"
-            prepared.append(Unprepared(ProblemRecord(name=problem.name, summary=problem.summary), reason))
-    watcher.begin(len(prepared) * len(guides))
-    fits: list[Fit] = []
+    alone = len(problems) == 1
+    request = Request(config, recipe_of(config), registry.metrics, given, alone)
+    _check_reference(config, given)
+    if alone:  # with several, a guide that does not fit one of them says so in its row
+        with restored():
+            guides = own_guides(guides, problems[0], config)
+    jobs = [Job(problem=problem, guides=tuple(guides)) for problem in problems]
+    watcher.begin(len(jobs) * len(guides), len(jobs))
     interrupted = False
     try:
-        for index in range(len(prepared)):
-            one, simulations = _with_simulations(prepared[index], config, recipe, watcher, alone=len(prepared) == 1)
-            prepared[index] = one
-            for guide in guides:
-                if isinstance(one, Unprepared):
-                    fit = replace(blank(one.record.name, guide), message=one.reason, reason=one.reason)
-                else:
-                    fit = fit_guide(one, guide, config, recipe, registry.metrics, watcher, simulations)
-                watcher.finish(fit)
-                fits.append(fit)
+        if keep is not None:
+            maker = KeyMaker(config, registry.metrics, given)
+            for job in jobs:
+                job.look_up(maker, keep)
+                for fit in job.in_order():
+                    watcher.finish(fit, kept=True)
+        made = 0
+        for number, job in enumerate(jobs, 1):
+            if not job.done:
+                watcher.problem(number, job.problem.name)
+                job.run(request, keep, watcher)
+                made += 1
+                if made % RELEASE == 0:
+                    _release()
     except KeyboardInterrupt:
-        if not fits:
-            raise
         interrupted = True
+        if not any(job.fits for job in jobs):
+            raise
+    begun = [job for job in jobs if job.fits or not interrupted]
+    described = {job.problem.name: job.described() for job in begun}
     return Comparison(
         name=name,
-        problems=tuple(ready.record for ready in prepared),
-        fits=tuple(fits),
-        recipe=recipe.describe(),
-        config=config.model_dump(mode="json"),
+        problems=tuple(found.record for found in described.values()),
+        fits=tuple(fit for job in begun for fit in job.in_order()),
+        recipe=request.recipe.describe(),
+        config=config.model_dump(mode="json", exclude={"fresh"}),
         environment=environment.describe(),
-        references={
-            ready.problem.name: reference_data(ready)
-            for ready in prepared
-            if isinstance(ready, Prepared) and ready.reference.label
-        },
+        references={name: found.reference for name, found in described.items() if found.reference is not None},
         interrupted=interrupted,
+        kept=sum(job.kept for job in jobs),
         failures=tuple(one.failure() for one in registry.broken),
         sections=registry.sections,
     )
 
 
-def _with_simulations(
-    ready: Prepared | Unprepared, config: RunConfig, recipe: Recipe, watcher: Progress, *, alone: bool
-) -> tuple[Prepared | Unprepared, calibration.Simulations | None]:
-    """Return simulated data sets of a problem, if asked for; one of several that has none says why in its notes."""
-    if config.simulations is None or isinstance(ready, Unprepared):
-        return ready, None
-    name = ready.problem.name
-    watcher.phase(name, "simulations", f"drawing {config.simulations} data sets")
-    try:
-        found = calibration.prepare(name, ready.problem.model, ready.arguments, ready.structure, config, recipe)
-    except (Exception, SystemExit) as error:
-        if alone:
-            raise
-        note = f"There is no calibration by simulation: {' '.join(str(error).split()) or type(error).__name__}."
-        return replace(ready, record=replace(ready.record, notes=(*ready.record.notes, note))), None
-    return ready, found
+def _release() -> None:
+    """Let go of what JAX holds of the programs of problems that are done."""
+    jax.clear_caches()
+    gc.collect()
+
+
+def _check_reference(config: RunConfig, given: Mapping[str, Any] | None) -> None:
+    """Refuse the name of a file that is not there, before anything takes long."""
+    if given is None and config.reference not in REFERENCES and not Path(config.reference).is_file():
+        raise RequestError(f"--reference {Path(config.reference)}: there is no such file")

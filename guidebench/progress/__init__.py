@@ -13,8 +13,11 @@ from guidebench.results import Fit
 class Progress(Protocol):
     """Where the engine says what it is doing."""
 
-    def begin(self, fits: int) -> None:
+    def begin(self, fits: int, problems: int = 1) -> None:
         """A run of so many fits begins."""
+
+    def problem(self, number: int, name: str) -> None:
+        """The next problem's turn has come; `number` counts from 1."""
 
     def phase(self, problem: str, guide: str, phase: str) -> None:
         """A fit enters a phase: compiling, training, drawing."""
@@ -22,8 +25,8 @@ class Progress(Protocol):
     def steps(self, done: int, total: int, loss: float) -> None:
         """So many training steps are done."""
 
-    def finish(self, fit: Fit) -> None:
-        """A fit is complete."""
+    def finish(self, fit: Fit, *, kept: bool = False) -> None:
+        """A fit is complete, or was made by an earlier run."""
 
 
 class Watcher(Progress, Protocol):
@@ -36,7 +39,10 @@ class Watcher(Progress, Protocol):
 class Silent:
     """Progress that nobody watches."""
 
-    def begin(self, fits: int) -> None:
+    def begin(self, fits: int, problems: int = 1) -> None:
+        """Say nothing."""
+
+    def problem(self, number: int, name: str) -> None:
         """Say nothing."""
 
     def phase(self, problem: str, guide: str, phase: str) -> None:
@@ -45,7 +51,7 @@ class Silent:
     def steps(self, done: int, total: int, loss: float) -> None:
         """Say nothing."""
 
-    def finish(self, fit: Fit) -> None:
+    def finish(self, fit: Fit, *, kept: bool = False) -> None:
         """Say nothing."""
 
     def note(self, text: str) -> None:
@@ -58,14 +64,15 @@ class Lines(Silent):
     def __init__(self) -> None:
         self._total = self._done = 0
 
-    def begin(self, fits: int) -> None:
+    def begin(self, fits: int, problems: int = 1) -> None:
         """Remember how many there will be."""
         self._total = fits
 
-    def finish(self, fit: Fit) -> None:
+    def finish(self, fit: Fit, *, kept: bool = False) -> None:
         """Say which fit is done and how it ended."""
         self._done += 1
-        sys.stderr.write(f"{self._done} of {self._total}: {fit.guide} on {fit.problem}: {fit.status}\n")
+        earlier = " (kept from an earlier run)" if kept else ""
+        sys.stderr.write(f"{self._done} of {self._total}: {fit.guide} on {fit.problem}: {fit.status}{earlier}\n")
 
 
 def watch(shown: bool | None) -> AbstractContextManager[Watcher]:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from html import escape
 from typing import Any
 
+from guidebench.progress.tally import Tally, spelled
 from guidebench.results import Fit
 
 #: Seconds between two updates, at least: each is a message to the browser.
@@ -28,18 +29,21 @@ class Panel:
     def __init__(self, show: Callable[[str, str], None], clock: Callable[[], float] = time.monotonic) -> None:
         self._show = show
         self._clock = clock
-        self._began = clock()
+        self._tally = Tally(clock)
         self._shown = -float("inf")
         self._what, self._phase = "preparing", ""
-        self._total: int | None = None
-        self._done = 0
-        self._within = 0.0
         self._update(force=True)
 
-    def begin(self, fits: int) -> None:
+    def begin(self, fits: int, problems: int = 1) -> None:
         """Set the length of the bar to the number of fits."""
-        self._total = fits
+        self._tally.begin(fits, problems)
         self._update()
+
+    def problem(self, number: int, name: str) -> None:
+        """Say which problem it is."""
+        self._tally.problem(number)
+        self._what, self._phase = name, ""
+        self._update(force=True)
 
     def phase(self, problem: str, guide: str, phase: str) -> None:
         """Name the guide and what happens to it."""
@@ -49,16 +53,15 @@ class Panel:
 
     def steps(self, done: int, total: int, loss: float) -> None:
         """Advance within a fit and show the loss."""
-        self._within = 0.9 * done / total
+        self._tally.steps(done, total)
         self._phase = f"step {done:,} of {total:,}, loss {loss:.4g}"
         self._update()
 
-    def finish(self, fit: Fit) -> None:
+    def finish(self, fit: Fit, *, kept: bool = False) -> None:
         """Count one more fit."""
-        self._done += 1
-        self._within = 0.0
+        self._tally.finish(kept=kept)
         self._phase = str(fit.status)
-        self._update(force=self._done == self._total)
+        self._update(force=self._tally.done == self._tally.fits)
 
     def note(self, text: str) -> None:
         """Say what happens outside of fits."""
@@ -67,13 +70,11 @@ class Panel:
 
     def end(self, *, well: bool) -> None:
         """Leave one line in the place of the panel."""
-        guides = f"{self._done} fit{'' if self._done == 1 else 's'}"
-        text = f"guidebench: {guides} in {self._elapsed()}" if well else f"guidebench: stopped after {self._elapsed()}"
+        tally, elapsed = self._tally, spelled(self._tally.elapsed())
+        kept = f", {tally.kept} of them kept from an earlier run" if tally.kept else ""
+        done = f"{tally.done} fit{'' if tally.done == 1 else 's'}"
+        text = f"guidebench: {done} in {elapsed}{kept}" if well else f"guidebench: stopped after {elapsed}"
         self._show(f'{_STYLE}<div class="guidebench-progress"><span class="soft">{escape(text)}</span></div>', text)
-
-    def _elapsed(self) -> str:
-        seconds = self._clock() - self._began
-        return f"{seconds:.0f} s" if seconds < 100 else f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
 
     def _update(self, *, force: bool = False) -> None:
         now = self._clock()
@@ -84,12 +85,13 @@ class Panel:
 
     def _html(self) -> str:
         # Without a value the bar moves to and fro: something happens, nobody knows for how long.
-        at = "" if not self._total else f' max="{self._total}" value="{self._done + self._within:.3f}"'
-        count = "" if not self._total else f"{self._done} of {self._total} · "
+        tally = self._tally
+        at = "" if not tally.fits else f' max="{tally.fits}" value="{tally.completed:.3f}"'
+        soft = " · ".join(part for part in (tally.place(), tally.counted(), tally.timed()) if part)
         return (
             f'{_STYLE}<div class="guidebench-progress"><div><span>{escape(self._what)} '
             f'<span class="soft">{escape(self._phase)}</span></span>'
-            f'<span class="soft">{count}{self._elapsed()}</span></div><progress{at}></progress></div>'
+            f'<span class="soft">{soft}</span></div><progress{at}></progress></div>'
         )
 
 

@@ -4,43 +4,66 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
+from rich.text import Text
 
+from guidebench.progress.tally import Tally
 from guidebench.results import Fit
 
 
 class Bar:
-    """Shows which guide is being trained, how far it is, and how many are done."""
+    """Shows the problem and the guide that is being trained, how many fits are done, and the time that is left."""
 
     def __init__(self, bar: Progress) -> None:
         self._bar = bar
-        self._task = bar.add_task("preparing", total=None, detail="")
-        self._done = 0
+        self._tally = Tally()
+        self._task = bar.add_task("preparing", total=None, detail="", count="", time=self._tally.timed)
 
-    def begin(self, fits: int) -> None:
+    def begin(self, fits: int, problems: int = 1) -> None:
         """Set the length of the bar to the number of fits."""
-        self._bar.update(self._task, total=fits)
+        self._tally.begin(fits, problems)
+        self._update(total=fits)
+
+    def problem(self, number: int, name: str) -> None:
+        """Say which problem it is."""
+        self._tally.problem(number)
+        self._update(description=self._placed(name), detail="")
 
     def phase(self, problem: str, guide: str, phase: str) -> None:
         """Name the guide and what happens to it."""
-        self._bar.update(self._task, description=escape(f"{problem}: {guide}"), detail=escape(phase))
+        self._update(description=self._placed(f"{problem}: {guide}"), detail=escape(phase))
 
     def steps(self, done: int, total: int, loss: float) -> None:
         """Advance within a fit and show the loss."""
-        detail = f"step {done:,} of {total:,}, loss {loss:.4g}"
-        self._bar.update(self._task, completed=self._done + 0.9 * done / total, detail=detail)
+        self._tally.steps(done, total)
+        self._update(detail=f"step {done:,} of {total:,}, loss {loss:.4g}")
 
-    def finish(self, fit: Fit) -> None:
+    def finish(self, fit: Fit, *, kept: bool = False) -> None:
         """Count one more fit."""
-        self._done += 1
-        self._bar.update(self._task, completed=self._done, detail=str(fit.status))
+        self._tally.finish(kept=kept)
+        self._update(detail=str(fit.status))
 
     def note(self, text: str) -> None:
         """Say what happens outside of fits."""
-        self._bar.update(self._task, description=escape(text), detail="")
+        self._update(description=escape(text), detail="")
+
+    def _placed(self, what: str) -> str:
+        place = self._tally.place()
+        return escape(f"{place} · {what}" if place else what)
+
+    def _update(self, **fields: Any) -> None:
+        self._bar.update(self._task, completed=self._tally.completed, count=self._tally.counted(), **fields)
+
+
+class _Time(ProgressColumn):
+    """The time that has passed and what is left, which go on while nothing is told."""
+
+    def render(self, task: Task) -> Text:
+        return Text(task.fields["time"](), style="progress.elapsed")
 
 
 @contextmanager
@@ -50,8 +73,9 @@ def bar(*, quiet: bool = False) -> Iterator[Bar]:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
+        TextColumn("{task.fields[count]}"),
         TextColumn("{task.fields[detail]}", style="dim"),
-        TimeElapsedColumn(),
+        _Time(),
     )
     with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as shown:
         yield Bar(shown)

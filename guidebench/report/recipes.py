@@ -20,7 +20,15 @@ def told(comparison: Comparison, unknown: str = "") -> list[str]:
     """
     recipe = " ".join((comparison.recipe or unknown).split())
     lines = [recipe] if recipe and (not comparison.fits or any(not fit.method for fit in comparison.fits)) else []
-    return [*lines, *own_methods(comparison.fits)]
+    return [*lines, *own_methods(comparison.fits), *kept(comparison)]
+
+
+def kept(comparison: Comparison) -> list[str]:
+    """Return one sentence on the fits that an earlier run had made."""
+    if not comparison.kept:
+        return []
+    were = "was" if comparison.kept == 1 else "were"
+    return [f"{comparison.kept} of {len(comparison)} fits {were} kept from an earlier run, whose times they have."]
 
 
 def own_methods(fits: Sequence[Fit]) -> list[str]:

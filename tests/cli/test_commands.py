@@ -27,7 +27,7 @@ class Engine:
         self.config = RunConfig()
         self.labels: list[str] = []
 
-    def compare(self, name: str, problems: Any, guides: Any, config: RunConfig, *_: object) -> Comparison:
+    def compare(self, name: str, problems: Any, guides: Any, config: RunConfig, *_: object, **__: object) -> Comparison:
         self.config = config
         self.labels = [guide.label for guide in guides]
         if self.error is not None:
@@ -115,6 +115,7 @@ def test_a_bug_keeps_its_traceback(command: Command, engine: Engine) -> None:
         ("-g all", RunConfig(guides=("all",))),
         ("--guide mean_field -g auto_delta", RunConfig(guides=("mean_field", "auto_delta"))),
         ("--recipe plain", RunConfig(recipe="plain")),
+        ("--fresh", RunConfig(fresh=True)),
         ("--optimizer sgd", RunConfig(optimizer="sgd")),
         ("--learning-rate 0.5", RunConfig(learning_rate=0.5)),
         ("--steps 77", RunConfig(steps=77)),

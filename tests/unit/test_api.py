@@ -92,7 +92,7 @@ def test_every_option_of_a_run_is_there(asked: Asked) -> None:
     gb.compare(model, X, y=Y, guides="auto_normal", name="mine", **options)
     assert asked.config == RunConfig(problems=("mine (from Python)",), guides=("auto_normal",), **options)
     # What is a matter of files, of the terminal, or of what a report looks like.
-    others = {"data", "test", "static", "out", "strict", "quiet", "log_loss", "problems", "guides", "heldout"}
+    others = {"data", "test", "static", "out", "fresh", "strict", "quiet", "log_loss", "problems", "guides", "heldout"}
     assert set(RunConfig.model_fields) - set(options) == others
 
 

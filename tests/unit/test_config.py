@@ -162,6 +162,7 @@ plugins = ["mine.py", "pkg.plugin", "/there/mine.py"]
 no_plugins = true
 log_loss = true
 out = "elsewhere"
+fresh = true
 strict = true
 quiet = true
 

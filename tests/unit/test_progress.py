@@ -12,6 +12,7 @@ import pytest
 from guidebench import progress
 from guidebench.progress import terminal
 from guidebench.progress.notebook import EVERY, Panel, panel
+from guidebench.progress.tally import Tally, spelled
 from guidebench.results import Fit, Status, Verdict
 
 FIT = Fit(problem="line", guide="flow", plugin="acme", status=Status.CONVERGED, bound="elbo", verdict=Verdict.TRUST)
@@ -20,7 +21,8 @@ FIT = Fit(problem="line", guide="flow", plugin="acme", status=Status.CONVERGED, 
 def use(watcher: Any) -> None:
     """Tell a watcher of a run of two fits."""
     watcher.phase("line", "reference", "NUTS")
-    watcher.begin(2)
+    watcher.begin(2, 1)
+    watcher.problem(1, "[bold]line")
     for guide in ("flow", "[bold]<b>x</b>"):
         watcher.phase("line", guide, "training")
         watcher.steps(50, 100, 12.345)
@@ -174,7 +176,7 @@ def test_the_bar_moves_within_a_fit_and_over_fits() -> None:
         event()
         values.append(float(frames[-1].rsplit('value="')[1].partition('"')[0]))
     assert values == [0.45, 1.0, 1.9]
-    assert "1 of 2 · 3 s" in frames[-1]
+    assert "1 of 2 fits · 3 s, about" in frames[-1]
 
 
 def test_the_browser_is_not_flooded() -> None:
@@ -184,6 +186,104 @@ def test_the_browser_is_not_flooded() -> None:
         clock.now += EVERY / 100
         shown.steps(step, 1000, 1.0)
     assert len(frames) <= 12
+
+
+@pytest.mark.parametrize("asked", [None, True])
+def test_fits_of_an_earlier_run_count_at_once(monkeypatch: pytest.MonkeyPatch, asked: bool | None) -> None:
+    stream = error_stream(monkeypatch, terminal=asked is None)
+    with progress.watch(asked) as watcher:
+        watcher.begin(6, 3)
+        for _ in range(4):
+            watcher.finish(FIT, kept=True)
+        watcher.problem(3, "curve")
+    if asked:
+        assert stream.getvalue().splitlines()[-1] == "4 of 6: flow on line: converged (kept from an earlier run)"
+    else:
+        assert "problem 3 of 3 · curve" in stream.getvalue()
+        assert "4 of 6 fits, 4 kept" in stream.getvalue()
+
+
+def test_the_panel_shows_all_problems_as_one() -> None:
+    shown, frames, clock = panel_with_clock()
+    shown.begin(150, 25)
+    shown.problem(1, "line")
+    clock.now = 40.0
+    shown.finish(FIT)
+    shown.finish(FIT)
+    shown.problem(2, "curve")
+    shown.phase("curve", "flow", "training")
+    assert "curve: flow" in frames[-1]
+    assert "problem 2 of 25 · 2 of 150 fits · 40 s, about 49 min 20 s left" in frames[-1]
+    clock.now = 50.0
+    shown.end(well=False)
+    assert "stopped after 50 s" in frames[-1]
+
+
+def test_the_panel_says_how_many_were_kept() -> None:
+    shown, frames, _ = panel_with_clock()
+    shown.begin(2)
+    shown.finish(FIT, kept=True)
+    shown.finish(FIT)
+    shown.end(well=True)
+    assert "2 fits in 0 s, 1 of them kept from an earlier run" in frames[-1]
+
+
+# What is counted
+
+
+def tally_with_clock() -> tuple[Tally, Clock]:
+    clock = Clock()
+    return Tally(clock), clock
+
+
+def test_what_is_left_is_told_from_the_fits_of_this_run() -> None:
+    tally, clock = tally_with_clock()
+    clock.now = 5.0
+    tally.begin(10, 5)
+    assert tally.left() is None
+    for _ in range(4):
+        tally.finish(kept=True)
+    assert tally.left() is None
+    clock.now = 25.0
+    tally.finish(kept=False)
+    assert tally.left() == pytest.approx(100.0)
+    assert (tally.counted(), tally.timed()) == ("5 of 10 fits, 4 kept", "25 s, about 1 min 40 s left")
+    clock.now = 34.0
+    tally.steps(50, 100)
+    assert tally.left() == pytest.approx(29 / 1.45 * 4.55)
+
+
+def test_another_round_does_not_go_back() -> None:
+    tally, _ = tally_with_clock()
+    tally.begin(2, 1)
+    tally.steps(100, 100)
+    before = tally.completed
+    tally.steps(100, 200)
+    assert tally.completed == before
+    tally.finish(kept=False)
+    assert tally.completed == 1.0
+
+
+def test_one_problem_has_no_number() -> None:
+    tally, _ = tally_with_clock()
+    tally.begin(2, 1)
+    tally.problem(1)
+    assert tally.place() == ""
+
+
+def test_nothing_is_left_at_the_end() -> None:
+    tally, clock = tally_with_clock()
+    tally.begin(1, 1)
+    clock.now = 7.0
+    tally.finish(kept=False)
+    assert tally.timed() == "7 s"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"), [(0.4, "0 s"), (99, "99 s"), (125, "2 min 5 s"), (120, "2 min"), (7380, "2 h 3 min")]
+)
+def test_times_are_spelled(seconds: float, expected: str) -> None:
+    assert spelled(seconds) == expected
 
 
 def test_long_runs_are_told_in_minutes() -> None:
