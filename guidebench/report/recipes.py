@@ -27,8 +27,9 @@ def kept(comparison: Comparison) -> list[str]:
     """Return one sentence on the fits that an earlier run had made."""
     if not comparison.kept:
         return []
-    were = "was" if comparison.kept == 1 else "were"
-    return [f"{comparison.kept} of {len(comparison)} fits {were} kept from an earlier run, whose times they have."]
+    were, its = ("was", "its") if comparison.kept == 1 else ("were", "their")
+    count = f"{comparison.kept} of {len(comparison)} fits"
+    return [f"{count} {were} kept from an earlier run; {its} times are those of that run."]
 
 
 def own_methods(fits: Sequence[Fit]) -> list[str]:

@@ -33,6 +33,12 @@ def test_the_recipe_is_told_of_those_that_were_trained_by_it(fits: tuple[Fit, ..
     assert recipes.told(comparison(*fits)) == expected
 
 
+def test_the_report_says_how_many_fits_an_earlier_run_had_made() -> None:
+    told = recipes.told(replace(comparison(FIT, OWN), kept=1))
+    assert told[-1] == "1 of 2 fits was kept from an earlier run; its times are those of that run."
+    assert recipes.told(replace(comparison(FIT, OWN), kept=2))[-1].startswith("2 of 2 fits were kept")
+
+
 def test_what_is_said_of_those_that_did_not_converge() -> None:
     trained, own = (replace(one, status=Status.MAX_STEPS) for one in (FIT, OWN))
     texts = [note.text for note in summary.warnings([trained, own])]

@@ -93,7 +93,9 @@ def test_whatever_it_reaches_counts(outer: Callable[..., str], old: str, new: st
     assert outer() != outer(old, new)
 
 
-@pytest.mark.parametrize("looking", ["open(x)", "np.load(x)", "np.loadtxt(x)", "eval(x)"])
+@pytest.mark.parametrize(
+    "looking", ["open(x)", "np.load(x)", "np.loadtxt(x)", "eval(x)", "x.open_dataset(x)", "x.File(x)"]
+)
 def test_code_that_looks_at_files_has_none(outer: Callable[..., str], looking: str) -> None:
     with pytest.raises(Unknown, match="inner uses"):
         outer("return jnp.sum(x)", f"return {looking}")
