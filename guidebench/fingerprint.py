@@ -13,6 +13,7 @@ from collections import OrderedDict
 from collections.abc import Collection, Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
+from inspect import Signature
 from pathlib import PurePath
 from types import (
     BuiltinFunctionType,
@@ -143,6 +144,8 @@ class _Walk:
             self._builtin(value)
         elif isinstance(value, (staticmethod, classmethod)):
             self.value(value.__func__)
+        elif isinstance(value, Signature):  # NumPyro gives one to every distribution; the function has its own say
+            self._say("signature", str(value))
         elif isinstance(value, property):
             self.value((value.fget, value.fset, value.fdel))
         else:

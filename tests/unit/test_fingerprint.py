@@ -205,3 +205,30 @@ def test_an_installed_package_is_its_version_and_those_it_requires() -> None:
     assert found.startswith("pandas: ")
     assert f"pandas {pd.__version__} " in found
     assert "python-dateutil " in found
+
+
+def test_a_distribution_of_the_users_own_has_one(tmp_path: Path) -> None:
+    code = """
+import numpyro
+import numpyro.distributions as dist
+
+class Restricted(dist.ImproperUniform):
+    pytree_data_fields = ("base",)
+
+    def __init__(self, base, support, *, validate_args=None):
+        self.base = base
+        super().__init__(support, base.batch_shape, base.event_shape, validate_args=validate_args)
+
+    def log_prob(self, value):
+        return self.base.log_prob(value) * {factor}
+
+def model():
+    numpyro.sample("w", Restricted(dist.Normal(0, 1), dist.constraints.positive))
+"""
+    found = []
+    for name, factor in (("one", 1), ("same", 1), ("other", 2)):
+        (tmp_path / name).mkdir()
+        file = tmp_path / name / "mine.py"
+        file.write_text(code.format(factor=factor), encoding="utf-8")
+        found.append(fingerprint(load_object(f"{file}:model")))
+    assert found[0] == found[1] != found[2]

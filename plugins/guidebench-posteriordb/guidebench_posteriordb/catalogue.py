@@ -61,13 +61,18 @@ class Posterior:
         return self.problem(locate(config.posteriordb))
 
     def problem(self, database: Database) -> Problem:
-        """Return the problem with its data from a database."""
+        """Return the problem with its data and reference draws from a database.
+
+        The draws are read here, so that what is known of the problem, the contents of the database included, can
+        be told from the problem alone.
+        """
         module, _, function = self.model.partition(":")
+        known = draws.reference(database, self.name, self.sites)
         return Problem(
             name=f"{PREFIX}/{self.name}",
             model=getattr(import_module(f"guidebench_posteriordb.models.{module}"), function),
             kwargs=self.arguments(database.data(self.name)),
-            reference_draws=lambda: draws.reference(database, self.name, self.sites),
+            reference_draws=lambda: known,
             summary=self.summary,
             cite=CITE,
         )

@@ -16,6 +16,7 @@ import pytest
 
 from guidebench import RequestError
 from guidebench.config import make_config
+from guidebench.fingerprint import fingerprint
 from guidebench_posteriordb import download
 from guidebench_posteriordb.catalogue import POSTERIORS
 from guidebench_posteriordb.database import VARIABLE, Database, locate
@@ -121,13 +122,24 @@ def test_a_damaged_database_is_named_by_its_file(folder: Path) -> None:
     with pytest.raises(RequestError, match=r"\.json\.zip cannot be read"):
         database.draws(SCHOOLS)
     write_zip(draws, [{"mu": [0.0], "tau": [1.0]}])
-    problem = BY_NAME[SCHOOLS].problem(database)
-    assert problem.reference_draws is not None
     with pytest.raises(RequestError, match="not as expected: 'theta'"):
-        problem.reference_draws()
+        BY_NAME[SCHOOLS].problem(database)
     write_json(folder / f"posteriors/{SCHOOLS}.json", {"data_name": "../../secret"})
     with pytest.raises(RequestError, match="it has no data_name"):
         database.data(SCHOOLS)
+
+
+def test_a_problem_has_a_fingerprint_and_other_draws_give_it_another(folder: Path) -> None:
+    def key() -> str:
+        problem = BY_NAME[SCHOOLS].problem(locate(str(folder)))
+        return fingerprint(problem.model, problem.kwargs, problem.reference_draws)
+
+    before = key()
+    assert key() == before
+    file = folder / f"reference_posteriors/draws/draws/{SCHOOLS}.json.zip"
+    chains, _ = locate(str(folder)).draws(SCHOOLS)
+    write_zip(file, [{**chains[0], "mu": [value + 1 for value in chains[0]["mu"]]}, *chains[1:]])
+    assert key() != before
 
 
 # From the network

@@ -20,7 +20,7 @@ from guidebench_posteriordb.database import Database
 
 CHAINS = 4
 WARMUP = 1_500
-DRAWS = 4_000
+DRAWS = 6_000
 
 
 @pytest.fixture(autouse=True)
