@@ -12,8 +12,15 @@ from guidebench.results import Comparison, Fit, ProblemRecord, Status, Verdict
 
 #: A guide that is right by its weights and by the reference.
 GOOD = {
-    **{"elbo": -1.0, "smoothed_kl": 0.01, "khat": 0.3, "mean_shift": 0.01, "sd_shift": 0.02},
-    **{"mean_error": 0.02, "sd_error": 0.03, "reweighted_mean_error": 0.01, "reweighted_sd_error": 0.01},
+    "elbo": -1.0,
+    "smoothed_kl": 0.01,
+    "khat": 0.3,
+    "mean_shift": 0.01,
+    "sd_shift": 0.02,
+    "mean_error": 0.02,
+    "sd_error": 0.03,
+    "reweighted_mean_error": 0.01,
+    "reweighted_sd_error": 0.01,
 }
 
 
