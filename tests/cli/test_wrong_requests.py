@@ -17,7 +17,7 @@ Command = Callable[..., Any]
 KEYS = (
     "problems, guides, data, test, heldout, observed, static, minibatch, recipe, optimizer, learning_rate, schedule, "
     "clip_norm, clip_share, validation, patience, steps, restarts, particles, loss, init, draws, seed, reference, "
-    "simulations, x64, time_limit, plugins, no_plugins, log_loss, out, fresh, strict, quiet"
+    "simulations, posteriordb, x64, time_limit, plugins, no_plugins, log_loss, out, fresh, strict, quiet"
 )
 
 #: Arguments of ``guidebench run``, and the line on stderr.

@@ -81,6 +81,7 @@ def test_every_option_of_a_run_is_there(asked: Asked) -> None:
         "draws": 222,
         "seed": 9,
         "simulations": 33,
+        "posteriordb": "there",
         "x64": True,
         "time_limit": 30.0,
         "no_plugins": True,

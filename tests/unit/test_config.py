@@ -137,6 +137,7 @@ problems = ["linear-*", "own.py:model", "pkg.models:model", "/there/own.py:model
 guides = ["all", "flow:rank=2", "guides.py:mine:scale=2"]
 data = "data/d.csv"
 test = "/there/t.csv"
+posteriordb = "pdb"
 heldout = 0.25
 observed = ["y", "z"]
 recipe = "plain"
@@ -188,7 +189,7 @@ def test_a_file_can_hold_every_key_and_its_paths_start_at_its_folder(written: Pa
     assert config.guides == ("all", "flow:rank=2", "below/guides.py:mine:scale=2")
     assert config.plugins == ("below/mine.py", "pkg.plugin", "/there/mine.py")
     assert (config.data, config.test, config.reference) == ("below/data/d.csv", "/there/t.csv", "below/draws.nc")
-    assert config.out == "elsewhere"
+    assert (config.posteriordb, config.out) == ("below/pdb", "elsewhere")
     assert config.static == {"df": 4, "scale": 0.5, "link": "probit", "exact": False}
     assert [type(value) for value in config.static.values()] == [int, float, str, bool]
 

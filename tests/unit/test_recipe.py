@@ -20,7 +20,7 @@ from guidebench.inference import optimizers
 from guidebench.inference.arguments import Arguments
 from guidebench.inference.recipe import RECIPES, make_optimizer
 from guidebench.inference.schedules import Pace, Schedule, decaying
-from guidebench.inference.train import ROUND_RATE, Training, _Carry, _new_round, train
+from guidebench.inference.train import ROUND_RATE, Round, Training, _Carry, _new_round, train
 
 
 def scales(transform: Any, state: Any, steps: int) -> tuple[np.ndarray, Any]:
@@ -77,9 +77,9 @@ def trained(shift: float, asked: list[int], rounds: int = 3, stop_after: int = 3
     model, guide = far(shift)
     recipe = replace(RECIPES["default"], optimizer="sgd", learning_rate=0.01, clip_norm=None, steps=160, rounds=rounds)
 
-    def settled(losses: np.ndarray, skipped: np.ndarray) -> bool:
-        asked.append(losses.shape[1])
-        np.testing.assert_array_equal(skipped, 0)
+    def settled(last: Round) -> bool:
+        asked.append(last.losses.shape[1])
+        np.testing.assert_array_equal(last.skipped, 0)
         return len(asked) == stop_after
 
     keys = jax.random.split(jax.random.key(0), 1)
