@@ -112,7 +112,12 @@ def test_they_bend_where_a_gaussian_cannot() -> None:
         for name, options in SMALL.items()
     ]
     comparison = gb.compare(
-        banana, guides=[*specs, "auto_multivariate_normal"], steps=1500, restarts=1, reference="none", progress=False
+        banana,
+        guides=[*specs, "auto_multivariate_normal"],
+        steps=1500,
+        restarts=3,  # as small a flow as these may, from one start, end at the Gaussian
+        reference="none",
+        progress=False,
     )
     *flows, gaussian = comparison
     for fitted in flows:
