@@ -54,7 +54,7 @@ def test_the_gaussian_has_unit_scales_in_its_coordinates(family: Family) -> None
     inverse = np.diag(1 / affine.factor) if affine.factor.ndim == 1 else np.linalg.inv(affine.factor)
     covariance = inverse @ found.factor @ found.factor.T @ inverse.T
     # One scale for each coordinate is its sd given all others: the inverse covariance has a diagonal of ones.
-    np.testing.assert_allclose(np.diag(np.linalg.inv(covariance)), 1, rtol=1e-6)
+    np.testing.assert_allclose(np.diag(np.linalg.inv(covariance)), 1, rtol=1e-9)
     if family == "affine":
         np.testing.assert_allclose(covariance, np.eye(4), atol=1e-8)
 
