@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -95,7 +96,8 @@ def fit_guide(
         frame = ready.frame(declaration.family)
         samplers = _Samplers(ready, frame, guide, config)
         if declaration.fit is None:
-            training, adjusted = _train(ready, frame, guide, config, recipe, at.in_time(watcher.steps), samplers)
+            attempt = partial(_attempt, ready, frame, guide, config, at.in_time(watcher.steps), samplers)
+            training, adjusted = _train(attempt, ready.valid, config, recipe)
         else:
             make = _make_guide(guide, frame.model)
             training, adjusted = own_method.run(ready, frame, guide, make, config, recipe, watcher, at)
@@ -250,21 +252,15 @@ def _objective(guide: ChosenGuide, config: RunConfig, recipe: Recipe) -> Any:
 
 
 def _train(
-    ready: Prepared,
-    frame: Frame,
-    guide: ChosenGuide,
-    config: RunConfig,
-    recipe: Recipe,
-    on_chunk: OnChunk,
-    samplers: _Samplers,
+    attempt: Callable[[Recipe], Training], valid: np.ndarray, config: RunConfig, recipe: Recipe
 ) -> tuple[Training, list[str]]:
     """Train, and once more at a lower rate where that was too much for some starts and the rate is not the user's."""
-    first = _attempt(ready, frame, guide, config, recipe, on_chunk, samplers)
-    lost = int(np.sum(ready.valid & (~first.finite | (first.skipped > UNSTABLE * sum(first.rounds)))))
+    first = attempt(recipe)
+    lost = int(np.sum(valid & (~first.finite | (first.skipped > UNSTABLE * sum(first.rounds)))))
     if not lost or config.learning_rate is not None or not recipe.standardise:
         return first, []
     slower = replace(recipe, learning_rate=recipe.learning_rate * SLOWER)
-    second = _attempt(ready, frame, guide, config, slower, on_chunk, samplers)
+    second = attempt(slower)
     compile_s, train_s = first.compile_s + second.compile_s, first.train_s + second.train_s
     if not _best(second) < _best(first):
         return replace(first, compile_s=compile_s, train_s=train_s), []
@@ -283,9 +279,9 @@ def _attempt(
     frame: Frame,
     guide: ChosenGuide,
     config: RunConfig,
-    recipe: Recipe,
     on_chunk: OnChunk,
     samplers: _Samplers,
+    recipe: Recipe,
 ) -> Training:
     model, arguments = frame.stochastic or (frame.model, frame.arguments)
     settling = Settling(
