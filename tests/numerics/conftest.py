@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,9 +10,12 @@ import pytest
 from guidebench import cache, engine
 from guidebench.config import make_config
 from guidebench.contracts import Guide, Problem
+from guidebench.engine import references
+from guidebench.inference import nuts
 from guidebench.registry import Registered, load_registry
 from guidebench.results import Comparison
 from guidebench.selection import ChosenGuide, choose_guides, choose_problems
+from tests.numerics.referenced import SHORT
 
 if os.environ.get(cache.VARIABLE):
     cache.enable()  # as the command line does; compiling is most of what these tests take
@@ -43,3 +47,30 @@ def run() -> Run:
 def seed_problem(run: Run) -> Comparison:
     """The main job: the default guides on the seed problem with default settings."""
     return run()
+
+
+@pytest.fixture
+def kept_references(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where references are kept: a folder of the test's own."""
+    monkeypatch.setenv(cache.VARIABLE, str(tmp_path / "cache"))
+    return tmp_path / "cache" / "references"
+
+
+@pytest.fixture
+def short_nuts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """NUTS long enough for what is easy, and for what cannot pass however long it runs."""
+    monkeypatch.setattr(references, "SETTINGS", SHORT)
+
+
+class SampledError(Exception):
+    """Raised where a sampler would have run."""
+
+
+@pytest.fixture
+def no_sampler(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Call it, and from then on nothing may be sampled."""
+
+    def raises(*_: Any) -> Any:
+        raise SampledError
+
+    return lambda: monkeypatch.setattr(nuts, "rounds", raises)
