@@ -40,6 +40,9 @@ HOOKS: Mapping[str, type] = {
     "guidebench_sections": Section,
 }
 
+#: An error names so many guides or problems, at most.
+MOST_NAMED = 20
+
 _PREFIX = f"{hookspecs.PROJECT}_"
 
 D = TypeVar("D", Guide, Problem, Metric, Section)
@@ -173,7 +176,12 @@ def _find(
         raise RequestError(f"{kind} {name!r} is declared by several distributions; choose {' or '.join(claims)}")
     names = sorted({short for one in known for short in one.answers_to()})
     close = difflib.get_close_matches(name, names, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(one.name for one in known)}"
+    if close:
+        hint = f"did you mean {close[0]!r}?"
+    elif len(known) > MOST_NAMED:
+        hint = f"'guidebench list' shows the {len(known)} there are"
+    else:
+        hint = f"known: {', '.join(one.name for one in known)}"
     raise RequestError(f"no {kind} is called {name!r}; {hint}{lost}")
 
 

@@ -343,6 +343,17 @@ def test_an_unknown_name_gets_a_hint(asked: str, message: str) -> None:
     assert str(caught.value).startswith(message)
 
 
+def test_many_names_are_not_all_said(install: Install) -> None:
+    many = """
+    @hookimpl
+    def guidebench_problems():
+        return [Problem(name=f"acme/{number}", model=lambda: None) for number in range(30)]
+    """
+    found = build_registry([*bundled(), install(many)])
+    with pytest.raises(RequestError, match=r"^no problem is called 'zzz'; 'guidebench list' shows the \d\d there are$"):
+        found.problem("zzz")
+
+
 def test_an_unknown_name_points_to_broken_plugins(install: Install) -> None:
     registry = build_registry([*bundled(), install("raise OSError")])
     with pytest.raises(RequestError, match=r"\(1 broken plugin\(s\): see 'guidebench list'\)"):
