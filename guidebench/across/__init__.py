@@ -11,6 +11,7 @@ from guidebench.across.associations import Association, associations
 from guidebench.across.costs import Cost, cost_points, costs
 from guidebench.across.measures import ERROR, MAIN, Measure, find_measure, of_metrics
 from guidebench.across.multiplicity import holm
+from guidebench.across.names import shared_prefix
 from guidebench.across.pairs import PairedTest, paired_tests, signed_rank
 from guidebench.across.profiles import Profile, profile
 from guidebench.across.ranks import Ranking, ranking
@@ -38,6 +39,7 @@ __all__ = [
     "paired_tests",
     "profile",
     "ranking",
+    "shared_prefix",
     "signed_rank",
     "table",
     "winners",

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from guidebench.across import ERROR, MAIN, Ranking, ranking, table, winners
+from guidebench.across import ERROR, MAIN, Ranking, ranking, shared_prefix, table, winners
 from guidebench.cli.tables import COLOURS, NOTHING, number
 from guidebench.results import Comparison, Fit, Verdict
 
@@ -96,7 +96,8 @@ def _ranks_told(comparison: Comparison) -> str:
 
 def _in_words(guides: Sequence[str], comparison: Comparison) -> bool:
     """Return whether the verdicts fit beside each other as words."""
-    name = min(max((len(record.name) for record in comparison.problems), default=0), MOST_LETTERS)
+    prefix = shared_prefix([record.name for record in comparison.problems])
+    name = min(max((len(record.name) - len(prefix) for record in comparison.problems), default=0), MOST_LETTERS)
     return name + 1 + len(guides) * (len("distrust") + 1) <= WIDTH
 
 
@@ -104,13 +105,14 @@ def _verdicts(comparison: Comparison, guides: Sequence[str]) -> Table:
     """Return the matrix of verdicts; guides have their number as heading."""
     words = _in_words(guides, comparison)
     found = _plain("", gap=0)
-    found.add_column("problem", no_wrap=True, max_width=MOST_LETTERS)
+    prefix = shared_prefix([record.name for record in comparison.problems])
+    found.add_column(escape(_shortened(f"{prefix}…")) if prefix else "problem", no_wrap=True, max_width=MOST_LETTERS)
     for at in range(1, len(guides) + 1):
         found.add_column(str(at), no_wrap=True)
     for record in comparison.problems:
         verdicts = {fit.guide: Verdict(fit.verdict) for fit in comparison.of(record.name)}
         cells = [_cell(verdicts.get(guide), words=words) for guide in guides]
-        found.add_row(escape(_shortened(record.name)), *cells)
+        found.add_row(escape(_shortened(record.name.removeprefix(prefix))), *cells)
     return found
 
 

@@ -175,6 +175,15 @@ def test_what_is_missing_is_said_first(overview: Overview) -> None:
     assert matrix.rows[3][0] == Link("earnings-log_height_model_03", "problem-earnings-log_height_model_03")
 
 
+def test_what_all_names_begin_with_is_said_once(comparison: Comparison) -> None:
+    problems = tuple(replace(one, name=f"db/{one.name}") for one in comparison.problems)
+    fits = tuple(replace(fit, problem=f"db/{fit.problem}") for fit in comparison.fits)
+    overview = Overview(comparison=replace(comparison, problems=problems, fits=fits), metrics=METRICS)
+    matrix = tables(verdicts.build(overview))[1]
+    assert matrix.columns[0] == "problem db/…"
+    assert matrix.rows[3][0] == Link("earnings-log_height_model_03", "problem-db-earnings-log_height_model_03")
+
+
 # Heat maps
 
 

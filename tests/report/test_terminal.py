@@ -88,6 +88,16 @@ def test_several_problems_are_one_matrix_in_eighty_columns(capsys: pytest.Captur
     assert text.count("Cannot find valid initial parameters") == 1  # the same message for two problems
 
 
+def test_what_all_names_begin_with_is_the_heading(capsys: pytest.CaptureFixture[str]) -> None:
+    small = many(2, 6)
+    problems = tuple(replace(one, name=f"[db]/{one.name}") for one in small.problems)
+    fits = tuple(replace(fit, problem=f"[db]/{fit.problem}") for fit in small.fits)
+    text = printed(replace(small, problems=problems, fits=fits), capsys)
+    (heading, _, row, *_) = text[text.index("[db]/…") :].splitlines()
+    assert heading.split() == ["[db]/…", *"123456"]
+    assert row.split()[0] == "earnings-lo…ght_model_00"
+
+
 def test_many_guides_have_a_letter_each(capsys: pytest.CaptureFixture[str]) -> None:
     small = many(2, 6)
     fits = tuple(replace(fit, guide=f"{fit.guide}:{at}") for at in range(3) for fit in small.fits)

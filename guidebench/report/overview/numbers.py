@@ -51,7 +51,7 @@ def maps(overview: Overview, measure: Measure, values: pd.DataFrame) -> list[Fig
         grid = Grid(
             values=numbers,
             texts=[[short(value) for value in row] for row in numbers],
-            rows=[str(name) for name in part.index],
+            rows=[overview.problem(str(name)) for name in part.index],
             columns=[str(name) for name in part.columns],
             label=f"{measure.title}{unit}",
             norm=norm,
@@ -70,8 +70,8 @@ def other(overview: Overview, measure: Measure) -> Table | None:
     noise = errors(overview.comparison, measure)
     guides = [guide for guide in values.columns if values[guide].notna().any()]
     rows: list[list[Cell]] = [
-        [str(problem), *(_cell(values.loc[problem, guide], noise.loc[problem, guide]) for guide in guides)]
-        for problem in values.index
+        [overview.problem(problem), *(_cell(values.loc[problem, guide], noise.loc[problem, guide]) for guide in guides)]
+        for problem in map(str, values.index)
         if values.loc[problem].notna().any()
     ]
     found = ranking(values, measure.better)
@@ -81,7 +81,7 @@ def other(overview: Overview, measure: Measure) -> Table | None:
         rows.append([f"average rank over {known} problems", *ranks])
     unit = f" ({measure.unit})" if measure.unit else ""
     caption = f"{measure.title}{unit}: {measure.better} is better. Where it has no value for all variables together, "
-    return Table(["problem", *map(str, guides)], rows, caption=f"{caption}that of the worst variable.")
+    return Table([overview.heading, *map(str, guides)], rows, caption=f"{caption}that of the worst variable.")
 
 
 def _cell(value: float, error: float) -> Number | None:

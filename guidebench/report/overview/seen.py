@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from guidebench.across import Measure, of_metrics
+from guidebench.across import Measure, of_metrics, shared_prefix
 from guidebench.contracts import Metric
-from guidebench.report.content import Figure, Key
+from guidebench.report.content import Figure, Key, Link
 from guidebench.report.finish import finish, unique
 from guidebench.report.palette import Style, styles
+from guidebench.report.text import slug
 from guidebench.results import Comparison
 
 if TYPE_CHECKING:
@@ -48,6 +49,23 @@ class Overview:
     def styles(self) -> dict[str, Style]:
         """Colour and dash pattern of each guide, the same in every figure of the report."""
         return styles(self.guides)
+
+    @cached_property
+    def _prefix(self) -> str:
+        return shared_prefix([problem.name for problem in self.comparison.problems])
+
+    @property
+    def heading(self) -> str:
+        """What stands above a column of problems: with what all their names begin."""
+        return f"problem {self._prefix}…" if self._prefix else "problem"
+
+    def problem(self, name: str) -> str:
+        """Return the name of a problem without what all names begin with."""
+        return name.removeprefix(self._prefix)
+
+    def link(self, name: str) -> Link:
+        """Return a table cell that leads to a problem's own part."""
+        return Link(self.problem(name), f"problem-{slug(name)}")
 
     def key(self, guide: str) -> Key:
         """Return a table cell with the guide's name and colour."""

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Sequence
 
 from guidebench.across import winners
-from guidebench.report.content import Block, Cell, Lead, Link, Note, Table
+from guidebench.report.content import Block, Cell, Lead, Note, Table
 from guidebench.report.overview.seen import Overview
 from guidebench.report.palette import verdict_pill
 from guidebench.report.sections.summary import broken
-from guidebench.report.text import listed, slug
+from guidebench.report.text import listed
 from guidebench.results import Comparison, Status, Verdict
 
 
@@ -21,14 +21,14 @@ def build(overview: Overview) -> Block:
     for problem in comparison.problems:
         found = {fit.guide: fit.verdict for fit in comparison.of(problem.name)}
         pills = [verdict_pill(found[guide]) if guide in found else None for guide in overview.guides]
-        rows.append([Link(problem.name, f"problem-{slug(problem.name)}"), *pills])
+        rows.append([overview.link(problem.name), *pills])
     return Block(
         Lead(conclusion(comparison)) if comparison.fits else None,
         _counts(overview),
         *broken(comparison.failures),
         *caution(comparison),
         "The verdict on every guide for every problem; a dash means that the guide was not tried there.",
-        Table(["problem", *overview.guides], rows),
+        Table([overview.heading, *overview.guides], rows),
     )
 
 

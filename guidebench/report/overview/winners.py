@@ -10,12 +10,11 @@ from matplotlib.colors import Normalize
 
 from guidebench.across import ERROR, MAIN, Association, Winner, associations, table, winners
 from guidebench.across.associations import features, smallest_p
-from guidebench.report.content import Block, Cell, Details, Figure, Link, Listing, Number, Pill, Table
+from guidebench.report.content import Block, Cell, Details, Figure, Listing, Number, Pill, Table
 from guidebench.report.overview.grids import Grid, draw
 from guidebench.report.overview.seen import Overview
 from guidebench.report.palette import verdict_pill
-from guidebench.report.text import listed, p_value, slug
-from guidebench.results import ProblemRecord
+from guidebench.report.text import listed, p_value
 
 LEVEL = 0.05
 
@@ -37,9 +36,9 @@ def build(overview: Overview) -> Block | None:
     found = winners(overview.comparison)
     return Block(
         Listing(statements(overview, found)),
-        winner_table(found),
+        winner_table(overview, found),
         *related(overview),
-        feature_table(overview.comparison.problems),
+        feature_table(overview),
     )
 
 
@@ -80,11 +79,11 @@ def _plain(value: float) -> str:
     return f"{value:.2g}" if abs(value) < 100 else f"{value:.0f}"
 
 
-def winner_table(found: Sequence[Winner]) -> Table:
+def winner_table(overview: Overview, found: Sequence[Winner]) -> Table:
     """Return a row per problem: the best guide, those that tie with it, and why."""
     rows: list[list[Cell]] = [
         [
-            Link(one.problem.name, f"problem-{slug(one.problem.name)}"),
+            overview.link(one.problem.name),
             _best(one),
             ", ".join(one.guides[1:]),
             verdict_pill(one.verdict),
@@ -97,11 +96,12 @@ def winner_table(found: Sequence[Winner]) -> Table:
         "in sds of the reference); without a reference by its ELBO. Guides of the same verdict within two Monte Carlo "
         "errors are tied."
     )
-    return Table(["problem", "best guide", "tied with it", "verdict", "decided by"], rows, caption=caption)
+    return Table([overview.heading, "best guide", "tied with it", "verdict", "decided by"], rows, caption=caption)
 
 
-def feature_table(problems: Sequence[ProblemRecord]) -> Details | None:
+def feature_table(overview: Overview) -> Details | None:
     """Return the features of every problem, folded, or ``None`` where there are none."""
+    problems = overview.comparison.problems
     table_of = features(problems)
     names = [name for name in table_of.columns if table_of[name].notna().any()]
     if not names:
@@ -111,12 +111,12 @@ def feature_table(problems: Sequence[ProblemRecord]) -> Details | None:
         values = [float(table_of.loc[problem.name, name]) for name in names]
         source = problem.reference or "the search"
         cells: list[Cell] = [None if math.isnan(value) else Number(value, digits=2) for value in values]
-        rows.append([problem.name, *cells, source])
+        rows.append([overview.problem(problem.name), *cells, source])
     caption = (
         "Features of the posterior in unconstrained coordinates: from the reference, or, without one, from the "
         "Gaussian that the search before training found, which knows nothing of skewness."
     )
-    columns = ["problem", *(NAMES.get(name, name) for name in names), "from"]
+    columns = [overview.heading, *(NAMES.get(name, name) for name in names), "from"]
     return Details("Features of every problem", Block(Table(columns, rows, caption=caption)))
 
 
