@@ -32,13 +32,16 @@ def options(settings: dict[str, Any]) -> list[str]:
     return [word for name, value in settings.items() for word in (f"--{name}", str(value))]
 
 
-#: The hierarchies take long to compile; their commands run with the slow tests.
-LONG = ("radon", "cafes")
+#: A table and a file of arrays in the default run; the others, which take long to compile, with the slow tests.
+QUICK_TO_COMPILE = ("logistic", "eight-schools-noncentred")
 
 
 @pytest.mark.parametrize(
     "case",
-    [pytest.param(case, id=name, marks=[pytest.mark.slow] if name in LONG else []) for name, case in CASES.items()],
+    [
+        pytest.param(case, id=name, marks=[] if name in QUICK_TO_COMPILE else [pytest.mark.slow])
+        for name, case in CASES.items()
+    ],
 )
 def test_one_command_and_a_script_find_the_same_bits(case: Case, command: Command, tmp_path: Path) -> None:
     ended = command("run", *case.command, "-g", "auto_normal", *options(QUICK))

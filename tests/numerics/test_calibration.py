@@ -125,6 +125,7 @@ def test_mean_field_covers_what_its_closed_form_says(trained: dict[str, Fit]) ->
     assert (fit.value("simulated_bias_p") or 0) > 1e-3  # too narrow, but in the right place
 
 
+@pytest.mark.slow
 def test_a_guide_that_is_off_by_an_sd_is_found_with_its_sign(run: Run) -> None:
     shift = 1.0
     fit = simulated(run, known(shift=shift), 400)

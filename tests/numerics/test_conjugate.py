@@ -10,8 +10,14 @@ import pytest
 from guidebench.results import Comparison, Fit, Status, Verdict
 from tests.numerics import conjugate
 
+#: Twenty dimensions take longest.
+CASES = [
+    pytest.param(make, id=make.__name__, marks=[pytest.mark.slow] if make is conjugate.twenty_dimensions else [])
+    for make in conjugate.ALL
+]
 
-@pytest.fixture(scope="module", params=conjugate.ALL, ids=lambda make: make.__name__)
+
+@pytest.fixture(scope="module", params=CASES)
 def case(request: pytest.FixtureRequest, run: Callable[..., Comparison]) -> tuple[conjugate.Conjugate, Comparison]:
     exact = request.param()
     return exact, run(exact.problem, "auto_multivariate_normal", "auto_normal", "mean_field")

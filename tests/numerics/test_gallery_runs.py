@@ -12,8 +12,8 @@ PROBLEMS = {problem.name: problem for problem in guidebench_problems()}
 
 SHORT = {"steps": 400, "restarts": 1, "draws": 400, "reference": "none"}
 
-#: A hierarchy and a scan in the default run; the others with the slow tests.
-QUICK = ("eight-schools", "local-level")
+#: A hierarchy in the default run; the others with the slow tests.
+QUICK = ("eight-schools",)
 
 
 @pytest.mark.parametrize(

@@ -198,13 +198,15 @@ def test_minibatches_change_no_elbo(guide: str) -> None:
     assert parts.value("elbo") == pytest.approx(whole.value("elbo"), abs=0.01)
 
 
+@pytest.mark.slow
 def test_a_point_estimate_sees_parts_too() -> None:
     parts, whole = (fitted("regression", "auto_delta", minibatch=each) for each in (True, False))
     assert str(parts.status) == "converged"
     assert parts.value("mean", "b") == pytest.approx(whole.value("mean", "b"), abs=1e-3)
 
 
-@pytest.mark.parametrize("guide", ["auto_normal", pytest.param("auto_multivariate_normal", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("guide", ["auto_normal", "auto_multivariate_normal"])
 def test_local_latents_in_a_subsampled_plate(guide: str) -> None:
     parts, whole = (fitted("local latents", guide, minibatch=each) for each in (True, False))
     assert parts.value("elbo") == pytest.approx(whole.value("elbo"), abs=0.02)

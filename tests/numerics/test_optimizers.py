@@ -33,14 +33,14 @@ Run = Callable[..., Comparison]
 @pytest.mark.parametrize(
     "options",
     [
-        {"optimizer": "sgd:momentum=0.9", "learning_rate": 0.02},
+        pytest.param({"optimizer": "sgd:momentum=0.9", "learning_rate": 0.02}, marks=pytest.mark.slow),
         {"optimizer": "sgd:momentum=0.9,nesterov=true", "learning_rate": 0.02, "schedule": "linear:warmup=0.1"},
-        {"optimizer": "rmsprop", "learning_rate": 0.02},
+        pytest.param({"optimizer": "rmsprop", "learning_rate": 0.02}, marks=pytest.mark.slow),
         {"optimizer": "rmsprop:momentum=0.9", "learning_rate": 0.005, "schedule": "exponential:warmup=0.05"},
         {"optimizer": "adamw:weight_decay=1e-4", "schedule": "cosine:warmup=0.1,final=0.005"},
         {"optimizer": "contrib.prodigy"},
         {"clip_norm": 50.0, "clip_share": 1.0},
-        {"clip_norm": 0.0},
+        pytest.param({"clip_norm": 0.0}, marks=pytest.mark.slow),
     ],
     ids=lambda options: " ".join(f"{key}={value}" for key, value in options.items()),
 )

@@ -64,7 +64,8 @@ def test_the_full_rank_gaussian_is_no_worse_and_holds_the_truth(name: str, quick
         assert np.all((bounds[0] <= truth) & (truth <= bounds[1])), (site, truth, bounds)
 
 
-@pytest.mark.parametrize("name", ["radon", pytest.param("ratings", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["radon", "ratings"])
 def test_minibatches_end_where_all_data_do(name: str, quick: Callable[..., Fit]) -> None:
     case = CASES[name]
     whole = gb.compare(case.model, guides="auto_normal", **case.read(), **QUICK)["auto_normal"]
