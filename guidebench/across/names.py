@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import takewhile
 
 
 def shared_prefix(names: Sequence[str]) -> str:
@@ -10,8 +11,7 @@ def shared_prefix(names: Sequence[str]) -> str:
 
     It is empty where there is one name only, or no such beginning.
     """
-    first = min(names, default="")
-    prefix = first[: first.rfind("/") + 1]
-    while prefix and (len(names) < 2 or not all(name.startswith(prefix) for name in names)):
-        prefix = prefix[: prefix.rfind("/", 0, -1) + 1]
-    return prefix
+    if len(names) < 2:
+        return ""
+    levels = zip(*(name.split("/")[:-1] for name in names), strict=False)
+    return "".join(f"{level[0]}/" for level in takewhile(lambda level: len(set(level)) == 1, levels))

@@ -94,9 +94,13 @@ def _ranks_told(comparison: Comparison) -> str:
     return f"{text} {'Too few for a test.' if few else 'Tests are in the report.'}"
 
 
+def _prefix(comparison: Comparison) -> str:
+    return shared_prefix([record.name for record in comparison.problems])
+
+
 def _in_words(guides: Sequence[str], comparison: Comparison) -> bool:
     """Return whether the verdicts fit beside each other as words."""
-    prefix = shared_prefix([record.name for record in comparison.problems])
+    prefix = _prefix(comparison)
     name = min(max((len(record.name) - len(prefix) for record in comparison.problems), default=0), MOST_LETTERS)
     return name + 1 + len(guides) * (len("distrust") + 1) <= WIDTH
 
@@ -105,7 +109,7 @@ def _verdicts(comparison: Comparison, guides: Sequence[str]) -> Table:
     """Return the matrix of verdicts; guides have their number as heading."""
     words = _in_words(guides, comparison)
     found = _plain("", gap=0)
-    prefix = shared_prefix([record.name for record in comparison.problems])
+    prefix = _prefix(comparison)
     found.add_column(escape(_shortened(f"{prefix}…")) if prefix else "problem", no_wrap=True, max_width=MOST_LETTERS)
     for at in range(1, len(guides) + 1):
         found.add_column(str(at), no_wrap=True)

@@ -16,11 +16,10 @@ from guidebench.plugins import find_plugins
 from guidebench.registry import OWN
 from guidebench.report import html, markdown
 from guidebench.report.content import Block, Figure, Link
-from guidebench.report.overview import OVERVIEW, Overview, anchor_of
+from guidebench.report.overview import OVERVIEW, Overview, anchor_of, problem_anchor
 from guidebench.report.page import Page
 from guidebench.report.recipes import told
 from guidebench.report.rendered import OnFailure, Owned, Part, Rendered, rendered, section_of
-from guidebench.report.text import slug
 from guidebench.results import Comparison
 
 
@@ -135,7 +134,7 @@ def _part(page: Page, owned: list[Owned], on_failure: OnFailure) -> Part:
     problem = page.problem
     made = [section_of(page, one, on_failure) for one in owned]
     intro = " ".join(part for part in (_sentence(problem.summary), _sentence(problem.cite)) if part)
-    anchor = f"problem-{slug(problem.name)}"
+    anchor = problem_anchor(problem.name)
     return Part(anchor=anchor, title=problem.name, intro=intro, sections=tuple(one for one in made if one is not None))
 
 

@@ -40,7 +40,7 @@ def loaded(python: Python, folder: Path, code: str) -> tuple[str, set[str]]:
         pytest.param("run --help", "0", COMPUTING | DRAWING | DATA, id="run --help"),
         pytest.param("diff --help", "0", COMPUTING | DRAWING | DATA, id="diff --help"),
         pytest.param("--version", "0", COMPUTING | DRAWING | DATA, id="--version"),
-        pytest.param("list --no-plugins", "0", COMPUTING | DRAWING | DATA - {"numpy"}, id="list"),
+        pytest.param("list", "0", COMPUTING | DRAWING | DATA - {"numpy"}, id="list"),
         pytest.param("run nowhere --no-plugins", "2", COMPUTING | DRAWING, id="a request that is refused early"),
     ],
 )

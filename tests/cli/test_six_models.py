@@ -33,13 +33,13 @@ def options(settings: dict[str, Any]) -> list[str]:
 
 
 #: A table and a file of arrays in the default run; the others, which take long to compile, with the slow tests.
-QUICK_TO_COMPILE = ("logistic", "eight-schools-noncentred")
+QUICK_TO_COMPILE = [CASES[name] for name in ("logistic", "eight-schools-noncentered")]
 
 
 @pytest.mark.parametrize(
     "case",
     [
-        pytest.param(case, id=name, marks=[] if name in QUICK_TO_COMPILE else [pytest.mark.slow])
+        pytest.param(case, id=name, marks=[] if case in QUICK_TO_COMPILE else [pytest.mark.slow])
         for name, case in CASES.items()
     ],
 )

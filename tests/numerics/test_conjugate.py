@@ -10,7 +10,7 @@ import pytest
 from guidebench.results import Comparison, Fit, Status, Verdict
 from tests.numerics import conjugate
 
-#: Twenty dimensions take longest.
+#: Hard scales and correlations in the default run; twenty dimensions with the slow tests.
 CASES = [
     pytest.param(make, id=make.__name__, marks=[pytest.mark.slow] if make is conjugate.twenty_dimensions else [])
     for make in conjugate.ALL

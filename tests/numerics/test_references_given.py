@@ -22,8 +22,6 @@ from tests.numerics.referenced import X, Y, line, line_problem, reference
 
 pytestmark = pytest.mark.usefixtures("kept_references")
 
-# Draws of the user's own
-
 SITES = (Site(name="w", shape=(), dims=()), Site(name="beta", shape=(2, 3), dims=("r", "c")))
 
 

@@ -11,9 +11,9 @@ from importlib import import_module
 from typing import Any
 
 from guidebench.contracts import Section
-from guidebench.report.overview.seen import Overview
+from guidebench.report.overview.seen import Overview, problem_anchor
 
-__all__ = ["OVERVIEW", "Overview", "anchor_of"]
+__all__ = ["OVERVIEW", "Overview", "anchor_of", "problem_anchor"]
 
 
 def _lazily(module: str) -> Callable[[Overview], Any]:

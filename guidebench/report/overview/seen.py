@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as MatplotlibFigure
 
 
+def problem_anchor(name: str) -> str:
+    """Return the anchor of a problem's own part of the report."""
+    return f"problem-{slug(name)}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Overview:
     """All problems of a comparison.
@@ -65,7 +70,7 @@ class Overview:
 
     def link(self, name: str) -> Link:
         """Return a table cell that leads to a problem's own part."""
-        return Link(self.problem(name), f"problem-{slug(name)}")
+        return Link(self.problem(name), problem_anchor(name))
 
     def key(self, guide: str) -> Key:
         """Return a table cell with the guide's name and colour."""
