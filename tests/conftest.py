@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,18 @@ from guidebench import threads
 
 Python = Callable[..., subprocess.CompletedProcess[str]]
 
+#: How the modules begin that tests write as a user would.
+OF_A_USERS = ("guidebench_own_", "guidebench_test_", "beside", "tools")
+
 threads.enough()  # before any test starts JAX, as the command line does
+
+
+@pytest.fixture
+def forgotten_modules() -> Iterator[None]:
+    """Forget the files of a user's that a test imports: the next test has another ``beside`` of that name."""
+    yield
+    for name in [name for name in sys.modules if name.startswith(OF_A_USERS)]:
+        del sys.modules[name]
 
 
 @pytest.fixture(scope="session")

@@ -117,18 +117,14 @@ def test_the_environment_is_read_each_time(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.fixture
-def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forgotten_modules: None) -> Path:
     """A file with hooks, and a module beside it."""
     monkeypatch.chdir(tmp_path)
     file = tmp_path / "tools" / "mine.py"
     file.parent.mkdir()
     file.write_text(LOCAL, encoding="utf-8")
     file.with_name("beside.py").write_text("NAME = 'mine'\n", encoding="utf-8")
-    before = set(sys.modules)
-    yield file
-    for name in set(sys.modules) - before:
-        if name.startswith(("guidebench_own_", "beside", "tools")):
-            del sys.modules[name]
+    return file
 
 
 def test_a_file_is_a_plugin(mine: Path) -> None:

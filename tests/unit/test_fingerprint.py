@@ -57,7 +57,7 @@ BESIDE = "OFFSET = 3\nOTHER = 4\n\ndef shift(x):\n    return x + OFFSET\n"
 
 
 @pytest.fixture
-def outer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+def outer(tmp_path: Path, forgotten_modules: None) -> Callable[..., str]:
     """Write the code of a user's, with what is to be replaced in it, and return the fingerprint of its function."""
     number = iter(range(100))
 

@@ -13,15 +13,13 @@ from guidebench.loading.objects import is_object_path, load_object, split_object
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forgotten_modules: None) -> Iterator[Path]:
     """Be the working directory; leave the path and the modules as they were."""
     monkeypatch.chdir(tmp_path)
     path = list(sys.path)
     yield tmp_path
     assert sys.path == path
     assert not list(tmp_path.glob("__pycache__/own*"))
-    for name in [name for name in sys.modules if name.startswith(("guidebench_own_", "guidebench_test_", "beside"))]:
-        del sys.modules[name]
 
 
 def write(name: str, text: str) -> None:
