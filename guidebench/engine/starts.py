@@ -49,19 +49,12 @@ class Starts:
     landscape: Landscape | None = None
 
 
-def find_starts(
-    problem: Problem,
-    values: Mapping[str, Any],
-    arguments: Arguments,
-    structure: ModelStructure,
-    config: RunConfig,
-    recipe: Recipe,
-    minibatches: Minibatches | None = None,
-) -> Starts:
+def find_starts(inspected: Inspected, config: RunConfig, recipe: Recipe) -> Starts:
     """Return the common starting points: the strategy's, or points about what a search from those found.
 
     A model with parameters of its own is another one for every guide: nothing is searched.
     """
+    problem, values, arguments, structure, minibatches = inspected
     searching = recipe.standardise and not structure.params
     count = max(recipe.restarts, SEARCHES) if searching else recipe.restarts
     start_keys = keys(config.seed, count, problem.name, "start")
