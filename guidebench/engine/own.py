@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,34 +15,25 @@ from guidebench.engine.minibatches import Inspected, inspect_problem
 from guidebench.inference.guide_sites import disagreement, is_point
 from guidebench.plugins.isolation.state import restored
 from guidebench.plugins.isolation.time_limit import OutOfTime, TimeLimit
-from guidebench.request.own_guides import YOURS
 from guidebench.request.selection import ChosenGuide
 
 
-def own_guides(guides: Sequence[ChosenGuide], problem: Problem, config: RunConfig) -> tuple[ChosenGuide, ...]:
-    """Return the guides, those of the user's own checked; one in which nothing is random becomes a point estimate.
+def checked(guide: ChosenGuide, problem: Problem, config: RunConfig) -> ChosenGuide:
+    """Return a guide of the user's own, checked; one in which nothing is random becomes a point estimate.
 
-    Those that plugins brought are left alone: what is wrong with one is recorded in its row.
+    One that cannot be checked in time is left to its fit, which will say so.  Guides that plugins brought are never
+    checked in this way: what is wrong with one is recorded in its row.
 
     Raises
     ------
     RequestError
-        Where a guide cannot be one for this model, or the model does not run.
+        Where the guide cannot be one for this model, or the model does not run.
     """
-    if all(one.registered.distribution != YOURS for one in guides):
-        return tuple(guides)
     inspected = inspect_problem(problem, config.minibatch)
     if inspected.structure.unsupported():
-        return tuple(guides)  # which every row says
-    return tuple(
-        _in_time(one, inspected, config.time_limit) if one.registered.distribution == YOURS else one for one in guides
-    )
-
-
-def _in_time(guide: ChosenGuide, inspected: Inspected, time_limit: float | None) -> ChosenGuide:
-    """Return the checked guide; one that cannot be checked in time is left to its fit, which will say so."""
+        return guide  # which every row says
     try:
-        with restored(), TimeLimit(time_limit):
+        with restored(), TimeLimit(config.time_limit):
             return _checked(guide, inspected)
     except OutOfTime:
         return guide

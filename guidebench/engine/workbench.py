@@ -18,6 +18,7 @@ import numpy as np
 
 from guidebench.contracts import Family
 from guidebench.engine.prepared import PreparedProblem
+from guidebench.engine.simulations import Simulations
 from guidebench.engine.starts import search_values
 from guidebench.inference.arguments import Arguments, as_arrays, is_array
 from guidebench.inference.coordinates import Affine, Expansion, Frame, own_coordinates, standardised
@@ -51,6 +52,7 @@ class Workbench:
         self.prepared = prepared
         self._given = target
         self._programs: dict[tuple[Any, ...], Forward] = {}
+        self._simulated: Target | None = None
         self._observed: dict[str, dict[str, np.ndarray]] = dict(prepared.observed)
 
     @cached_property
@@ -66,6 +68,12 @@ class Workbench:
         """The log density on the rows that are kept from training."""
         assert self.prepared.validation is not None
         return self.prepared.validation.target()
+
+    def simulated_target(self, simulations: Simulations) -> Target:
+        """Return the posterior of one of the simulated data sets; they come once per guide, and are always the same."""
+        if self._simulated is None:
+            self._simulated = simulations.target()
+        return self._simulated
 
     def frame(self, family: Family) -> Frame:
         """Return the model as a guide of that family is shown it."""

@@ -8,23 +8,13 @@ from guidebench.config import RunConfig
 from guidebench.contracts import Guide
 from guidebench.engine.events import PhaseBegan, StepsDone, Tell
 from guidebench.engine.prepared import PreparedProblem
+from guidebench.engine.request import Settings
 from guidebench.engine.workbench import Workbench
 from guidebench.inference.recipe import Recipe
 from guidebench.plugins.isolation.boundary import Boundary
 from guidebench.plugins.isolation.failures import Phase
 from guidebench.request.selection import ChosenGuide
 from guidebench.results import Fit, Status, Verdict
-
-
-class Settings(NamedTuple):
-    """How everything in a run is done; `recipe` is that of `config` with the user's changes in it.
-
-    `alone` says that there is one problem only: then what is wrong with it ends the run.
-    """
-
-    config: RunConfig
-    recipe: Recipe
-    alone: bool = False
 
 
 class Case(NamedTuple):
