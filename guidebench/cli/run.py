@@ -109,9 +109,9 @@ def _check_out(folder: Path) -> None:
     """Refuse a folder that cannot be written, before anything is trained."""
     found = next(part for part in (folder, *folder.parents) if part.exists())
     if not found.is_dir():
-        raise RequestError(f"--out: {found} is a file, so no results can be written to {folder}")
+        raise RequestError(f"{found} is a file, so no results can be written to {folder}", option="out")
     if not os.access(found, os.W_OK):
-        raise RequestError(f"--out: no permission to write to {found}")
+        raise RequestError(f"no permission to write to {found}", option="out")
 
 
 def _check_repeatable(results: Path, problems: Sequence[str], guides: Sequence[str], registry: Registry) -> None:
@@ -126,8 +126,10 @@ def _check_repeatable(results: Path, problems: Sequence[str], guides: Sequence[s
             own = bare.endswith(".py") or (":" in name and "=" not in name)
             if not own and not any(mark in name for mark in "*?[") and bare not in {*known[kind], "default", "all"}:
                 raise RequestError(
-                    f"--config {results}: {kind} {name!r} came from Python or from a plugin that is not installed, "
-                    "so this run cannot be had again from here"
+                    f"{kind} {name!r} came from Python or from a plugin that is not installed, "
+                    "so this run cannot be had again from here",
+                    option="config",
+                    value=results,
                 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import Annotated, Any
 
 from pydantic import ValidationInfo, field_validator, model_validator
@@ -73,13 +74,13 @@ class RunConfig(OutputOptions, TrainingOptions, ModelOptions, ChosenOptions):
     @field_validator("*", mode="before")
     @classmethod
     def _kinds(cls, value: Any, info: ValidationInfo) -> Any:
-        """Refuse what pydantic would turn into a number or text into names: ``true`` is no count, nor is a string."""
+        """Refuse what is no number or no names, and pydantic would make one of, as of ``true``; a path is its text."""
         kind = OPTIONS[str(info.field_name)].kind
         if kind in (int, float) and isinstance(value, (bool, str)):
             raise PydanticCustomError("number", "should be a number")
         if kind is tuple and not (isinstance(value, (list, tuple)) and all(isinstance(name, str) for name in value)):
             raise PydanticCustomError("names", "should be a name or a list of names")
-        return value
+        return str(value) if kind is str and isinstance(value, PurePath) else value
 
     @field_validator("problems", "guides", mode="before")
     @classmethod

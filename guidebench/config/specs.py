@@ -1,4 +1,4 @@
-"""Specs that a user types: ``NAME:opt=val,opt=val``, for guides, optimisers, schedules and objectives; ``ARG=VALUE``."""
+"""What a user types: ``NAME:opt=val,opt=val``, for guides, optimisers, schedules and objectives; and ``ARG=VALUE``."""
 
 from __future__ import annotations
 

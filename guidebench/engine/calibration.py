@@ -107,7 +107,7 @@ def check(name: str, structure: ModelStructure) -> None:
     """Raise a RequestError where a problem cannot be simulated."""
     reason = structure.unsupported() or refusal(structure)
     if reason:
-        raise RequestError(f"--simulations: {name} cannot be simulated: {reason}")
+        raise RequestError(f"{name} cannot be simulated: {reason}", option="simulations")
 
 
 def prepare(
@@ -130,8 +130,10 @@ def prepare(
     numbers = count * max((arguments.size() + structure.latent_dim) * recipe.particles, DRAWS * structure.latent_dim)
     if numbers > MOST_NUMBERS:
         raise RequestError(
-            f"--simulations {count}: {name} has so much data that {count} copies of it do not fit into memory; "
-            f"{int(MOST_NUMBERS * count / numbers)} would"
+            f"{name} has so much data that {count} copies of it do not fit into memory; "
+            f"{int(MOST_NUMBERS * count / numbers)} would",
+            option="simulations",
+            value=count,
         )
     simulated = simulate(model, arguments, structure, jax.random.key(derive(config.seed, name, "simulate")), count)
     count = len(next(iter(simulated.latents.values())))

@@ -16,8 +16,8 @@ Command = Callable[..., Any]
 
 KEYS = (
     "problems, guides, plugins, no_plugins, data, test, heldout, observed, posteriordb, static, minibatch, recipe, "
-    "optimizer, learning_rate, schedule, clip_norm, clip_share, validation, patience, steps, restarts, particles, loss, "
-    "init, x64, seed, draws, reference, time_limit, simulations, out, log_loss, fresh, strict, quiet, jobs, dask"
+    "optimizer, learning_rate, schedule, clip_norm, clip_share, validation, patience, steps, restarts, particles, "
+    "loss, init, x64, seed, draws, reference, time_limit, simulations, out, log_loss, fresh, strict, quiet, jobs, dask"
 )
 
 #: Arguments of ``guidebench run``, and the line on stderr.
