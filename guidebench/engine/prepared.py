@@ -147,8 +147,10 @@ def _no_start(problem: Problem, config: RunConfig, found: Starts) -> str | None:
         return None
     if config.init.startswith("value:"):
         raise RequestError(
-            f"--init {config.init!r}: the log density of {problem.name} or its gradient is not finite there; "
-            "are all values inside the supports of their sites?"
+            f"the log density of {problem.name} or its gradient is not finite there; "
+            "are all values inside the supports of their sites?",
+            option="init",
+            value=repr(config.init),
         )
     return (
         f"no starting point with a finite log density and gradient was found with --init {config.init}; "

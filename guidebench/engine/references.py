@@ -97,7 +97,9 @@ def _exact(prepared: PreparedProblem, config: RunConfig) -> Reference:
     problem = prepared.problem
     if problem.reference is None:
         raise RequestError(
-            f"--reference exact: problem {problem.name!r} cannot draw from its exact posterior; try nuts"
+            f"problem {problem.name!r} cannot draw from its exact posterior; try nuts",
+            option="reference",
+            value="exact",
         )
     count = max(config.draws, EXACT_DRAWS)
     draws = problem.reference(derive(config.seed, problem.name, "reference"), count)

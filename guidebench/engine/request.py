@@ -60,4 +60,4 @@ class Request:
         """Raise a RequestError where the file of the reference is not there, before anything takes long."""
         named = self.config.reference
         if self.given is None and named not in REFERENCES and not Path(named).is_file():
-            raise RequestError(f"--reference {Path(named)}: there is no such file")
+            raise RequestError("there is no such file", option="reference", value=Path(named))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 
 from guidebench.engine.collect import Assembly
@@ -62,16 +61,13 @@ def compare(
         settings = Settings(request.config, recipe_of(request.config), request.alone)
         request.check_reference()
         with executor or Here() as running:
-            plan, interrupted = _worked_through(request, settings, keep, running, tell)
+            plan = make_plan(replace(request, guides=_checked(request, settings, running)), settings, keep)
+            interrupted = _interrupted(plan, running, tell, collecting)
         return _comparison(plan, collecting, interrupted=interrupted)
 
 
-def _worked_through(
-    request: Request, settings: Settings, keep: Keep | None, executor: Executor, tell: Tell
-) -> tuple[Plan, bool]:
-    """Plan a run and execute it; return the plan, and whether it was interrupted."""
-    plan = make_plan(replace(request, guides=_checked(request, settings, executor)), settings, keep)
-    done = [FitFinished(fit, kept=True) for one in plan.problems for fit in one.kept.values()]
+def _interrupted(plan: Plan, executor: Executor, tell: Tell, collecting: Collecting) -> bool:
+    """Execute a plan; return whether it was interrupted when some of it was done."""
     try:
         tell(RunBegan(len(plan.problems) * len(plan.request.guides), len(plan.problems)))
         for one in plan.problems:
@@ -79,24 +75,12 @@ def _worked_through(
                 tell(ProblemDescribed(*one.known))
             for fit in one.kept.values():
                 tell(FitFinished(fit, kept=True))
-        assembly = Assembly(plan, _noting(done, tell))
-        execute(plan.nodes, executor, tell, assembly)
+        execute(plan.nodes, executor, tell, Assembly(plan, tell))
     except KeyboardInterrupt:
-        if not done:
+        if not collecting.fits:
             raise
-        return plan, True
-    return plan, False
-
-
-def _noting(done: list[FitFinished], tell: Tell) -> Tell:
-    """Return `tell` as one that notes which fits are done."""
-
-    def noting(event: Event) -> None:
-        if isinstance(event, FitFinished):
-            done.append(event)
-        tell(event)
-
-    return noting
+        return True
+    return False
 
 
 class _Checked:
@@ -131,20 +115,20 @@ def _comparison(plan: Plan, found: Collecting, *, interrupted: bool) -> Comparis
         for one in plan.problems
         if not interrupted or any((one.problem.name, guide.label) in found.fits for guide in one.guides)
     ]
-    described = {
-        name: found.described.get(name) or ProblemDescribed(ProblemRecord(name=name, summary=one.problem.summary))
+    described = [
+        found.described.get(one.problem.name)
+        or ProblemDescribed(ProblemRecord(name=one.problem.name, summary=one.problem.summary))
         for one in begun
-        for name in (one.problem.name,)
-    }
+    ]
     fits = [found.fits.get((one.problem.name, guide.label)) for one in begun for guide in one.guides]
     return Comparison(
         name=request.name,
-        problems=tuple(one.record for one in described.values()),
+        problems=tuple(one.record for one in described),
         fits=tuple(fit for fit in fits if fit is not None),
         recipe=plan.settings.recipe.describe(),
-        config=request.config.model_dump(mode="json", exclude={"fresh"}),
+        config=request.config.saved(),
         environment=environment.describe(),
-        references={name: one.reference for name, one in described.items() if one.reference is not None},
+        references={one.record.name: one.reference for one in described if one.reference is not None},
         interrupted=interrupted,
         kept=found.kept,
         failures=tuple(one.failure() for one in request.registry.broken),

@@ -63,7 +63,7 @@ def by_nuts(bench: Workbench, settings: Settings, tell: Tell) -> Reference:
             text = " ".join(str(error).split())[:300]
             reason = f"{type(error).__name__}: {text}" if text else type(error).__name__
     if config.reference == "nuts":
-        raise RequestError(f"--reference nuts: problem {prepared.problem.name!r}: {reason}")
+        raise RequestError(f"problem {prepared.problem.name!r}: {reason}", option="reference", value="nuts")
     return Reference(note=f"There is no reference, for NUTS cannot run here: {reason}.")
 
 

@@ -102,7 +102,7 @@ def check(name: str, structure: ModelStructure) -> None:
     """Raise a RequestError where a problem cannot be simulated."""
     reason = structure.unsupported() or refusal(structure)
     if reason:
-        raise RequestError(f"--simulations: {name} cannot be simulated: {reason}")
+        raise RequestError(f"{name} cannot be simulated: {reason}", option="simulations")
 
 
 def simulate_problem(prepared: PreparedProblem, config: RunConfig, recipe: Recipe) -> Simulations:
@@ -144,8 +144,10 @@ def _check_size(name: str, size: int, structure: ModelStructure, count: int, par
     numbers = count * max((size + structure.latent_dim) * particles, DRAWS * structure.latent_dim)
     if numbers > MOST_NUMBERS:
         raise RequestError(
-            f"--simulations {count}: {name} has so much data that {count} copies of it do not fit into memory; "
-            f"{int(MOST_NUMBERS * count / numbers)} would"
+            f"{name} has so much data that {count} copies of it do not fit into memory; "
+            f"{int(MOST_NUMBERS * count / numbers)} would",
+            option="simulations",
+            value=count,
         )
 
 

@@ -18,7 +18,7 @@ from numpyro.infer.initialization import init_to_value
 from guidebench.config import make_config
 from guidebench.config.errors import RequestError
 from guidebench.contracts import Problem
-from guidebench.engine.grid import recipe_of
+from guidebench.engine.recipe import recipe_of
 from guidebench.engine.validation import Validation, counting, with_validation
 from guidebench.inference.arguments import Arguments
 from guidebench.inference.coordinates import Affine, Frame, standardised

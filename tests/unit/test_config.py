@@ -58,7 +58,7 @@ def test_options_come_before_the_file_and_the_file_before_defaults(
     [
         (
             "step = 400",
-            "unknown key 'step'; known keys are problems, guides, data, test, heldout, observed, static, minibatch, ",
+            "unknown key 'step'; known keys are problems, guides, plugins, no_plugins, data, test, heldout, observed, ",
         ),
         ("[training]\nsteps = 400", "unknown key 'training'; known keys are "),
         ("steps = 19", "steps = 19: input should be greater than or equal to 20"),
@@ -242,6 +242,6 @@ def test_results_that_hold_no_configuration(written: Path, text: str, message: s
     [("3", 3), ("-0.5", -0.5), ("1e3", 1000.0), ("true", True), ("False", False), ("none", None), ("probit", "probit")],
 )
 def test_an_assignment_is_read_as_a_literal(text: str, value: Any) -> None:
-    found = assignments("--static", [f"x = {text}"])
+    found = assignments("static", [f"x = {text}"])
     assert found == {"x": value}
     assert type(found["x"]) is type(value)

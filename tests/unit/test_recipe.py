@@ -15,7 +15,7 @@ import pytest
 
 from guidebench.config import make_config
 from guidebench.config.errors import RequestError
-from guidebench.engine.grid import recipe_of
+from guidebench.engine.recipe import recipe_of
 from guidebench.inference import optimizers
 from guidebench.inference.arguments import Arguments
 from guidebench.inference.recipe import RECIPES, make_optimizer
