@@ -176,10 +176,14 @@ def _run(
     given: Mapping[str, Any] | None,
     progress: bool | None,
 ) -> Comparison:
-    from guidebench import engine
+    from guidebench.engine import run
+    from guidebench.engine.request import Request
 
+    request = Request(
+        name=problem.name, problems=(problem,), guides=tuple(guides), config=config, registry=registry, given=given
+    )
     with watch(progress) as watcher:
-        return engine.compare(problem.name, [problem], guides, config, registry, watcher, given=given)
+        return run.compare(request, progress=watcher)
 
 
 def _config(

@@ -73,9 +73,10 @@ def run(*, config: Path | None, **given: Any) -> int:
     # Tracing leaves so many small objects behind that looking for cycles took an eighth of a warm run.
     gc.set_threshold(200_000, 20, 20)
 
-    from guidebench import engine
     from guidebench.cli import tables
+    from guidebench.engine import run as engine
     from guidebench.engine.progress.terminal import bar
+    from guidebench.engine.request import Request
     from guidebench.inference.device import cache
     from guidebench.report import write
     from guidebench.results.kept import Kept
@@ -83,9 +84,10 @@ def run(*, config: Path | None, **given: Any) -> int:
 
     cache.enable()
     Thread(target=_import_ahead, daemon=True).start()
+    request = Request(name=name, problems=problems, guides=guides, config=settings, registry=registry)
     kept = Kept(target, fresh=settings.fresh)
     with bar(quiet=settings.quiet) as watcher:
-        comparison = engine.compare(name, problems, guides, settings, registry, watcher, keep=kept)
+        comparison = engine.compare(request, progress=watcher, keep=kept)
         watcher.note("writing the report")
         folder = save(comparison, target, place=kept.place)
         if not comparison.interrupted:

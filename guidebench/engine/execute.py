@@ -41,7 +41,7 @@ class Follower(Protocol):
         """A node's task begins."""
 
     def settle(self, node: Node, outcome: Outcome) -> None:
-        """There is an outcome; every node has one, and where it is lost or the last of its line so are those after it."""
+        """A node has its outcome; where that is lost, or the last of its line, so are those after it."""
 
 
 class _Ended(NamedTuple):

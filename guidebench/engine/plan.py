@@ -172,9 +172,7 @@ def make_plan(request: Request, settings: Settings, keep: Keep | None) -> Plan:
     return Plan(request=request, settings=settings, problems=tuple(problems))
 
 
-def _look_up(
-    keys: Keys, guides: Sequence[ChosenGuide], keep: Keep
-) -> tuple[dict[str, Fit], KeptProblem | None]:
+def _look_up(keys: Keys, guides: Sequence[ChosenGuide], keep: Keep) -> tuple[dict[str, Fit], KeptProblem | None]:
     """Return what an earlier run has kept of a problem."""
     found = {guide.label: keep.fit(key) for guide in guides if (key := keys.fits[guide.label]) is not None}
     kept = {label: fit for label, fit in found.items() if fit is not None}

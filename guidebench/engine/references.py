@@ -19,10 +19,10 @@ from guidebench.config.settings import RunConfig
 from guidebench.contracts import ReferenceDraws
 from guidebench.engine.events import Tell
 from guidebench.engine.features import features
-from guidebench.engine.request import Settings
 from guidebench.engine.gate import Reference, judge, used
 from guidebench.engine.given import Given, arrange, read
 from guidebench.engine.prepared import PreparedProblem
+from guidebench.engine.request import Settings
 from guidebench.engine.sampled import by_nuts
 from guidebench.engine.workbench import Workbench
 from guidebench.results import ProblemRecord

@@ -22,10 +22,10 @@ from guidebench.config.errors import RequestError
 from guidebench.config.seeds import derive
 from guidebench.engine import datasets
 from guidebench.engine.events import PhaseBegan, Tell
-from guidebench.engine.request import Settings
 from guidebench.engine.gate import Judgement, Reference, judge, used
 from guidebench.engine.minibatches import Inspected
 from guidebench.engine.prepared import PreparedProblem
+from guidebench.engine.request import Settings
 from guidebench.engine.starts import Starts, find_starts
 from guidebench.engine.workbench import Workbench
 from guidebench.inference import nuts
@@ -72,9 +72,8 @@ def _obstacle(prepared: PreparedProblem) -> str | None:
     if prepared.refusal is not None:
         return prepared.refusal
     if prepared.structure.params:
-        return (
-            f"the model has parameters of its own ({', '.join(prepared.structure.params)}), so it is one for every guide"
-        )
+        names = ", ".join(prepared.structure.params)
+        return f"the model has parameters of its own ({names}), so it is one for every guide"
     if _affordable(prepared.structure) < 1:
         return f"draws of {prepared.structure.latent_dim:,} coordinates are too many to keep"
     return None

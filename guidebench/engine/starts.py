@@ -12,7 +12,7 @@ import numpy as np
 
 from guidebench.config import RunConfig
 from guidebench.config.seeds import derive
-from guidebench.contracts import Problem
+from guidebench.engine.minibatches import Inspected
 from guidebench.inference.arguments import Arguments
 from guidebench.inference.enumeration import marked
 from guidebench.inference.gaussians import Gaussian
@@ -20,8 +20,7 @@ from guidebench.inference.large import explore_large
 from guidebench.inference.modes import Landscape
 from guidebench.inference.recipe import Recipe
 from guidebench.inference.start import check, starting_points, strategy
-from guidebench.inference.structure import ModelStructure
-from guidebench.inference.subsampling import Minibatches, Stratified
+from guidebench.inference.subsampling import Stratified
 from guidebench.inference.target import Target
 
 #: Starting points of the search for modes, at least.

@@ -83,7 +83,9 @@ class Validation:
         if frame.kind == "own":
             return Watched(model=self.model, arguments=self.arguments, key=key, particles=particles)
         arrays = {**frame.arguments.arrays, "data": dict(self.arguments.arrays)}
-        return Watched(model=model_of(target or self.target()), arguments=Arguments(arrays=arrays), key=key, particles=particles)
+        return Watched(
+            model=model_of(target or self.target()), arguments=Arguments(arrays=arrays), key=key, particles=particles
+        )
 
 
 def with_validation(problem: Problem, config: RunConfig) -> tuple[Problem, Validation | None]:

@@ -167,7 +167,9 @@ def _below(
         found: dict[str, jax.Array] = mapped(draw_keys, params, starts, truth, traced)
         return found
 
-    draw_keys = jax.random.split(jax.random.key(derive(case.config.seed, *case.names, "simulated draws")), simulations.count)
+    draw_keys = jax.random.split(
+        jax.random.key(derive(case.config.seed, *case.names, "simulated draws")), simulations.count
+    )
     given = (
         training.params,
         draw_keys,

@@ -19,6 +19,7 @@ from guidebench.metrics.bounds import mean_log_weight
 from guidebench.plugins.isolation.boundary import Boundary
 from guidebench.results import Restart
 
+
 class Chosen(NamedTuple):
     """The best of the restarts, with its parameters and the program that draws from it.
 

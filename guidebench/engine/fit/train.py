@@ -13,9 +13,8 @@ import numpy as np
 from guidebench.config.seeds import derive
 from guidebench.engine.fit import own_method
 from guidebench.engine.fit.case import Case
-from guidebench.engine.fit.making import Samplers, make_guide, own_objective
+from guidebench.engine.fit.making import RANKED, Samplers, make_guide, own_objective
 from guidebench.engine.fit.settling import Settling, final_loss
-from guidebench.engine.fit.making import RANKED
 from guidebench.engine.starts import keys
 from guidebench.inference import convergence
 from guidebench.inference.coordinates import Frame
