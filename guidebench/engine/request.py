@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from guidebench.config.errors import RequestError
 from guidebench.config import REFERENCES, RunConfig
+from guidebench.config.errors import RequestError
 from guidebench.contracts import Problem
 from guidebench.inference.recipe import Recipe
 from guidebench.plugins.registry import Registry

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 
 from guidebench.engine.collect import Assembly
@@ -10,7 +11,7 @@ from guidebench.engine.consumers import Collecting, Keeping, Showing
 from guidebench.engine.events import Event, FitFinished, ProblemDescribed, RunBegan, Tell, nobody
 from guidebench.engine.execute import Lost, Outcome, execute
 from guidebench.engine.executors import Executor, WorkerDiedError
-from guidebench.engine.executors.here import Here
+from guidebench.engine.executors.choose import chosen
 from guidebench.engine.keep import Keep
 from guidebench.engine.keys import environment
 from guidebench.engine.plan import Node, Plan, checks, make_plan
@@ -28,7 +29,7 @@ def compare(
     *,
     progress: Progress | None = None,
     keep: Keep | None = None,
-    executor: Executor | None = None,
+    executor: AbstractContextManager[Executor] | None = None,
 ) -> Comparison:
     """Train every guide on every problem and score them all.
 
@@ -40,8 +41,8 @@ def compare(
         Is told what happens.
     keep : Keep, optional
         Where finished fits are kept, and those of an earlier run found.
-    executor : Executor, optional
-        What runs the tasks; by default this process.
+    executor : context manager of an Executor, optional
+        What runs the tasks; by default as the configuration has it.
 
     Raises
     ------
@@ -60,7 +61,7 @@ def compare(
     with restored(), precision.chosen(request.config.x64):
         settings = Settings(request.config, recipe_of(request.config), request.alone)
         request.check_reference()
-        with executor or Here() as running:
+        with executor or chosen(request.config) as running:
             plan = make_plan(replace(request, guides=_checked(request, settings, running)), settings, keep)
             interrupted = _interrupted(plan, running, tell, collecting)
         return _comparison(plan, collecting, interrupted=interrupted)
@@ -95,7 +96,9 @@ class _Checked:
     def settle(self, node: Node, outcome: Outcome) -> None:
         """Take one; whose check takes its process down is left to its fit, which will say so."""
         if not isinstance(outcome, Lost):
-            self.guides[node.guide] = outcome.value
+            one = self.guides[node.guide]
+            declaration = replace(one.declaration, bound=outcome.value)
+            self.guides[node.guide] = replace(one, registered=replace(one.registered, declaration=declaration))
         elif not isinstance(outcome.error, WorkerDiedError):
             raise outcome.error
 

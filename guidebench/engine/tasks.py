@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from guidebench.contracts import Metric, Problem
+from guidebench.contracts import Bound, Metric, Problem
 from guidebench.engine import simulations
 from guidebench.engine.events import PhaseBegan, Tell
 from guidebench.engine.fit.calibrate import Calibrated, calibrate
@@ -60,8 +60,8 @@ class CheckGuide:
     guide: ChosenGuide
     settings: Settings
 
-    def run(self, inputs: tuple[()], tell: Tell) -> ChosenGuide:
-        """Return the guide; one in which nothing is random as a point estimate."""
+    def run(self, inputs: tuple[()], tell: Tell) -> Bound:
+        """Return what its ELBO is a bound on: that of a guide in which nothing is random on nothing."""
         return checked(self.guide, self.problem, self.settings.config)
 
 

@@ -60,11 +60,10 @@ class WorkerDiedError(Exception):
         How it ended, in words.
     where : Where, optional
         Whose code was running, as far as that is known.
+    again : bool
+        Whether the task may do better in another process.
     """
 
-    def __init__(self, how: str, where: Where | None = None) -> None:
+    def __init__(self, how: str, where: Where | None = None, *, again: bool = False) -> None:
         super().__init__(how)
-        self.how, self.where = how, where
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.how, self.where)
+        self.how, self.where, self.again = how, where, again

@@ -29,7 +29,7 @@ from guidebench.request.selection import ChosenGuide
 LAYOUT = 1
 
 #: Options of JAX that change what a program computes.
-_OPTIONS = ("jax_enable_x64", "jax_default_matmul_precision", "jax_default_prng_impl", "jax_threefry_partitionable")
+JAX_OPTIONS = ("jax_enable_x64", "jax_default_matmul_precision", "jax_default_prng_impl", "jax_threefry_partitionable")
 
 
 class Keys(NamedTuple):
@@ -115,7 +115,7 @@ def _reference(config: RunConfig) -> str:
 
 
 def _environment() -> dict[str, Any]:
-    values = {name: getattr(jax.config, name, None) for name in _OPTIONS}
+    values = {name: getattr(jax.config, name, None) for name in JAX_OPTIONS}
     return {
         **environment.describe(),
         "guidebench sources": sources.own(),
