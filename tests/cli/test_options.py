@@ -117,7 +117,7 @@ def out_of_bounds() -> list[Any]:
 
 @pytest.mark.parametrize(("name", "value"), out_of_bounds())
 def test_a_bound_is_the_same_on_the_command_line_in_a_file_and_in_python(
-    command: Command, name: str, value: float
+    command: Command, name: str, value: Any
 ) -> None:
     value = OPTIONS[name].kind(value)
     Path("run.toml").write_text(f"{name} = {value}")
