@@ -16,7 +16,7 @@ from guidebench.plugins.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from guidebench.analysis.runs import Diff, diff
-    from guidebench.api import compare
+    from guidebench.api.compare import compare
     from guidebench.metrics.evidence import Evidence
     from guidebench.plugins.isolation.failures import Failure
     from guidebench.report.page import Block, Cell, Details, Heading, Listing, Note, Number, Page, Table

@@ -149,8 +149,8 @@ def check(optimizer: Optimizer, made: Any) -> None:
         ) from None
     if _keeps_its_parameters_apart(state):
         raise RequestError(
-            "a schedule-free optimiser keeps the parameters to use apart from those that it trains, and its own average "
-            f"in the place of a schedule; take adam or sgd with {opt('schedule')}",
+            "a schedule-free optimiser keeps the parameters to use apart from those that it trains, and its own "
+            f"average in the place of a schedule; take adam or sgd with {opt('schedule')}",
             option="optimizer",
             value=repr(optimizer.describe()),
         )
