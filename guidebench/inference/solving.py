@@ -19,9 +19,9 @@ from numpyro.handlers import block, seed, trace
 from numpyro.infer.util import potential_energy, unconstrain_fn
 
 from guidebench.contracts import Solution, Task
-from guidebench.inference.compiled import once
 from guidebench.inference.coordinates import Frame
 from guidebench.inference.density import draw
+from guidebench.inference.device.compiled import once
 from guidebench.inference.train import MakeGuide, Params, Training
 
 

@@ -17,8 +17,8 @@ import numpy as np
 from numpyro.infer import SVI
 
 from guidebench.inference.arguments import Arguments
-from guidebench.inference.compiled import compile_for, once
 from guidebench.inference.density import TraceELBO
+from guidebench.inference.device.compiled import compile_for, once
 from guidebench.inference.training.carry import Carry, average, started
 from guidebench.inference.training.cut import Cut
 from guidebench.inference.training.results import MakeGuide, Params, Watched
