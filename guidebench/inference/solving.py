@@ -96,7 +96,7 @@ class _Asked:
         return params, {name: free[name] for name in start}
 
     def log_density(self, sites: Mapping[str, Any]) -> jax.Array:
-        """As the task has it."""
+        """Return the log density of the posterior at unconstrained sites."""
         model = self.frame.model
         args, kwargs = self.frame.arguments.call(model, self.arrays)
         with block():
@@ -104,7 +104,7 @@ class _Asked:
         return value
 
     def log_weight(self, params: Mapping[str, Any], key: jax.Array) -> jax.Array:
-        """As the task has it."""
+        """Return the log weight of one draw of the guide."""
         args, kwargs = self.frame.arguments.call(self.frame.model, self.arrays)
         with block():
             one = draw(key, params, self.frame.model, self.make_guide(self.frame.first()), args, kwargs)
