@@ -26,7 +26,7 @@ from guidebench.inference.recipe import Recipe
 from guidebench.inference.simulate import Simulated, observing, refusal, simulate
 from guidebench.inference.structure import ModelStructure
 from guidebench.inference.target import Target
-from guidebench.inference.train import MakeGuide, Params, Training, train
+from guidebench.inference.train import Callbacks, MakeGuide, Params, Training, train
 from guidebench.metrics.evidence import scalars
 from guidebench.results import Status
 
@@ -187,14 +187,11 @@ def ranks(
     """
     training = train(
         make_guide,
-        frame.model,
-        frame.arguments,
+        frame,
         recipe,
-        frame.starts,
         jax.random.split(jax.random.key(derive(seed, *names, "simulated train")), simulations.count),
         loss=loss,
-        axes=frame.axes,
-        on_chunk=on_chunk,
+        callbacks=Callbacks(on_chunk=on_chunk),
     )
     truth = simulations.simulated.latents
     below = _below(simulations, frame, make_guide, training, seed, names, to_draw_from)
