@@ -23,7 +23,7 @@ from guidebench.inference.device.compiled import compile_for
 from guidebench.inference.draws import guide_to_draw_from
 from guidebench.inference.recipe import Recipe
 from guidebench.inference.target import Target
-from guidebench.inference.train import Params, Training, train
+from guidebench.inference.train import Callbacks, Params, Training, train
 from guidebench.metrics.evidence import scalars
 from guidebench.metrics.simulated import calibration
 from guidebench.plugins.isolation.boundary import Boundary
@@ -86,14 +86,11 @@ def ranks(case: Case, simulations: Simulations, frame: Frame, at: Boundary) -> x
     recipe, seed, names = recipe_for(case.recipe, simulations), case.config.seed, case.names
     training = train(
         make_guide(case.guide, frame.model),
-        frame.model,
-        frame.arguments,
+        frame,
         recipe,
-        frame.starts,
         jax.random.split(jax.random.key(derive(seed, *names, "simulated train")), simulations.count),
         loss=own_objective(case),
-        axes=frame.axes,
-        on_chunk=at.in_time(case.steps),
+        callbacks=Callbacks(on_chunk=at.in_time(case.steps)),
     )
     truth = simulations.simulated.latents
     # Components that are the same in every data set, such as the zeros of a Cholesky factor, have no rank.

@@ -10,7 +10,7 @@ from numpyro.infer.initialization import init_to_value
 
 from guidebench.engine.fit.case import Case
 from guidebench.inference.coordinates import Frame
-from guidebench.inference.draws import Sampler, make_sampler
+from guidebench.inference.draws import Sampler, Scoring, make_sampler
 from guidebench.inference.start import starting_at
 from guidebench.inference.train import Params
 from guidebench.plugins.isolation.failures import raised_in
@@ -65,16 +65,15 @@ class Samplers:
             with raised_in("draw"):
                 self._made = make_sampler(
                     make_guide(case.guide, frame.model),
-                    frame.model,
-                    frame.arguments,
+                    frame,
                     prepared.structure,
                     params=params,
-                    start={name: value[0] for name, value in frame.starts.items()},
                     count=case.config.draws,
                     to_draw_from=case.declaration.draw,
-                    to_latents=frame.to_latents,
-                    log_joint=case.bench.log_joint,
-                    alone=case.bench.in_blocks,
-                    whole=prepared.minibatches is not None,
+                    scoring=Scoring(
+                        log_joint=case.bench.log_joint,
+                        alone=case.bench.in_blocks,
+                        whole=prepared.minibatches is not None,
+                    ),
                 )
         return self._made

@@ -39,9 +39,7 @@ def run(case: Case, frame: Frame, make: MakeGuide, at: Boundary) -> tuple[Traini
     training = solve(
         partial(declaration.fit, **declaration.options_for("fit", case.guide.options)),
         make,
-        frame.model,
-        frame.arguments,
-        frame.starts,
+        frame,
         prepared.valid,
         keys(case.config.seed, restarts, *case.names, "train"),
         on_start=on_start,

@@ -19,7 +19,7 @@ from guidebench.engine.starts import keys
 from guidebench.inference import convergence
 from guidebench.inference.coordinates import Frame
 from guidebench.inference.recipe import Recipe
-from guidebench.inference.train import Training, train
+from guidebench.inference.train import Callbacks, Training, train
 from guidebench.plugins.isolation.boundary import Boundary
 from guidebench.results import Restart, Status
 
@@ -89,7 +89,7 @@ def _best(training: Training) -> float:
 
 def _attempt(case: Case, frame: Frame, samplers: Samplers, on_chunk: OnChunk, recipe: Recipe) -> Training:
     prepared, seed = case.prepared, case.config.seed
-    model, arguments = frame.stochastic or (frame.model, frame.arguments)
+    shown = frame.in_training()
     settling = Settling(
         recipe,
         samplers,
@@ -103,16 +103,13 @@ def _attempt(case: Case, frame: Frame, samplers: Samplers, on_chunk: OnChunk, re
         target = None if frame.kind == "own" else case.bench.validation_target
         watched = prepared.validation.watched(frame, seed, prepared.problem.name, target)
     training = train(
-        make_guide(case.guide, model, in_parts=frame.stochastic is not None and frame.kind == "own"),
-        model,
-        arguments,
+        make_guide(case.guide, shown.model, in_parts=frame.stochastic is not None and frame.kind == "own"),
+        shown,
         recipe,
-        frame.starts,
         keys(seed, recipe.restarts, *case.names, "train"),
         loss=own_objective(case),
-        on_chunk=on_chunk,
-        settled=settling,
         watched=watched,
+        callbacks=Callbacks(on_chunk=on_chunk, settled=settling),
     )
     return replace(training, agreed=settling.agreed)
 
