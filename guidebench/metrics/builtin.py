@@ -13,7 +13,7 @@ from dataclasses import replace
 from importlib import import_module
 
 from guidebench.contracts import Evidence, Metric, MetricValue, Quantity, Rule
-from guidebench.hookspecs import hookimpl
+from guidebench.plugins.hookspecs import hookimpl
 
 _PSIS = "Vehtari et al. (2024), Pareto Smoothed Importance Sampling, JMLR 25(72), arXiv:1507.02646"
 _SCORING = "Gneiting & Raftery (2007), JASA 102(477), doi:10.1198/016214506000001437"
