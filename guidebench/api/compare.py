@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from guidebench.api.comparison import Comparison
 from guidebench.config import RunConfig, make_config
 from guidebench.config.errors import GuidebenchError, RequestError
 from guidebench.contracts import Problem
@@ -21,7 +22,6 @@ from guidebench.request.find_plugins import find_plugins
 from guidebench.request.loading.problem import adapted, check_names, name_of
 from guidebench.request.own_guides import YOURS
 from guidebench.request.selection import ChosenGuide, choose_guides, loaded
-from guidebench.results import Comparison
 
 #: The guides that are compared unless others are named.
 DEFAULT = ("default",)
@@ -187,7 +187,8 @@ def _run(
     from guidebench import engine
 
     with watch(progress) as watcher:
-        return engine.compare(problem.name, [problem], guides, config, registry, watcher, given=given)
+        record = engine.compare(problem.name, [problem], guides, config, registry, watcher, given=given)
+    return Comparison.from_record(record, registry.sections)
 
 
 def _without_dashes(message: str) -> str:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
 
-from guidebench.config.errors import PluginError
 from guidebench.contracts.evidence import Evidence
-from guidebench.contracts.names import check_callable, check_names
+from guidebench.contracts.names import check_callable, check_each, check_names
 from guidebench.contracts.quantity import MeasuredOn, Quantity, Rule
 
 
@@ -50,8 +49,7 @@ class Metric(Quantity):
         super().__post_init__()
         check_names("metric", self.name, "needs", self.needs)
         check_callable("metric", self.name, "compute", self.compute)
-        if not isinstance(self.values, tuple) or not all(isinstance(one, Quantity) for one in self.values):
-            raise PluginError(f"metric {self.name!r}: values must be a tuple of Quantity, not {self.values!r}")
+        check_each("metric", self.name, "values", self.values, Quantity)
 
     def quantities(self, plugin: str = "") -> tuple[Quantity, ...]:
         """Return what the numbers of this metric mean, as plain data: that of its own name first.

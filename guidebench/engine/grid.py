@@ -28,6 +28,7 @@ from guidebench.inference.schedules import Schedule
 from guidebench.inference.train import EVALUATIONS, stretches
 from guidebench.plugins.isolation.state import restored
 from guidebench.plugins.registry import Registry
+from guidebench.request.declared import quantities
 from guidebench.request.selection import ChosenGuide
 from guidebench.results import Comparison
 
@@ -178,7 +179,7 @@ def _compare(
         interrupted=interrupted,
         kept=sum(job.kept for job in jobs),
         failures=tuple(one.failure() for one in registry.broken),
-        sections=registry.sections,
+        quantities=quantities(registry),
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from guidebench.analysis.differences import BROKEN
 from guidebench.plugins.isolation.failures import Failure
+from guidebench.report.columns import further
 from guidebench.report.page import Block, Cell, Lead, Listing, Note, Number, Page, Table
 from guidebench.report.palette import verdict_pill
 from guidebench.report.text import listed, number, one_line, percent
@@ -64,10 +65,15 @@ def conclusion(page: Page) -> list[Lead | Note]:
 
 def table(page: Page) -> Table:
     """Return the table of guides, without the columns that would be empty."""
-    found = rows(page)
-    kept = [at for at, name in enumerate(COLUMNS) if name not in OPTIONAL or any(row[at] is not None for row in found)]
+    more = further(page)
+    names = [*COLUMNS[:-2], *(name for name, _ in more), *COLUMNS[-2:]]
+    found = [
+        [*row[:-2], *(cells(fit) for _, cells in more), *row[-2:]]
+        for row, fit in zip(rows(page), page.fits, strict=True)
+    ]
+    kept = [at for at, name in enumerate(names) if name not in OPTIONAL or any(row[at] is not None for row in found)]
     return Table(
-        [COLUMNS[at] for at in kept],
+        [names[at] for at in kept],
         [[row[at] for at in kept] for row in found],
         remarks=[remark(fit) for fit in page.fits],
     )
