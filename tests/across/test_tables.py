@@ -10,9 +10,9 @@ import pytest
 
 from guidebench.analysis.problems import ERROR, MAIN, costs, find_measure, of_metrics, table
 from guidebench.analysis.problems.measures import elbo_gap, moment_error
+from guidebench.api import Comparison
 from guidebench.config.errors import RequestError
 from guidebench.contracts import Metric, MetricValue
-from guidebench.results import Comparison
 from tests.report.fake import several
 from tests.report.many import many
 

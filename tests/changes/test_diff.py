@@ -12,10 +12,11 @@ import xarray as xr
 
 import guidebench as gb
 from guidebench.analysis.runs import Outcome, diff
+from guidebench.api import Comparison
 from guidebench.config.errors import RequestError
 from guidebench.contracts import MetricValue
 from guidebench.metrics.builtin import guidebench_metrics
-from guidebench.results import Comparison, Restart, Status, Verdict
+from guidebench.results import Restart, Status, Verdict
 from tests.changes.runs import Number, fit, run
 from tests.report import fake
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from guidebench.api import Comparison, Fit
 from guidebench.config import RunConfig
-from guidebench.results import Comparison, Fit, ProblemRecord, Status, Verdict
+from guidebench.results import ProblemRecord, Status, Verdict
 
 Command = Callable[..., Any]
 Python = Callable[..., CompletedProcess[str]]

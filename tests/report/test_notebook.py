@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from guidebench.analysis.verdict import recommend
+from guidebench.api import Comparison, Fit
 from guidebench.report import writer
 from guidebench.report.content import Figure
 from guidebench.report.sections.summary import remark
-from guidebench.results import Comparison, Fit, ProblemRecord, Status, Verdict, store
+from guidebench.results import ProblemRecord, Status, Verdict, store
 from tests.report import fake
 from tests.report.test_writer import Reader
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from guidebench.api import Comparison
 from guidebench.contracts import Metric, MetricValue, Section
 from guidebench.metrics.builtin import guidebench_metrics
 from guidebench.plugins.isolation.failures import Failure
@@ -16,7 +17,7 @@ from guidebench.report import write
 from guidebench.report.content import Block, Details, Figure, Lead, Link, Note, Number, Pill, Table, Tabs
 from guidebench.report.overview import OVERVIEW, Overview, anchor_of, numbers, profiles, ranks, times, verdicts, winners
 from guidebench.report.overview.grids import norm_of, short, shortened, wrapped
-from guidebench.results import Comparison, Verdict
+from guidebench.results import Verdict
 from tests.report import fake
 from tests.report.many import many
 from tests.report.test_writer import Reader, Registered, fails

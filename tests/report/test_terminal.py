@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from guidebench.api import Comparison
 from guidebench.cli import tables
 from guidebench.contracts import MetricValue
-from guidebench.results import Comparison, ProblemRecord
+from guidebench.results import ProblemRecord
 from tests.report import fake
 from tests.report.made import made
 from tests.report.many import many

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from guidebench.api import Comparison, Fit
 from guidebench.config.errors import ResultsError
 from guidebench.contracts import MetricValue
 from guidebench.plugins.isolation.failures import Failure
-from guidebench.results import Comparison, Fit, ProblemRecord, Restart, Status, Verdict, inference_data, store
+from guidebench.results import ProblemRecord, Restart, Status, Verdict, inference_data, store
 
 INF, NAN = math.inf, math.nan
 

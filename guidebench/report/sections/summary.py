@@ -8,11 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from guidebench.analysis.differences import BROKEN
-from guidebench.plugins.isolation.failures import Failure
+from guidebench.plugins.isolation.failures import Failure, reason
 from guidebench.report.columns import further
 from guidebench.report.page import Block, Cell, Lead, Listing, Note, Number, Page, Table
 from guidebench.report.palette import verdict_pill
-from guidebench.report.text import listed, number, one_line, percent
+from guidebench.report.text import listed, number, percent
 from guidebench.results import Fit, ProblemRecord, Status
 
 COLUMNS = (
@@ -59,8 +59,7 @@ def conclusion(page: Page) -> list[Lead | Note]:
 
         return [Lead(recommend(page.fits, page.problem))]
     except Exception as error:  # noqa: BLE001 - the numbers must not go down with the words
-        reason = one_line(f"{type(error).__name__}: {error}")
-        return [Note(f"No recommendation could be made: {reason}", "warning")]
+        return [Note(f"No recommendation could be made: {reason(error)}", "warning")]
 
 
 def table(page: Page) -> Table:
