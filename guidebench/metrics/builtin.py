@@ -13,6 +13,7 @@ from dataclasses import replace
 from importlib import import_module
 
 from guidebench.contracts import Evidence, Metric, MetricValue, Quantity, Rule
+from guidebench.metrics.parts import NOT_COMPARED, coverages, histogram
 from guidebench.plugins.hookspecs import hookimpl
 
 _PSIS = "Vehtari et al. (2024), Pareto Smoothed Importance Sampling, JMLR 25(72), arXiv:1507.02646"
@@ -32,8 +33,6 @@ def _lazy(module: str, function: str) -> Callable[[Evidence], Iterable[MetricVal
 #: What a relative sd moves by, where a mean moves by one sd at the same cost in nats.
 _SD = 2**-0.5
 
-_NOT_COMPARED = Rule(compared=False)
-
 #: An error against the reference, in sds of the posterior.
 _ERROR = Rule(decides=True, smallest=0.02, per_sd=1.0)
 
@@ -45,81 +44,6 @@ _LARGEST = Rule(smallest=0.5, weighted=True)
 
 #: The outer quantiles move with the mean and with the sd.
 _DISTANCE = Rule(smallest=0.05, per_sd=2.0)
-
-#: A shift of one sd has a total variation of half of that at most, and so has what a coverage moves by.
-_HELDOUT = Rule(smallest=0.05, per_sd=0.5)
-
-_COVERAGE_LEVELS = tuple(range(5, 100, 5))
-_INTERVAL_LEVELS = (50, 80, 90, 95)
-_PIT_BINS = 10
-
-
-def _coverages() -> Iterator[Quantity]:
-    """Yield the coverage at each level, the ends of its interval, and the mean distance from the nominal one."""
-    for level in _COVERAGE_LEVELS:
-        yield Quantity(
-            name=f"coverage_{level:02d}",
-            title=f"Coverage at {level} %",
-            unit="probability",
-            better="nominal",
-            nominal=level / 100,
-            columns=("value",) if level in _INTERVAL_LEVELS else (),
-            heading="cover\n90 %" if level == 90 else "",
-            form="percent",
-            rule=_HELDOUT,
-        )
-    for level in _INTERVAL_LEVELS:
-        for end in ("low", "high"):
-            yield Quantity(name=f"coverage_{level}_{end}", unit="probability", rule=_NOT_COMPARED)
-    yield Quantity(
-        name="calibration_error",
-        title="Coverage error",
-        unit="probability",
-        better="lower",
-        floor=0.0,
-        note="Mean distance between observed and nominal coverage of held-out data; not defined without them.",
-        columns=("value",),
-        heat_map=40,
-        rule=Rule(
-            decides=True,
-            smallest=0.02,
-            errors_of=tuple(f"coverage_{level:02d}" for level in _COVERAGE_LEVELS),
-            per_sd=0.5,
-        ),
-    )
-
-
-def _histogram() -> Iterator[Quantity]:
-    """Yield the share of the probability integral transform in each bin, and its distance from uniform."""
-    for number in range(1, _PIT_BINS + 1):
-        yield Quantity(
-            name=f"pit_{number:02d}", unit="probability", better="nominal", nominal=1 / _PIT_BINS, rule=_HELDOUT
-        )
-    yield Quantity(name="pit_distance", unit="probability", better="lower", rule=_HELDOUT)
-
-
-def _simulated() -> Iterator[Quantity]:
-    for level in _INTERVAL_LEVELS:
-        yield Quantity(
-            name=f"simulated_coverage_{level}",
-            title=f"True coverage at {level} %",
-            unit="probability",
-            better="nominal",
-            nominal=level / 100,
-            note=f"True {level} %: coverage of {level} % intervals over simulated data, least and most of all latents.",
-            heading="true\n90 %" if level == 90 else "",
-            form="percent",
-            rule=Rule(smallest=0.05),
-        )
-        for end in ("low", "high"):
-            yield Quantity(name=f"simulated_coverage_{level}_{end}", unit="probability", rule=_NOT_COMPARED)
-    yield Quantity(name="simulated_bias", better="nominal", nominal=0.0, rule=Rule(smallest=0.05))
-    for name in ("simulated_bias_p", "simulated_uniformity_p", "simulated_converged"):
-        yield Quantity(name=name, unit="probability", rule=_NOT_COMPARED)
-
-
-#: What the numbers mean that come from simulated data sets, not from the draws of one fit.
-SIMULATED = tuple(_simulated())
 
 
 @hookimpl
@@ -194,7 +118,7 @@ def guidebench_metrics() -> Iterator[Metric]:
         heading="k-hat",
         heat_map=30,
         rule=Rule(smallest=0.2),
-        values=(Quantity(name="khat_threshold", columns=("value",), rule=_NOT_COMPARED),),
+        values=(Quantity(name="khat_threshold", columns=("value",), rule=NOT_COMPARED),),
         needs=("weights",),
         better="lower",
         summary="Pareto tail shape of the importance weights, with its threshold",
@@ -205,7 +129,7 @@ def guidebench_metrics() -> Iterator[Metric]:
         compute=_lazy("bounds", "effective_sample_size"),
         title="Effective sample size",
         columns=("value",),
-        rule=_NOT_COMPARED,
+        rule=NOT_COMPARED,
         values=(
             Quantity(
                 name="ess_share",
@@ -254,7 +178,7 @@ def guidebench_metrics() -> Iterator[Metric]:
         title="Dropped mass",
         rule=Rule(smallest=0.05),
         values=tuple(
-            Quantity(name=f"dropped_mass_{name}", unit="share", rule=_NOT_COMPARED) for name in ("expected", "given")
+            Quantity(name=f"dropped_mass_{name}", unit="share", rule=NOT_COMPARED) for name in ("expected", "given")
         ),
         needs=("density", "modes"),
         better="lower",
@@ -362,7 +286,7 @@ def guidebench_metrics() -> Iterator[Metric]:
         compute=_lazy("distances", "sliced_w2"),
         title="Sliced 2-Wasserstein distance",
         rule=_DISTANCE,
-        values=(Quantity(name="sliced_w2_floor", unit="sd of the reference", rule=_NOT_COMPARED),),
+        values=(Quantity(name="sliced_w2_floor", unit="sd of the reference", rule=NOT_COMPARED),),
         needs=("reference spread",),
         better="lower",
         unit="sd of the reference",
@@ -384,7 +308,7 @@ def guidebench_metrics() -> Iterator[Metric]:
         name="coverage",
         compute=_lazy("predictive", "coverage"),
         title="Coverage",
-        values=tuple(_coverages()),
+        values=tuple(coverages()),
         needs=("heldout",),
         better="nominal",
         unit="probability",
@@ -395,7 +319,7 @@ def guidebench_metrics() -> Iterator[Metric]:
         name="pit",
         compute=_lazy("predictive", "pit"),
         title="Probability integral transform",
-        values=tuple(_histogram()),
+        values=tuple(histogram()),
         needs=("heldout",),
         better="nominal",
         unit="probability",

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from guidebench.contracts import Quantity
-from guidebench.metrics.builtin import SIMULATED
+from guidebench.metrics.parts import SIMULATED
 from guidebench.plugins.registry import OWN, Registry, load_registry
 from guidebench.request.find_plugins import find_plugins
 

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 import guidebench as gb
-from guidebench.analysis.runs import diff
-from guidebench.api import Comparison, Fit
+from guidebench.api import Comparison, Fit, diff
 from guidebench.results import Restart, Status
 from tests.changes.runs import Number, fit, run
 

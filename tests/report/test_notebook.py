@@ -165,7 +165,7 @@ def test_figures_are_those_of_the_report(small: Comparison, tmp_path: Path) -> N
 def test_figures_are_drawn_once_and_only_when_asked_for(monkeypatch: pytest.MonkeyPatch, small: Comparison) -> None:
     drawn: list[Any] = []
     made = {"one": Figure(name="one", png=b"png", alt="one")}
-    monkeypatch.setattr(writer, "figures", lambda comparison: drawn.append(comparison) or made)
+    monkeypatch.setattr(writer, "figures", lambda comparison, sections: drawn.append(comparison) or made)
     comparison = replace(small)
     figures = comparison.figures
     assert drawn == []

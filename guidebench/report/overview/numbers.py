@@ -80,7 +80,7 @@ def other(overview: Overview, measure: Measure) -> Table | None:
         ranks = [Number(float(found.ranks[guide]), digits=3) if guide in found.ranks else None for guide in guides]
         rows.append([f"average rank over {known} problems", *ranks])
     unit = f" ({measure.unit})" if measure.unit else ""
-    caption = f"{measure.words}{unit}: {measure.better} is better. Where it has no value for all variables together, "
+    caption = f"{measure.name}{unit}: {measure.better} is better. Where it has no value for all variables together, "
     return Table([overview.heading, *map(str, guides)], rows, caption=f"{caption}that of the worst variable.")
 
 
