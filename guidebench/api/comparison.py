@@ -58,7 +58,8 @@ class Comparison(records.Comparison):
     @classmethod
     def from_record(cls, record: records.Comparison, sections: Sequence[Any] | None = None) -> Comparison:
         """Return a record with what can be done with it."""
-        return cls(**_parts(record), sections=sections)
+        given = {} if sections is None else {"sections": sections}
+        return cls(**{**_parts(record), **given})
 
     def __getstate__(self) -> dict[str, Any]:
         # Sections are functions, which a pickle does not hold; those of the installed plugins take their place.
