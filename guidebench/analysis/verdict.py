@@ -180,7 +180,7 @@ def recommend(fits: Sequence[Fit], record: ProblemRecord | None = None) -> str:
         return "No guide was trained."
 
     def cost(fit: Fit) -> float:
-        return (fit.compile_s or 0) + (fit.train_s or 0) + (fit.evaluate_s or 0)
+        return fit.seconds or 0
 
     def names(chosen: Sequence[Fit]) -> str:
         listed = [fit.guide for fit in chosen]

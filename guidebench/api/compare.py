@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from guidebench.api.comparison import Comparison
 from guidebench.config import OPTIONS, RunConfig, make_config
 from guidebench.config.errors import GuidebenchError, RequestError, in_python
 from guidebench.contracts import Problem
@@ -20,7 +21,6 @@ from guidebench.request.find_plugins import find_plugins
 from guidebench.request.loading.problem import adapted, check_names, name_of
 from guidebench.request.own_guides import YOURS
 from guidebench.request.selection import ChosenGuide, choose_guides, loaded
-from guidebench.results import Comparison
 
 #: The guides that are compared unless others are named.
 DEFAULT = ("default",)
@@ -183,7 +183,8 @@ def _run(
         name=problem.name, problems=(problem,), guides=tuple(guides), config=config, registry=registry, given=given
     )
     with watch(progress) as watcher:
-        return run.compare(request, progress=watcher)
+        record = run.compare(request, progress=watcher)
+    return Comparison.from_record(record, registry.sections)
 
 
 def _config(

@@ -98,20 +98,19 @@ def report(
 
     The sections are those of the plugins that are installed now; --plugin adds others.
     """
+    from guidebench.api.comparison import load
     from guidebench.report import write
     from guidebench.request.find_plugins import find_plugins
-    from guidebench.results.store import load, record
+    from guidebench.results.store import record
 
     comparison = load(folder)
     chosen = bool(comparison.config.get("log_loss")) if log_loss is None else log_loss
     registry = find_plugins(tuple(plugin or ()), no_plugins=bool(no_plugins))
-    metrics = [one.declaration for one in registry.metrics]
     failed: list[Failure] = []
     page = write(
         comparison,
         folder,
         sections=registry.sections,
-        metrics=metrics,
         log_loss=chosen,
         on_failure=failed.append,
     )

@@ -38,7 +38,7 @@ def diff(
     """Show what got better or worse between two runs, beyond noise: status 1 where something got worse."""
     if before.exists() and after.exists() and before.samefile(after):
         raise RequestError(f"diff: {before} and {after} are the same folder, which never differs from itself")
-    from guidebench.analysis.runs import diff as compared
+    from guidebench.api.difference import diff as compared
     from guidebench.report.diff import content
 
     found = compared(before, after)

@@ -11,12 +11,15 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from guidebench.analysis.problems import ERROR, MAIN, Ranking, ranking, shared_prefix, table, winners
-from guidebench.cli.tables import COLOURS, NOTHING, number
+from guidebench.analysis.problems import ELBO_GAP, ERROR, SECONDS, ranking, shared_prefix, table, winners
+from guidebench.cli.cells import COLOURS, NOTHING, number
 from guidebench.results import Comparison, Fit, Verdict
 
 #: Columns of a terminal that everybody has.
 WIDTH = 80
+
+#: What guides are ranked by; of both, lower is better.
+RANKED = (ERROR, ELBO_GAP)
 
 #: A verdict in one letter, where there are too many guides for the word.
 SHORT = {
@@ -60,8 +63,8 @@ def print_matrix(comparison: Comparison, console: Console) -> None:
 def _guides(comparison: Comparison, guides: Sequence[str]) -> Table:
     """Return a row per guide: its number in the matrix, its verdicts and its average ranks."""
     counts = Counter((fit.guide, Verdict(fit.verdict)) for fit in comparison.fits)
-    ranks = [(title, _ranking(comparison, name)) for title, name in (("error", "error"), ("ELBO", "elbo_gap"))]
-    seconds = table(comparison, next(one for one in MAIN if one.name == "seconds")).median()
+    ranks = [(measure.heading, ranking(table(comparison, measure))) for measure in RANKED]
+    seconds = table(comparison, SECONDS).median()
     found = _plain(f"{comparison.name}: {len(comparison.problems)} problems, {len(guides)} guides")
     found.add_column("", justify="right")
     found.add_column("guide", overflow="fold", max_width=27)
@@ -69,28 +72,24 @@ def _guides(comparison: Comparison, guides: Sequence[str]) -> Table:
         found.add_column(str(verdict), justify="right")
     for title, _ in ranks:
         found.add_column(f"rank by\n{title}", justify="right")
-    found.add_column("time\n(s)", justify="right")
+    found.add_column(SECONDS.heading, justify="right")
     for at, guide in enumerate(guides, 1):
         found.add_row(
             str(at),
             escape(guide),
             *(str(counts[guide, one] or NOTHING) for one in (Verdict.TRUST, Verdict.REWEIGHT, Verdict.DISTRUST)),
             *(number(one.ranks.get(guide), 1) for _, one in ranks),
-            number(None if seconds[guide] != seconds[guide] else float(seconds[guide]), 1),
+            number(None if seconds[guide] != seconds[guide] else float(seconds[guide]), SECONDS.digits),
         )
     return found
 
 
-def _ranking(comparison: Comparison, name: str) -> Ranking:
-    return ranking(table(comparison, next(one for one in (ERROR, *MAIN) if one.name == name)))
-
-
 def _ranks_told(comparison: Comparison) -> str:
     """Return which problems the ranks are of, and whether they say anything."""
-    found = [(name, _ranking(comparison, name)) for name in ("error", "elbo_gap")]
-    counts = " and ".join(str(len(one.problems)) for _, one in found)
+    found = [ranking(table(comparison, measure)) for measure in RANKED]
+    counts = " and ".join(str(len(one.problems)) for one in found)
     text = f"Average ranks over the {counts} problems on which all ranked guides have a number; times are medians."
-    few = [one.reason for _, one in found if one.reason]
+    few = [one.reason for one in found if one.reason]
     return f"{text} {'Too few for a test.' if few else 'Tests are in the report.'}"
 
 

@@ -93,8 +93,13 @@ def run(*, config: Path | None, **given: Any) -> int:
         if not comparison.interrupted:
             kept.tidy()
         failed: list[Failure] = []
-        metrics = [one.declaration for one in registry.metrics]
-        page = write(comparison, folder, metrics=metrics, log_loss=settings.log_loss, on_failure=failed.append)
+        page = write(
+            comparison,
+            folder,
+            sections=registry.sections,
+            log_loss=settings.log_loss,
+            on_failure=failed.append,
+        )
         record(folder, failed)
     comparison = replace(comparison, failures=(*comparison.failures, *failed))
     if not settings.quiet:

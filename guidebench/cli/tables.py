@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,53 +12,10 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from guidebench.cli.cells import COLOURS, NOTHING, cell, make_console, number
+from guidebench.contracts import Quantity
 from guidebench.plugins.registry import Registered, Registry
-from guidebench.results import Comparison, Fit, ProblemRecord, Status, Verdict
-
-#: Of verdicts.
-COLOURS = {
-    Verdict.TRUST: "green",
-    Verdict.REWEIGHT: "yellow",
-    Verdict.DISTRUST: "red",
-    Verdict.POINT: "cyan",
-    Verdict.FAILED: "bold red",
-}
-
-NOTHING = "–"
-
-
-def make_console() -> Console:
-    """Return the terminal, or for a pipe one of a fixed width."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=140)
-
-
-def number(value: float | None, digits: int) -> str:
-    """Return a number with so many decimals, or a dash where it is not defined."""
-    return NOTHING if value is None else f"{value:.{digits}f}"
-
-
-def percent(value: float | None) -> str:
-    """Return a share in per cent, or a dash where it is not defined."""
-    return NOTHING if value is None else f"{value:.0%}"
-
-
-def elbo_cell(fit: Fit) -> str:
-    """Return the ELBO with its Monte Carlo error."""
-    found = fit.metric("elbo")
-    if found is None:
-        return NOTHING
-    form = ".3f" if abs(found.value) < 1e7 else ".2e"
-    return f"{found.value:{form}} ± {found.mcse or 0:{form}}"
-
-
-def true_coverage(fit: Fit) -> str:
-    """Return the range over latent components of the simulated coverage of 90 % intervals, or a dash."""
-    found = [one.value for one in fit.metrics if one.metric == "simulated_coverage_90" and math.isfinite(one.value)]
-    if not found:
-        return NOTHING
-    low, high = percent(min(found)), percent(max(found))
-    return low if low == high else f"{low.removesuffix('%')}–{high}"
+from guidebench.results import Comparison, Fit, ProblemRecord, Status
 
 
 def reference_line(record: ProblemRecord) -> str:
@@ -70,26 +26,19 @@ def reference_line(record: ProblemRecord) -> str:
     return f"Reference: {record.reference}" + (f" ({note.rstrip('.')})." if note else ".")
 
 
-def _columns(fits: Sequence[Fit]) -> list[tuple[str, Callable[[Fit], str]]]:
-    """Return headings and cells of the numbers; what no fit has gets no column, so that the table stays narrow."""
-    simulated = any(true_coverage(fit) != NOTHING for fit in fits)
-    heldout = any(fit.metric("coverage_90") for fit in fits)
-    return [
-        ("ELBO (nat)", elbo_cell),
-        ("k-hat", lambda fit: number(fit.value("khat"), 2)),
-        ("ESS", lambda fit: percent(fit.value("ess_share"))),
-        *([("cover\n90 %", lambda fit: percent(fit.value("coverage_90")))] if heldout else []),
-        *([("true\n90 %", true_coverage)] if simulated else []),
-        ("time\n(s)", lambda fit: number(_seconds(fit), 1)),
-    ]
+def _columns(comparison: Comparison, fits: Sequence[Fit]) -> list[Quantity]:
+    """Return the metrics that have a column; what no fit has gets none, so that the table stays narrow."""
+    declared = [one for one in comparison.quantities if one.heading]
+    return [one for one in declared if any(cell(fit, one) != NOTHING for fit in fits)]
 
 
 def _print_problem(comparison: Comparison, record: ProblemRecord, console: Console) -> None:
     """Print the table of one problem, and what to conclude."""
+    from guidebench.analysis.problems import SECONDS
     from guidebench.analysis.verdict import recommend
 
     fits = comparison.of(record.name)
-    columns = _columns(fits)
+    columns = _columns(comparison, fits)
     table = Table(
         title=escape(record.name),
         title_justify="left",
@@ -99,19 +48,21 @@ def _print_problem(comparison: Comparison, record: ProblemRecord, console: Conso
     )
     table.add_column("guide", overflow="fold")
     table.add_column("verdict")
-    for heading, _ in columns:
-        table.add_column(heading, justify="right", no_wrap=True)
+    for one in (*columns, SECONDS):
+        table.add_column(escape(one.heading), justify="right", no_wrap=True)
     table.add_column("training")
     for fit in fits:
         table.add_row(
             escape(fit.guide),
             Text(str(fit.verdict), style=COLOURS[fit.verdict]),
-            *(cell(fit) for _, cell in columns),
+            *(cell(fit, one) for one in columns),
+            number(fit.seconds, SECONDS.digits),
             str(fit.status),
         )
     console.print(table)
-    if any(heading.startswith("true") for heading, _ in columns):
-        console.print("True 90 %: coverage of 90 % intervals over simulated data, least and most of all latents.")
+    for one in columns:
+        if one.note and not any(fit.metric(one.name) for fit in fits):  # a range over variables is no usual number
+            console.print(escape(one.note), soft_wrap=True)
     if reference := reference_line(record):
         style = None if record.reference else "yellow"
         console.print(escape(reference), style=style, soft_wrap=True)
@@ -155,11 +106,6 @@ def print_comparison(comparison: Comparison, page: Path) -> None:
             soft_wrap=True,
         )
     console.print(f"Report: {escape(str(page))}", soft_wrap=True)
-
-
-def _seconds(fit: Fit) -> float | None:
-    parts = [part for part in (fit.compile_s, fit.train_s, fit.evaluate_s) if part is not None]
-    return sum(parts) if parts else None
 
 
 def print_registry(registry: Registry) -> None:

@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, fields, replace
 
-from guidebench.config.errors import PluginError
-from guidebench.contracts.names import check_callable, check_name, check_names, check_text
-
-if TYPE_CHECKING:
-    from guidebench.metrics.evidence import Evidence
-
-
-Direction = Literal["higher", "lower", "nominal", "none"]
+from guidebench.contracts.evidence import Evidence
+from guidebench.contracts.names import check_callable, check_each, check_names
+from guidebench.contracts.quantity import MeasuredOn, Quantity, Rule
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,43 +21,52 @@ class MetricValue:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Metric:
+class Metric(Quantity):
     """A number, or several, computed from the draws of one fit.
+
+    What the number of its own name means (title, unit, direction, scale, columns, ...) is declared as of any
+    :class:`Quantity`.
 
     Parameters
     ----------
-    name : str
-        Public name; what ``metrics.csv`` calls it.
     compute : callable
-        ``compute(evidence)`` takes an :class:`~guidebench.metrics.evidence.Evidence` and yields
-        :class:`MetricValue` records; it must be pure.  A record's ``metric`` defaults to `name`.
+        ``compute(evidence)`` takes an :class:`~guidebench.contracts.Evidence` and yields :class:`MetricValue`
+        records; it must be pure.  A record's ``metric`` defaults to `name`.
     needs : tuple of str
         Parts of the evidence it cannot do without: ``"density"`` (not a point estimate), ``"weights"``
         (a density over the model's own latents), ``"modes"`` (several modes), ``"heldout"``,
         ``"reference"``, ``"reference spread"`` (both a reference and a density); where one is missing
         the metric is left out, which the tables show as an empty cell.
-    better : {"higher", "lower", "nominal", "none"}
-        Which direction is better; "nominal" for a coverage, best at its nominal value.
-    unit : str
-        Unit of the value ("nat", "sd of the site", "probability").
-    summary, cite : str
-        One line, and the source.
+    values : tuple of Quantity
+        What the numbers of other names mean that it yields; one that is not described here is only listed.
     """
 
-    name: str
     compute: Callable[[Evidence], Iterable[MetricValue]]
     needs: tuple[str, ...] = ()
-    better: Direction = "none"
-    unit: str = ""
-    summary: str = ""
-    cite: str = ""
+    values: tuple[Quantity, ...] = ()
 
     def __post_init__(self) -> None:
-        check_name("metric", self.name)
-        check_text("metric", self.name, unit=self.unit, summary=self.summary, cite=self.cite)
+        super().__post_init__()
         check_names("metric", self.name, "needs", self.needs)
-        if self.better not in ("higher", "lower", "nominal", "none"):
-            raise PluginError(
-                f"metric {self.name!r}: better {self.better!r} is not one of higher, lower, nominal, none"
-            )
         check_callable("metric", self.name, "compute", self.compute)
+        check_each("metric", self.name, "values", self.values, Quantity)
+
+    def quantities(self, plugin: str = "") -> tuple[Quantity, ...]:
+        """Return what the numbers of this metric mean, as plain data: that of its own name first.
+
+        Parameters
+        ----------
+        plugin : str
+            The distribution that declared it.
+        """
+        own = Quantity(**{part.name: getattr(self, part.name) for part in fields(Quantity)})
+        parts = (replace(one, part_of=self.name) for one in self.values)
+        return tuple(replace(one, plugin=plugin, rule=self._measured(one)) for one in (own, *parts))
+
+    def _measured(self, one: Quantity) -> Rule:
+        on: MeasuredOn = one.rule.measured_on
+        if any(need.startswith("reference") for need in self.needs):
+            on = "reference"
+        elif "heldout" in self.needs:
+            on = "heldout"
+        return replace(one.rule, measured_on=on)

@@ -31,6 +31,12 @@ def check_names(kind: str, name: str, part: str, value: object) -> None:
         raise PluginError(f"{kind} {name!r}: {part} must be a tuple of strings, not {value!r}")
 
 
+def check_each(kind: str, name: str, part: str, value: object, of: type) -> None:
+    """Refuse what is not a tuple of such records."""
+    if not isinstance(value, tuple) or not all(isinstance(one, of) for one in value):
+        raise PluginError(f"{kind} {name!r}: {part} must be a tuple of {of.__name__}, not {value!r}")
+
+
 def check_callable(kind: str, name: str, part: str, value: object) -> None:
     """Refuse what cannot be called."""
     if not callable(value):

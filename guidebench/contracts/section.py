@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from guidebench.config.errors import PluginError
 from guidebench.contracts.names import check_callable, check_name, check_text
-
-if TYPE_CHECKING:
-    from guidebench.report.page import Page
+from guidebench.contracts.page import Page
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,8 +22,8 @@ class Section:
     title : str
         The heading.
     build : callable
-        ``build(page)`` takes a :class:`~guidebench.report.page.Page` (results and a place for
-        figures) and returns a :class:`~guidebench.report.page.Block` or ``None`` where there is
+        ``build(page)`` takes a :class:`~guidebench.contracts.Page` (results and a place for
+        figures) and returns a :class:`~guidebench.Block` or ``None`` where there is
         nothing to show.
     order : int
         Position in the report: sections appear in increasing order.

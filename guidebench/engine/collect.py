@@ -19,12 +19,15 @@ from guidebench.engine.fit.score import Scored
 from guidebench.engine.fit.stages import failed
 from guidebench.engine.plan import FitNodes, Node, Plan, ProblemPlan
 from guidebench.engine.sampled import labelled
-from guidebench.plugins.isolation.failures import Failure, Phase, reason
+from guidebench.plugins.isolation.failures import Failure, Phase, reason, said
 from guidebench.plugins.isolation.whereabouts import Where
 from guidebench.plugins.registry import OWN
 from guidebench.request.selection import ChosenGuide
 from guidebench.results import Fit, ProblemRecord
 from guidebench.results.inference_data import from_groups
+
+#: Longest text of an exception that is told of a problem.
+LONGEST_LINE = 1_000
 
 
 class Assembly:
@@ -96,7 +99,7 @@ class _Parts:
         record = referenced.value.described(prepared.value.record)
         simulated = self.outcomes.get(self.plan.simulations)
         if isinstance(simulated, Lost):
-            note = f"There is no calibration by simulation: {_said(simulated.error)}."
+            note = f"There is no calibration by simulation: {said(simulated.error, LONGEST_LINE)}."
             record = replace(record, notes=(*record.notes, note))
         data = labelled(reference.chains, prepared.value.structure) if reference.label else None
         return ProblemDescribed(record, data, None if self.plan.keys is None else self.plan.keys.problem)
@@ -178,11 +181,4 @@ def _failure(guide: ChosenGuide, error: BaseException, phase: Phase) -> Failure:
 
 def _line(error: BaseException) -> str:
     """Return an exception in one line; the death of a process has no type that anybody need know."""
-    if isinstance(error, WorkerDiedError):
-        return error.how
-    return f"{type(error).__name__}: {_said(error)}"
-
-
-def _said(error: BaseException) -> str:
-    """Return what an exception says, in one line."""
-    return " ".join(str(error).split()) or type(error).__name__
+    return error.how if isinstance(error, WorkerDiedError) else reason(error, LONGEST_LINE)

@@ -11,6 +11,7 @@ import numpy as np
 
 from guidebench.config.errors import RequestError, opt
 from guidebench.inference.structure import Site
+from guidebench.plugins.isolation.failures import said
 from guidebench.results import inference_data as idata
 
 #: Draws that a reference needs at least, in all and in each chain.
@@ -118,7 +119,7 @@ def _numbers(value: Any, where: str) -> np.ndarray:
 
 
 def _unreadable(where: str, error: Exception) -> RequestError:
-    return RequestError(f"{where} cannot be read: {' '.join(str(error).split())[:200] or type(error).__name__}")
+    return RequestError(f"{where} cannot be read: {said(error, 200)}")
 
 
 def _from_netcdf(file: Path, sites: Sequence[Site], where: str) -> Given:

@@ -12,6 +12,7 @@ from guidebench.config.errors import RequestError
 from guidebench.contracts import Bound, Problem
 from guidebench.engine.minibatches import Inspected, inspect_problem
 from guidebench.inference.guide_sites import disagreement, is_point
+from guidebench.plugins.isolation.failures import reason, said
 from guidebench.plugins.isolation.state import restored
 from guidebench.plugins.isolation.time_limit import OutOfTime, TimeLimit
 from guidebench.request.selection import ChosenGuide
@@ -45,8 +46,7 @@ def _checked(guide: ChosenGuide, inspected: Inspected) -> Bound:
     try:
         built = _build(guide, model)
     except (Exception, SystemExit) as error:
-        text = " ".join(str(error).split())[:300]
-        told = text if isinstance(error, RequestError) else f"it cannot be built: {type(error).__name__}: {text}"
+        told = said(error) if isinstance(error, RequestError) else f"it cannot be built: {reason(error)}"
         raise RequestError(f"{where}: {told}") from error
     if not callable(built):
         raise RequestError(f"{where}: its build returns {type(built).__name__}, not a guide")

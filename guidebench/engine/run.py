@@ -20,6 +20,7 @@ from guidebench.engine.recipe import recipe_of
 from guidebench.engine.request import Request, Settings
 from guidebench.inference.device import precision
 from guidebench.plugins.isolation.state import restored
+from guidebench.request.declared import quantities
 from guidebench.request.selection import ChosenGuide
 from guidebench.results import Comparison, ProblemRecord
 
@@ -135,5 +136,5 @@ def _comparison(plan: Plan, found: Collecting, *, interrupted: bool) -> Comparis
         interrupted=interrupted,
         kept=found.kept,
         failures=tuple(one.failure() for one in request.registry.broken),
-        sections=request.registry.sections,
+        quantities=quantities(request.registry),
     )

@@ -32,6 +32,7 @@ from guidebench.inference import nuts
 from guidebench.inference.coordinates import Affine
 from guidebench.inference.device import cache
 from guidebench.inference.structure import ModelStructure
+from guidebench.plugins.isolation.failures import reason
 from guidebench.results import inference_data as idata
 
 #: Numbers that the draws of all chains may hold.
@@ -52,19 +53,18 @@ class _Sampled(NamedTuple):
 def by_nuts(bench: Workbench, settings: Settings, tell: Tell) -> Reference:
     """Return draws by NUTS, or the reason why there are none; a refusal where NUTS was asked for by name."""
     prepared, config = bench.prepared, settings.config
-    reason = _obstacle(prepared)
-    if reason is None and config.reference == "auto" and bench.in_blocks:
+    obstacle = _obstacle(prepared)
+    if obstacle is None and config.reference == "auto" and bench.in_blocks:
         size = prepared.arguments.size()
         return Reference(note=f"NUTS was not run on {size:,} numbers of data; --reference nuts does, and takes long.")
-    if reason is None:
+    if obstacle is None:
         try:
             return _judged(_sampled(bench, settings, tell))
         except Exception as error:  # noqa: BLE001 - guides can be trained on what NUTS fails on
-            text = " ".join(str(error).split())[:300]
-            reason = f"{type(error).__name__}: {text}" if text else type(error).__name__
+            obstacle = reason(error)
     if config.reference == "nuts":
-        raise RequestError(f"problem {prepared.problem.name!r}: {reason}", option="reference", value="nuts")
-    return Reference(note=f"There is no reference, for NUTS cannot run here: {reason}.")
+        raise RequestError(f"problem {prepared.problem.name!r}: {obstacle}", option="reference", value="nuts")
+    return Reference(note=f"There is no reference, for NUTS cannot run here: {obstacle}.")
 
 
 def _obstacle(prepared: PreparedProblem) -> str | None:

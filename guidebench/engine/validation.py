@@ -34,6 +34,7 @@ from guidebench.inference.device.compiled import BATCH_VALUES
 from guidebench.inference.structure import ModelStructure, inspect_model, is_factor
 from guidebench.inference.target import Target
 from guidebench.inference.train import Watched
+from guidebench.plugins.isolation.failures import said
 from guidebench.request.loading.rows import row_arguments, split_rows
 
 #: Draws of a guide at each evaluation, and the fewest where many data leave no room for more.
@@ -174,8 +175,9 @@ def _inspect(who: str, model: Callable[..., Any], arguments: Arguments, observed
         if structure.unsupported() is None:  # shapes that do not fit show in the density alone
             jax.eval_shape(density, dict(arguments.arrays))
     except Exception as error:
-        text = " ".join(str(error).split())[:300]
-        raise RequestError(f"{who} does not run on a part of its rows; is their number built in? ({text})") from error
+        raise RequestError(
+            f"{who} does not run on a part of its rows; is their number built in? ({said(error)})"
+        ) from error
     return structure
 
 

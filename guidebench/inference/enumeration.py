@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from numpyro.handlers import block, infer_config, seed, trace
 
 from guidebench.inference.arguments import Arguments, runnable
+from guidebench.plugins.isolation.failures import reason
 
 
 def obstacle(model: Callable[..., Any], arguments: Arguments) -> str | None:
@@ -43,7 +44,7 @@ def obstacle(model: Callable[..., Any], arguments: Arguments) -> str | None:
     except ImportError:
         return "that takes funsor: pip install funsor"
     except Exception as error:  # noqa: BLE001 - whatever NumPyro's enumeration objects to is the reason
-        return f"NumPyro cannot enumerate them: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        return f"NumPyro cannot enumerate them: {reason(error, 200)}"
     return None
 
 

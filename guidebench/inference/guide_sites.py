@@ -20,6 +20,7 @@ from numpyro.handlers import seed, trace
 from guidebench.config.errors import RequestError
 from guidebench.inference.arguments import Arguments, runnable
 from guidebench.inference.structure import ModelStructure, is_factor
+from guidebench.plugins.isolation.failures import reason
 
 #: Bounds that differ by no more than this, relatively, are the same: one may have been rounded to float32.
 ROUNDING = 1e-6
@@ -103,8 +104,7 @@ def disagreement(
     except RequestError as error:
         return str(error)
     except Exception as error:  # noqa: BLE001 - whatever the user's function raises is told
-        text = " ".join(str(error).split())[:300]
-        return f"it does not run with the model's arguments: {type(error).__name__}: {text}"
+        return f"it does not run with the model's arguments: {reason(error)}"
     wanted = _sites(model, model, arguments, seeded=False)
     latents = [site.name for site in structure.latents]
     return (

@@ -19,6 +19,7 @@ from numpyro.infer.elbo import ELBO
 from guidebench.config import specs
 from guidebench.config.errors import RequestError, opt
 from guidebench.inference.density import TraceELBO, draw
+from guidebench.plugins.isolation.failures import said
 
 
 class MeanFieldELBO(ELBO):  # type: ignore[misc]
@@ -119,4 +120,4 @@ def objective(spec: str, particles: int) -> Any:
     try:
         return make(particles, **({} if text is None else specs.options(owner, text, known)))
     except ValueError as error:
-        raise RequestError(f"{owner}: {' '.join(str(error).split())}") from None
+        raise RequestError(f"{owner}: {said(error)}") from None

@@ -22,6 +22,7 @@ import optax.contrib
 
 from guidebench.config import specs
 from guidebench.config.errors import RequestError, opt
+from guidebench.plugins.isolation.failures import reason
 
 #: Optimisers whose ``b2`` is the memory of the second moment, with the usual default.
 ADAM_FAMILY = frozenset({"adam", "adamw", "adamax", "adamaxw", "nadam", "nadamw", "amsgrad", "radam", "lamb", "yogi"})
@@ -192,4 +193,4 @@ def _one_line(error: Exception) -> str:
     missing = _MISSING.search(str(error))
     if missing:
         return f"its update needs {missing.group(1)} besides the gradients, which stochastic training does not have"
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+    return reason(error, 200)

@@ -21,6 +21,7 @@ from numpyro.primitives import Messenger
 from guidebench.config.errors import RequestError
 from guidebench.inference import enumeration
 from guidebench.inference.arguments import Arguments, is_array, runnable
+from guidebench.plugins.isolation.failures import reason
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,8 +173,7 @@ def inspect_model(model: Callable[..., Any], arguments: Arguments, observed: tup
     try:
         jax.eval_shape(run, dict(arguments.arrays))
     except Exception as error:
-        text = " ".join(str(error).split())[:300]
-        raise RequestError(f"the model does not run with its arguments: {type(error).__name__}: {text}") from error
+        raise RequestError(f"the model does not run with its arguments: {reason(error)}") from error
 
     def kind(*wanted: str) -> tuple[Site, ...]:
         return tuple(site for role, site in found.values() if role in wanted)

@@ -1,16 +1,20 @@
-"""The metrics that ship with guidebench, declared through the same hook as anybody's."""
+"""The metrics that ship with guidebench, declared through the same hook as anybody's.
+
+Their order here is that of the rows of ``metrics.csv`` and of the columns of ``summary.csv``.  Those that decide
+whether a run is worse than another are those a user would act on, each about another quality of a guide: the ELBO, the
+errors of moments, marginals and correlations, and the calibration and scores on held-out data.  The others are noted:
+they are parts or functions of these (a coverage at one level), or lean on few draws (k-hat, the size of the weights).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from importlib import import_module
-from typing import TYPE_CHECKING
 
-from guidebench.contracts import Metric, MetricValue
+from guidebench.contracts import Evidence, Metric, MetricValue, Quantity, Rule
+from guidebench.metrics.parts import NOT_COMPARED, coverages, histogram
 from guidebench.plugins.hookspecs import hookimpl
-
-if TYPE_CHECKING:
-    from guidebench.metrics.evidence import Evidence
 
 _PSIS = "Vehtari et al. (2024), Pareto Smoothed Importance Sampling, JMLR 25(72), arXiv:1507.02646"
 _SCORING = "Gneiting & Raftery (2007), JASA 102(477), doi:10.1198/016214506000001437"
@@ -26,12 +30,44 @@ def _lazy(module: str, function: str) -> Callable[[Evidence], Iterable[MetricVal
     return compute
 
 
+#: What a relative sd moves by, where a mean moves by one sd at the same cost in nats.
+_SD = 2**-0.5
+
+#: An error against the reference, in sds of the posterior.
+_ERROR = Rule(decides=True, smallest=0.02, per_sd=1.0)
+
+#: Made of importance weights.
+_WEIGHTS = Rule(smallest=0.05, per_sd=1.0, weighted=True)
+_REPAIRED = Rule(share=0.02, per_sd=1.0, weighted=True)
+#: These hang on the single largest weight.
+_LARGEST = Rule(smallest=0.5, weighted=True)
+
+#: The outer quantiles move with the mean and with the sd.
+_DISTANCE = Rule(smallest=0.05, per_sd=2.0)
+
+
 @hookimpl
 def guidebench_metrics() -> Iterator[Metric]:
     """Declare each built-in metric."""
     yield Metric(
         name="elbo",
         compute=_lazy("bounds", "elbo"),
+        title="ELBO",
+        columns=("value", "mcse"),
+        heading="ELBO (nat)",
+        form="error",
+        digits=3,
+        rule=Rule(decides=True, smallest=0.02),
+        values=(
+            Quantity(
+                name="elbo_restart_sd",
+                title="Sd of the ELBO over restarts",
+                unit="nat",
+                better="lower",
+                columns=("value",),
+                rule=Rule(smallest=0.02, share=0.9),
+            ),
+        ),
         needs=("density",),
         better="higher",
         unit="nat",
@@ -41,6 +77,9 @@ def guidebench_metrics() -> Iterator[Metric]:
     yield Metric(
         name="log_evidence",
         compute=_lazy("bounds", "log_evidence"),
+        title="Log evidence",
+        columns=("value",),
+        rule=_WEIGHTS,
         needs=("weights",),
         unit="nat",
         summary="Importance estimate of log p(y)",
@@ -49,6 +88,8 @@ def guidebench_metrics() -> Iterator[Metric]:
     yield Metric(
         name="kl",
         compute=_lazy("bounds", "kl"),
+        title="KL divergence",
+        rule=_WEIGHTS,
         needs=("weights",),
         better="lower",
         unit="nat",
@@ -58,6 +99,8 @@ def guidebench_metrics() -> Iterator[Metric]:
     yield Metric(
         name="iw_bound",
         compute=_lazy("bounds", "iw_bound"),
+        title="Importance-weighted bound",
+        rule=_WEIGHTS,
         needs=("weights",),
         better="higher",
         unit="nat",
@@ -67,6 +110,15 @@ def guidebench_metrics() -> Iterator[Metric]:
     yield Metric(
         name="khat",
         compute=_lazy("bounds", "khat"),
+        title="k-hat",
+        floor=0.0,
+        note="Tail shape of the importance weights; above 0.7 what is estimated with them settles slowly. "
+        "It looks only where the guide has draws.",
+        columns=("value",),
+        heading="k-hat",
+        heat_map=30,
+        rule=Rule(smallest=0.2),
+        values=(Quantity(name="khat_threshold", columns=("value",), rule=NOT_COMPARED),),
         needs=("weights",),
         better="lower",
         summary="Pareto tail shape of the importance weights, with its threshold",
@@ -75,6 +127,20 @@ def guidebench_metrics() -> Iterator[Metric]:
     yield Metric(
         name="ess",
         compute=_lazy("bounds", "effective_sample_size"),
+        title="Effective sample size",
+        columns=("value",),
+        rule=NOT_COMPARED,
+        values=(
+            Quantity(
+                name="ess_share",
+                title="Effective sample size over the number of draws",
+                unit="share",
+                better="higher",
+                heading="ESS",
+                form="percent",
+                rule=_LARGEST,
+            ),
+        ),
         needs=("weights",),
         better="higher",
         unit="draws",
@@ -83,6 +149,24 @@ def guidebench_metrics() -> Iterator[Metric]:
     yield Metric(
         name="reweighted",
         compute=_lazy("reweighting", "reweighted"),
+        values=(
+            Quantity(name="smoothed_ess_share", unit="share", better="higher", rule=_LARGEST),
+            Quantity(name="smoothed_kl", unit="nat", better="lower", rule=_WEIGHTS),
+            *(Quantity(name=f"{name}_reweighted", unit="of the site", rule=_REPAIRED) for name in ("mean", "sd")),
+            *(
+                Quantity(name=f"{name}_shift", unit=unit, better="lower", rule=_WEIGHTS)
+                for name, unit in (("mean", "sd of the posterior"), ("sd", "share"))
+            ),
+            *(
+                Quantity(
+                    name=f"reweighted_{name}_error",
+                    unit=unit,
+                    better="lower",
+                    rule=replace(_WEIGHTS, measured_on="reference"),
+                )
+                for name, unit in (("mean", "sd of the reference"), ("sd", "share"))
+            ),
+        ),
         needs=("weights",),
         unit="of the site",
         summary="Moments repaired by importance weights, and how far the raw ones are from them",
@@ -91,32 +175,96 @@ def guidebench_metrics() -> Iterator[Metric]:
     yield Metric(
         name="dropped_mass",
         compute=_lazy("modes", "dropped_mass"),
+        title="Dropped mass",
+        rule=Rule(smallest=0.05),
+        values=tuple(
+            Quantity(name=f"dropped_mass_{name}", unit="share", rule=NOT_COMPARED) for name in ("expected", "given")
+        ),
         needs=("density", "modes"),
         better="lower",
         unit="share of the posterior",
         summary="Posterior mass of the modes at which the guide has no draws, of those that a search found",
     )
-    yield Metric(name="mean", compute=_lazy("moments", "mean"), unit="of the site", summary="Mean of every latent")
+    yield Metric(
+        name="mean",
+        compute=_lazy("moments", "mean"),
+        unit="of the site",
+        rule=Rule(share=0.02, per_sd=1.0, unit="site"),
+        summary="Mean of every latent",
+    )
     yield Metric(
         name="sd",
         compute=_lazy("moments", "sd"),
+        rule=Rule(share=0.02, per_sd=_SD, unit="site"),
         needs=("density",),
         unit="of the site",
         summary="Standard deviation of every latent",
     )
     yield Metric(
-        name="correlation", compute=_lazy("moments", "correlation"), summary="Correlation of every pair of latents"
+        name="correlation",
+        compute=_lazy("moments", "correlation"),
+        rule=Rule(smallest=0.05, per_sd=1.0),
+        summary="Correlation of every pair of latents",
     )
-    for name, needs, unit, summary in (
-        ("mean_error", ("reference",), "sd of the reference", "Error of the mean against the reference"),
-        ("sd_error", ("reference spread",), "share", "Relative error of the sd against the reference"),
-        ("w1_error", ("reference spread",), "sd of the reference", "1-Wasserstein distance of the marginals"),
-        ("correlation_error", ("reference spread",), "", "Error of the correlations against the reference"),
-    ):
-        yield Metric(name=name, compute=_lazy("errors", name), needs=needs, better="lower", unit=unit, summary=summary)
+    yield Metric(
+        name="mean_error",
+        compute=_lazy("errors", "mean_error"),
+        needs=("reference",),
+        title="Mean error",
+        better="lower",
+        unit="sd of the reference",
+        scale="log",
+        floor=0.01,
+        note="Largest error of a mean over all latent components; not defined where there is no reference.",
+        columns=("value",),
+        heat_map=10,
+        rule=_ERROR,
+        summary="Error of the mean against the reference",
+    )
+    yield Metric(
+        name="sd_error",
+        compute=_lazy("errors", "sd_error"),
+        needs=("reference spread",),
+        title="Sd error",
+        better="lower",
+        unit="share of the reference's sd",
+        scale="log",
+        floor=0.01,
+        note="Largest relative error of an sd over all latent components; not defined where there is no reference.",
+        columns=("value",),
+        heat_map=20,
+        rule=replace(_ERROR, per_sd=_SD),
+        summary="Relative error of the sd against the reference",
+    )
+    yield Metric(
+        name="w1_error",
+        compute=_lazy("errors", "w1_error"),
+        needs=("reference spread",),
+        title="1-Wasserstein distance",
+        better="lower",
+        unit="sd of the reference",
+        columns=("value",),
+        # By the duality of Kantorovich and Rubinstein, W1 moves by no more than some 1-Lipschitz mean does.
+        rule=replace(_ERROR, errors_of=("mean_error",)),
+        summary="1-Wasserstein distance of the marginals",
+    )
+    yield Metric(
+        name="correlation_error",
+        compute=_lazy("errors", "correlation_error"),
+        needs=("reference spread",),
+        title="Error of correlations",
+        better="lower",
+        columns=("value",),
+        rule=_ERROR,
+        values=(Quantity(name="correlation_error_frobenius", better="lower", rule=_DISTANCE),),
+        summary="Error of the correlations against the reference",
+    )
     yield Metric(
         name="sd_ratio",
         compute=_lazy("errors", "sd_ratio"),
+        title="Ratio of sds",
+        nominal=1.0,
+        rule=replace(_DISTANCE, per_sd=_SD),
         needs=("reference spread",),
         better="nominal",
         unit="ratio",
@@ -125,6 +273,8 @@ def guidebench_metrics() -> Iterator[Metric]:
     yield Metric(
         name="quantile_error",
         compute=_lazy("errors", "quantile_error"),
+        title="Quantile error",
+        rule=_DISTANCE,
         needs=("reference spread",),
         better="lower",
         unit="sd of the reference",
@@ -134,6 +284,9 @@ def guidebench_metrics() -> Iterator[Metric]:
     yield Metric(
         name="sliced_w2",
         compute=_lazy("distances", "sliced_w2"),
+        title="Sliced 2-Wasserstein distance",
+        rule=_DISTANCE,
+        values=(Quantity(name="sliced_w2_floor", unit="sd of the reference", rule=NOT_COMPARED),),
         needs=("reference spread",),
         better="lower",
         unit="sd of the reference",
@@ -143,6 +296,8 @@ def guidebench_metrics() -> Iterator[Metric]:
     yield Metric(
         name="energy_distance",
         compute=_lazy("distances", "energy_distance"),
+        title="Energy distance",
+        rule=_DISTANCE,
         needs=("reference spread",),
         better="lower",
         unit="sd of the reference",
@@ -152,6 +307,8 @@ def guidebench_metrics() -> Iterator[Metric]:
     yield Metric(
         name="coverage",
         compute=_lazy("predictive", "coverage"),
+        title="Coverage",
+        values=tuple(coverages()),
         needs=("heldout",),
         better="nominal",
         unit="probability",
@@ -161,6 +318,8 @@ def guidebench_metrics() -> Iterator[Metric]:
     yield Metric(
         name="pit",
         compute=_lazy("predictive", "pit"),
+        title="Probability integral transform",
+        values=tuple(histogram()),
         needs=("heldout",),
         better="nominal",
         unit="probability",
@@ -170,6 +329,9 @@ def guidebench_metrics() -> Iterator[Metric]:
     yield Metric(
         name="crps",
         compute=_lazy("predictive", "crps"),
+        title="CRPS",
+        columns=("value",),
+        rule=Rule(decides=True, share=0.02, per_sd=1.0, unit="value"),
         needs=("heldout",),
         better="lower",
         unit="of the data",
@@ -179,6 +341,9 @@ def guidebench_metrics() -> Iterator[Metric]:
     yield Metric(
         name="elpd",
         compute=_lazy("predictive", "elpd"),
+        title="Log predictive density",
+        columns=("value",),
+        rule=Rule(decides=True, smallest=0.02, per_sd=1.0),
         needs=("heldout",),
         better="higher",
         unit="nat per point",

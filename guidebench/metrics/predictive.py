@@ -10,15 +10,7 @@ from scipy.special import logsumexp
 from guidebench.config.seeds import derive
 from guidebench.contracts import MetricValue
 from guidebench.metrics.evidence import Evidence, Heldout
-
-#: Nominal levels, in per cent, of the observed-against-nominal curve.
-LEVELS = tuple(range(5, 100, 5))
-
-#: Those whose observed coverage comes with an interval.
-INTERVAL_LEVELS = (50, 80, 90, 95)
-
-#: Bins of the histogram of the probability integral transform.
-PIT_BINS = 10
+from guidebench.metrics.parts import INTERVAL_LEVELS, LEVELS, PIT_BINS
 
 
 def _pooled(heldout: Heldout, sites: Iterable[str]) -> tuple[np.ndarray, np.ndarray]:

@@ -15,8 +15,10 @@ import numpy as np
 from scipy.stats import binom, binomtest, kstest, wilcoxon
 
 from guidebench.contracts import MetricValue
+from guidebench.metrics.parts import INTERVAL_LEVELS
 
-LEVELS = (50, 80, 90, 95)
+#: Nominal levels of the intervals, in per cent.
+LEVELS = INTERVAL_LEVELS
 
 
 def probabilities(ranks: np.ndarray, draws: int) -> np.ndarray:

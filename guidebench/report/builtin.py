@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from guidebench.contracts import Section
+from guidebench.contracts import Page, Section
 from guidebench.plugins.hookspecs import hookimpl
-
-if TYPE_CHECKING:
-    from guidebench.report.page import Page
 
 #: Order, name (and module in :mod:`guidebench.report.sections`), heading, summary.  The default order
 #: of a section, 500, puts a plugin's after the figures and before the long tables.

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 from markupsafe import Markup
 
 from guidebench.report import html
+from guidebench.report.columns import further
 from guidebench.report.content import Block, Cell, Figure, Note, Number, Table
 from guidebench.report.page import Page
 from guidebench.report.palette import verdict_pill
@@ -67,6 +69,7 @@ def guides(page: Page) -> Table | None:
         ("k-hat", lambda fit: _rounded(fit.value("khat"))),
         ("ESS (%)", _ess),
         ("coverage at 90 %", lambda fit: _rounded(fit.value("coverage_90"))),
+        *further(page),
         ("training", lambda fit: summary.STATUS[Status(fit.status)]),
         ("time (s)", _time),
     ]
@@ -110,8 +113,7 @@ def _ess(fit: Fit) -> Number | None:
 
 
 def _time(fit: Fit) -> Number | None:
-    parts = [part for part in (fit.compile_s, fit.train_s, fit.evaluate_s) if part is not None]
-    return Number(sum(parts), digits=2) if parts else None
+    return None if fit.seconds is None else Number(fit.seconds, digits=2)
 
 
 # A fit
@@ -149,15 +151,16 @@ def _numbers(fit: Fit) -> list[tuple[str, Cell]]:
 class Figures(Mapping[str, Figure]):
     """The figures of the report by name, drawn when the first of them is asked for."""
 
-    def __init__(self, comparison: Comparison) -> None:
+    def __init__(self, comparison: Comparison, sections: Sequence[Any] | None = None) -> None:
         self._comparison = comparison
+        self._sections = sections
         self._made: dict[str, Figure] | None = None
 
     def _figures(self) -> dict[str, Figure]:
         if self._made is None:
             from guidebench.report.writer import figures
 
-            self._made = figures(self._comparison)
+            self._made = figures(self._comparison, sections=self._sections)
         return self._made
 
     def __getitem__(self, name: str) -> Figure:

@@ -8,6 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from guidebench import contracts
 from guidebench.contracts import Section
 from guidebench.plugins.isolation.boundary import Boundary
 from guidebench.plugins.isolation.failures import Failure
@@ -63,7 +64,7 @@ def section_of(page: Page, one: Owned, on_failure: OnFailure) -> Rendered | None
     section = one.section
     prefix = f"{slug(page.problem.name)}-" if page.several else ""
     anchor = f"{prefix}{slug(section.name)}"
-    seen = page if one.own else apart(page)
+    seen: contracts.Page = page if one.own else apart(page)
     limit = None if one.own else page.comparison.config.get("time_limit")
     return rendered(anchor, one, seen, on_failure, level=4 if page.several else 3, time_limit=limit)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from guidebench.contracts import Metric, Section
+from guidebench.contracts import Section
 from guidebench.plugins.isolation.failures import Failure
 from guidebench.plugins.registry import OWN
 from guidebench.report import html, markdown
@@ -28,7 +28,6 @@ def write(
     path: str | Path,
     *,
     sections: Sequence[Any] | None = None,
-    metrics: Sequence[Metric] | None = None,
     log_loss: bool = False,
     on_failure: OnFailure | None = None,
 ) -> Path:
@@ -44,10 +43,7 @@ def write(
     path : str or Path
         Folder for ``report.html``, ``report.md`` and ``figures/``; made where it does not exist.
     sections : sequence of Section, optional
-        What the report consists of; by default every section of every plugin of the run.
-    metrics : sequence of Metric, optional
-        Say which direction is better of the metrics that the overview of several problems shows; by default those of
-        every installed plugin.
+        What the report consists of; by default every section of every installed plugin.
     log_loss : bool
         Show the training loss on a logarithmic axis first.
     on_failure : callable, optional
@@ -58,14 +54,14 @@ def write(
     Path
         Of ``report.html``.
     """
-    report = _report(comparison, sections, metrics, log_loss, on_failure or _silent)
+    report = _report(comparison, sections, log_loss, on_failure or _silent)
     page, text = _html(comparison, report), _markdown(comparison, report)
     return _place(Path(path), page, text, {name: figure.png for name, figure in report.figures().items()})
 
 
 def figures(comparison: Comparison, *, sections: Sequence[Any] | None = None) -> dict[str, Figure]:
     """Return the figures of the report of a comparison by name, in its order; no file is written."""
-    return _report(comparison, sections, None, bool(comparison.config.get("log_loss")), _silent).figures()
+    return _report(comparison, sections, bool(comparison.config.get("log_loss")), _silent).figures()
 
 
 def _silent(failure: Failure) -> None:
@@ -93,21 +89,17 @@ class Report:
 def _report(
     comparison: Comparison,
     sections: Sequence[Any] | None,
-    metrics: Sequence[Metric] | None,
     log_loss: bool,
     on_failure: OnFailure,
 ) -> Report:
-    given = comparison.sections if sections is None else sections
-    several = len(comparison.problems) != 1
-    if given is None or (metrics is None and several):
-        found = find_plugins(running=True)  # in a process that may train guides afterwards
-        given = found.sections if given is None else given
-        metrics = [one.declaration for one in found.metrics] if metrics is None else metrics
+    given = sections
+    if given is None:
+        given = find_plugins(running=True).sections  # in a process that may train guides afterwards
     owned = sorted(_owned(given), key=lambda one: one.section.order)
     names: set[str] = set()
     overview: list[Rendered | None] = []
-    if several:
-        seen = Overview(comparison=comparison, metrics=tuple(metrics or ()), _names=names)
+    if len(comparison.problems) != 1:
+        seen = Overview(comparison=comparison, _names=names)
         own = [Owned(section=one, plugin="sections", distribution=OWN) for one in OVERVIEW]
         overview = [rendered(anchor_of(one.section.name), one, seen, on_failure, level=3) for one in own]
     pages = (

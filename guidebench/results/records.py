@@ -8,31 +8,27 @@ configuration and the environment that made them.  Nothing here computes: the nu
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from guidebench.contracts import Bound, MetricValue
+from guidebench.contracts import Bound, MetricValue, Quantity
 from guidebench.plugins.isolation.failures import Failure
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pandas as pd
 
-    from guidebench.report.content import Figure
     from guidebench.results.inference_data import InferenceData
 
-#: Columns of ``summary.csv``, in order.  Those in the middle are metrics of the same name.
-SUMMARY_COLUMNS = (
-    *("problem", "guide", "plugin", "status", "message", "bound"),
-    *("elbo", "elbo_mcse", "elbo_restart_sd", "log_evidence", "khat", "khat_threshold", "ess"),
-    *("mean_error", "sd_error", "w1_error", "correlation_error"),
-    *("coverage_50", "coverage_80", "coverage_90", "coverage_95", "calibration_error", "crps", "elpd"),
-    *("verdict", "steps", "restarts", "compile_s", "train_s", "evaluate_s"),
-)
+#: Columns of ``summary.csv`` before and after those of metrics.
+FIRST_COLUMNS = ("problem", "guide", "plugin", "status", "message", "bound")
+LAST_COLUMNS = ("verdict", "steps", "restarts", "compile_s", "train_s", "evaluate_s")
+
+
+def summary_columns(quantities: Iterable[Quantity]) -> tuple[str, ...]:
+    """Return the columns of ``summary.csv``, in order: those of metrics in the order of their declarations."""
+    return (*FIRST_COLUMNS, *(name for one in quantities for name in one.column_names()), *LAST_COLUMNS)
 
 
 class Status(StrEnum):
@@ -157,17 +153,24 @@ class Fit:
         found = self.metric(name, variable)
         return None if found is None else found.value
 
-    def row(self) -> dict[str, Any]:
-        """Return this fit's row of ``summary.csv``; ``None`` stands for an empty cell."""
-        elbo = self.metric("elbo")
-        own = {
+    @property
+    def seconds(self) -> float | None:
+        """Wall time of compiling, training and scoring in seconds, as far as it is known; ``None`` without any."""
+        known = [part for part in (self.compile_s, self.train_s, self.evaluate_s) if part is not None]
+        return sum(known) if known else None
+
+    def row(self, quantities: Iterable[Quantity] = ()) -> dict[str, Any]:
+        """Return this fit's row of ``summary.csv``, with the metrics among `quantities` that have a column there.
+
+        ``None`` stands for an empty cell.
+        """
+        own: dict[str, Any] = {
             "problem": self.problem,
             "guide": self.guide,
             "plugin": self.plugin,
             "status": str(self.status),
             "message": self.message or None,
             "bound": self.bound,
-            "elbo_mcse": None if elbo is None else elbo.mcse,
             "verdict": str(self.verdict),
             "steps": self.steps or None,
             "restarts": len(self.restarts) or None,
@@ -175,17 +178,16 @@ class Fit:
             "train_s": self.train_s,
             "evaluate_s": self.evaluate_s,
         }
-        return {column: own[column] if column in own else self.value(column) for column in SUMMARY_COLUMNS}
+        for one in quantities:
+            found = self.metric(one.name)
+            for name, part in zip(one.column_names(), one.columns, strict=True):
+                own[name] = None if found is None else getattr(found, part)
+        return own
 
     def __repr__(self) -> str:
         elbo = self.metric("elbo")
         told = "" if elbo is None else f", ELBO {elbo.value:.3f}" + ("" if elbo.mcse is None else f" ± {elbo.mcse:.3f}")
         return f"<Fit {self.guide} on {self.problem}: {self.verdict}, {self.status}{told}>"
-
-    def _repr_html_(self) -> str:
-        from guidebench.report.notebook import fit_html
-
-        return fit_html(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -240,7 +242,7 @@ class Comparison:
     """The result of a run: every fit, what made it, and where.
 
     ``comparison["auto_normal"]`` is a fit (with several problems: ``comparison["problem", "guide"]``); to
-    iterate is to go through all of them.  In a notebook it shows the summary of the report.
+    iterate is to go through all of them.
 
     Attributes
     ----------
@@ -262,8 +264,8 @@ class Comparison:
         How many of the fits an earlier run had made; their times are those of that run.
     failures : tuple of Failure
         Plugins that could not be loaded, and sections of the report that could not be made.
-    sections : sequence or None
-        What the report consists of; by default the sections of every installed plugin.
+    quantities : tuple of Quantity
+        What the numbers of the fits mean, as it was declared when they were computed; empty where nobody kept it.
     """
 
     name: str
@@ -276,11 +278,7 @@ class Comparison:
     interrupted: bool = False
     kept: int = 0
     failures: tuple[Failure, ...] = field(default=(), repr=False)
-    sections: Sequence[Any] | None = field(default=None, repr=False, compare=False)
-
-    def __getstate__(self) -> dict[str, Any]:
-        # Sections are functions, which a pickle does not hold; those of the installed plugins take their place.
-        return {**self.__dict__, "sections": None}
+    quantities: tuple[Quantity, ...] = field(default=(), repr=False)
 
     def all_failures(self) -> tuple[Failure, ...]:
         """Return what went wrong anywhere in the run, that of its fits included, each once."""
@@ -312,7 +310,8 @@ class Comparison:
         """Return the summary table: one row per problem and guide, the columns of ``summary.csv``."""
         import pandas as pd
 
-        table = pd.DataFrame([fit.row() for fit in self.fits], columns=list(SUMMARY_COLUMNS))
+        columns = list(summary_columns(self.quantities))
+        table = pd.DataFrame([fit.row(self.quantities) for fit in self.fits], columns=columns)
         # Nullable integers: an empty cell must not turn the column into floats.
         return table.astype({"steps": "Int64", "restarts": "Int64"})
 
@@ -328,72 +327,6 @@ class Comparison:
         ]
         return pd.DataFrame(rows, columns=columns)
 
-    def table(self, metric: str) -> pd.DataFrame:
-        """Return one metric as a table: a row per problem, a column per guide.
-
-        Parameters
-        ----------
-        metric : str
-            A metric by name; or ``error`` (the larger of the errors of mean and sd), ``elbo_gap`` (nats below the
-            best ELBO of the problem) or ``seconds`` (compiling, training and scoring).
-
-        Returns
-        -------
-        DataFrame
-            A missing value is "not defined for this guide on this problem", never zero.
-        """
-        from guidebench.analysis import problems as across
-
-        # A table needs no direction: a metric whose plugin is not there any more can be shown, too.
-        return across.table(self, across.find_measure(metric, otherwise="none"))
-
-    def ranks(self, metric: str = "error", *, better: Literal["lower", "higher"] | None = None) -> pd.DataFrame:
-        """Return how guides rank over the problems, the best first.
-
-        Only problems on which all compared guides have the metric count.  The tests are in ``attrs``; with a
-        handful of problems there are none, and the reason takes their place.
-
-        Parameters
-        ----------
-        metric : str
-            As in :meth:`table`.
-        better : {"lower", "higher"}, optional
-            Which direction is better, for a metric that no installed plugin declares.
-
-        Returns
-        -------
-        DataFrame
-            A row per guide with ``rank`` (the average over problems, ties averaged) and ``median``.  ``attrs`` has
-            ``problems`` (how many), ``left_out`` (guides that are not compared, and on how many problems they have
-            the metric), ``p_value`` (Friedman's test), ``concordance`` (Kendall's W), ``reason`` (why there is no
-            test) and ``pairs`` (a :class:`~guidebench.analysis.problems.pairs.PairedTest` for every two guides).
-
-        Raises
-        ------
-        RequestError
-            Where nothing says which direction is better.
-        """
-        import pandas as pd
-
-        from guidebench.analysis import problems as across
-        from guidebench.config.errors import RequestError
-
-        measure = across.find_measure(metric, better)
-        if measure.better not in ("lower", "higher"):
-            raise RequestError(f"guides cannot be ranked by {metric}, of which {measure.better} is better")
-        found = across.ranking(across.table(self, measure), measure.better)
-        ranks = pd.DataFrame({"rank": found.ranks, "median": found.medians})
-        ranks.index.name = "guide"
-        ranks.attrs = {
-            "problems": len(found.problems),
-            "left_out": dict(found.left_out),
-            "p_value": found.p_value,
-            "concordance": found.concordance,
-            "reason": found.reason,
-            "pairs": found.pairs,
-        }
-        return ranks
-
     @property
     def inference_data(self) -> Mapping[Any, InferenceData]:
         """The draws by guide, or by ``(problem, guide)`` with several problems, of the fits that have any."""
@@ -404,50 +337,8 @@ class Comparison:
             if fit.inference_data is not None
         }
 
-    @cached_property
-    def figures(self) -> Mapping[str, Figure]:
-        """The figures of the report by name, drawn when one is asked for.
-
-        Each shows itself in a notebook and has a method ``save(path)``.
-        """
-        from guidebench.report.notebook import Figures
-
-        return Figures(self)
-
-    def save(self, path: str | Path) -> Path:
-        """Write the results to a folder and return it; see :func:`guidebench.results.store.save`."""
-        from guidebench.results.store import save
-
-        return save(self, path)
-
-    @staticmethod
-    def load(path: str | Path) -> Comparison:
-        """Read results from a folder that :meth:`save` or a run wrote; see :func:`guidebench.results.store.load`."""
-        from guidebench.results.store import load
-
-        return load(path)
-
-    def report(self, path: str | Path) -> Path:
-        """Save the results and write the report beside them; return the path of ``report.html``.
-
-        Sections that fail leave a note in their place, and are named in ``results.json``.
-        """
-        from guidebench.report import write
-        from guidebench.results.store import record
-
-        self.save(path)
-        failures: list[Failure] = []
-        page = write(self, path, log_loss=bool(self.config.get("log_loss")), on_failure=failures.append)
-        record(path, failures)
-        return page
-
     def __repr__(self) -> str:
         counts = Counter(str(fit.verdict) for fit in self.fits)
         verdicts = ", ".join(f"{counts[one]} {one}" for one in map(str, Verdict) if counts[one])
         fits = f"{len(self.fits)} fit{'' if len(self.fits) == 1 else 's'}"
         return f"<Comparison {self.name}: {fits}{f' ({verdicts})' if verdicts else ''}>"
-
-    def _repr_html_(self) -> str:
-        from guidebench.report.notebook import comparison_html
-
-        return comparison_html(self)

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from guidebench.config.errors import ResultsError
-from guidebench.contracts import MetricValue
-from guidebench.plugins.isolation.failures import PHASES, Failure
+from guidebench.config.errors import PluginError, ResultsError
+from guidebench.contracts import MetricValue, Quantity, Rule
+from guidebench.plugins.isolation.failures import PHASES, Failure, reason
 from guidebench.results import Comparison, Fit, ProblemRecord, Restart, Status, Verdict
 from guidebench.results import inference_data as idata
 
@@ -31,7 +31,10 @@ RESULTS = "results.json"
 #: The folder of what a run that is not finished has kept, in the folder of its results.
 KEPT = ".fits"
 
-_NOT_IN_JSON = {"inference_data", "references", "sections"}
+_NOT_IN_JSON = {"inference_data", "references"}
+
+#: What is written field by field; of what has more than these, only theirs.
+_RECORDS = (Comparison, Fit, ProblemRecord, Restart, MetricValue, Quantity, Rule, Failure)
 
 #: The name under which the reference lies beside the guides; no guide may have it.
 REFERENCE = "reference"
@@ -132,12 +135,12 @@ def load(path: str | Path) -> Comparison:
         rest = {name: raw[name] for name in ("name", "recipe", "config", "environment", "interrupted")}
         rest["kept"] = int(raw.get("kept", 0))
         failures = _failures(raw)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        reason = f"{type(error).__name__}: {error}"
-        raise ResultsError(f"{folder / RESULTS} does not hold a comparison ({reason})") from None
+        quantities = tuple(_quantity(one) for one in raw.get("quantities", ()))
+    except (KeyError, TypeError, ValueError, AttributeError, PluginError) as error:
+        raise ResultsError(f"{folder / RESULTS} does not hold a comparison ({reason(error)})") from None
     references = {one.name: _draws(draws_path(folder, one.name, REFERENCE)) for one in problems if one.reference}
     found = {problem: draws for problem, draws in references.items() if draws is not None}
-    return Comparison(problems=problems, fits=fits, references=found, failures=failures, **rest)
+    return Comparison(problems=problems, fits=fits, references=found, failures=failures, quantities=quantities, **rest)
 
 
 def fit_of(one: Mapping[str, Any], draws: idata.InferenceData | None) -> Fit:
@@ -153,6 +156,11 @@ def fit_of(one: Mapping[str, Any], draws: idata.InferenceData | None) -> Fit:
         "inference_data": draws,
     }
     return Fit(**restored)
+
+
+def _quantity(one: Mapping[str, Any]) -> Quantity:
+    rule = Rule(**{**one["rule"], "errors_of": tuple(one["rule"]["errors_of"])})
+    return Quantity(**{**one, "columns": tuple(one["columns"]), "rule": rule})
 
 
 def _failures(one: Mapping[str, Any]) -> tuple[Failure, ...]:
@@ -227,8 +235,9 @@ def _saved_draws(folder: Path) -> set[Path]:
 
 def plain(value: Any) -> Any:
     """Return `value` as JSON can hold it; a number that is not finite becomes ``{"float": "inf"}``."""
-    if isinstance(value, (Comparison, Fit, ProblemRecord, Restart, MetricValue, Failure)):
-        return {one.name: plain(getattr(value, one.name)) for one in fields(value) if one.name not in _NOT_IN_JSON}
+    record = next((one for one in _RECORDS if isinstance(value, one)), None)
+    if record is not None:
+        return {one.name: plain(getattr(value, one.name)) for one in fields(record) if one.name not in _NOT_IN_JSON}
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from guidebench.plugins.isolation.failures import reason
 from guidebench.testing.outcomes import CheckFailed, NotApplicable, Outcome, Result
 from guidebench.testing.subject import Subject
 
@@ -64,15 +65,14 @@ def examine(check: Check, subject: Subject, expected_failures: Mapping[str, str]
     expected = (expected_failures or {}).get(check.name)
     try:
         check(subject)
-    except NotApplicable as reason:
-        return _result(check, subject, Outcome.NOT_APPLICABLE, str(reason))
+    except NotApplicable as why:
+        return _result(check, subject, Outcome.NOT_APPLICABLE, str(why))
     except CheckFailed as error:
         if expected is not None:
             return _result(check, subject, Outcome.EXPECTED, expected)
         return _result(check, subject, Outcome.FAIL, str(error))
     except Exception as error:  # noqa: BLE001 - the boundary of a check: whatever the guide raises is its failure
-        told = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-        return _result(check, subject, Outcome.FAIL, told, traceback.format_exc())
+        return _result(check, subject, Outcome.FAIL, reason(error), traceback.format_exc())
     if expected is not None:
         return _result(check, subject, Outcome.FAIL, f"it passes, though it was expected to fail: {expected}")
     return _result(check, subject, Outcome.PASS)

@@ -18,6 +18,7 @@ from numpyro.handlers import seed, trace
 from guidebench.inference.density import draw_guide
 from guidebench.inference.guide_sites import disagreement
 from guidebench.inference.structure import ModelStructure
+from guidebench.plugins.isolation.failures import reason
 from guidebench.results import Fit, Status
 from guidebench.testing.outcomes import CheckFailed, NotApplicable
 from guidebench.testing.subject import Subject
@@ -66,12 +67,12 @@ def refusal(subject: Subject, structure: ModelStructure) -> str | None:
     """
     supports = subject.declaration.supports
     try:
-        reason: Any = None if supports is None else supports(structure)
+        why: Any = None if supports is None else supports(structure)
     except Exception as error:  # the boundary of the guide's own function
-        raise CheckFailed(f"supports raises {_told(error)}; it should return the reason, or None") from error
-    if reason is not None and (not isinstance(reason, str) or not reason.strip()):
-        raise CheckFailed(f"supports returns {reason!r}; it should return the reason as text, or None")
-    return None if reason is None else str(reason)
+        raise CheckFailed(f"supports raises {reason(error)}; it should return the reason, or None") from error
+    if why is not None and (not isinstance(why, str) or not why.strip()):
+        raise CheckFailed(f"supports returns {why!r}; it should return the reason as text, or None")
+    return None if why is None else str(why)
 
 
 def flaw(subject: Subject, toy: Toy) -> Flaw | None:
@@ -188,10 +189,6 @@ def _outside(draws: Mapping[str, np.ndarray], toy: Toy) -> str | None:
 
 def _share(wrong: np.ndarray) -> str:
     return f"{np.mean(wrong):.1%}"
-
-
-def _told(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
 
 
 def posterior(fit: Fit) -> dict[str, np.ndarray]:

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from guidebench.analysis.problems.soundness import Judged, blind_verdict, counts, judged
+from guidebench.api import Comparison, Fit
 from guidebench.contracts import MetricValue
-from guidebench.results import Comparison, Fit, ProblemRecord, Status, Verdict
+from guidebench.results import ProblemRecord, Status, Verdict
 
 #: A guide that is right by its weights and by the reference.
 GOOD = {

@@ -8,11 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from guidebench.analysis.problems import ERROR, MAIN, costs, find_measure, of_metrics, table
+from guidebench.analysis.problems import ERROR, costs, find_measure, mapped, others, table
 from guidebench.analysis.problems.measures import elbo_gap, moment_error
+from guidebench.api import Comparison
 from guidebench.config.errors import RequestError
-from guidebench.contracts import Metric, MetricValue
-from guidebench.results import Comparison
+from guidebench.contracts import MetricValue, Quantity
 from tests.report.fake import several
 from tests.report.many import many
 
@@ -96,23 +96,29 @@ def test_a_few_problems_are_no_sample() -> None:
 
 
 def test_a_metric_of_variables_counts_by_its_worst(comparison: Comparison) -> None:
-    def measure(better: str) -> Metric:
-        return Metric(name="theirs", compute=lambda evidence: (), better=better)  # type: ignore[arg-type]
+    def measure(better: str) -> Quantity:
+        return Quantity(name="theirs", better=better)  # type: ignore[arg-type]
 
     values = tuple(MetricValue(metric="theirs", variable=name, value=value) for name, value in (("a", 1.0), ("b", 3.0)))
     fit = replace(comparison.fits[0], metrics=values)
-    lower, higher, nothing = (of_metrics([measure(one)]) for one in ("lower", "higher", "none"))
+    lower, higher, nothing = (others([measure(one)]) for one in ("lower", "higher", "none"))
     assert lower[0].of(fit, ()).value == 3.0  # type: ignore[union-attr]
     assert higher[0].of(fit, ()).value == 1.0  # type: ignore[union-attr]
     assert nothing == []
-    assert find_measure("theirs", "lower").of(fit, ()).value == 3.0  # type: ignore[union-attr]
+    assert find_measure((), "theirs", "lower").of(fit, ()).value == 3.0  # type: ignore[union-attr]
 
 
 def test_those_with_a_heat_map_are_not_shown_twice() -> None:
     names = {"khat", "mean_error"}
-    metrics = [Metric(name=name, compute=lambda evidence: (), better="lower") for name in (*names, "other")]
-    assert [one.name for one in of_metrics(metrics)] == ["other"]
-    assert names < {one.name for one in MAIN}
+    declared = [Quantity(name=name, better="lower", heat_map=20) for name in names]
+    declared += [Quantity(name="other", better="lower"), Quantity(name="other_part", better="lower", part_of="other")]
+    assert [one.name for one in others(declared)] == ["other"]
+    assert {one.name for one in mapped(declared)} == {*names, "elbo_gap", "seconds"}
+
+
+def test_heat_maps_stand_in_their_declared_order(comparison: Comparison) -> None:
+    names = [one.name for one in mapped(comparison.quantities)]
+    assert names == ["elbo_gap", "mean_error", "sd_error", "khat", "calibration_error", "seconds"]
 
 
 def test_costs_are_of_common_problems_and_say_who_is_beaten(comparison: Comparison) -> None:

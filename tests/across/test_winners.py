@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from guidebench.analysis.problems import winners
+from guidebench.api import Comparison, Fit
 from guidebench.contracts import MetricValue
-from guidebench.results import Comparison, Fit, ProblemRecord, Restart, Status, Verdict
+from guidebench.results import ProblemRecord, Restart, Status, Verdict
 
 
 def fit(guide: str, verdict: Verdict, error: float | None = None, mcse: float = 0.01, **parts: Any) -> Fit:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from guidebench.results import Comparison
+from guidebench.api import Comparison
 from tests.report import fake
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from guidebench.api import Comparison, Fit
 from guidebench.contracts import MetricValue
-from guidebench.results import Comparison, Fit, ProblemRecord, Restart, Status, Verdict
+from guidebench.results import ProblemRecord, Restart, Status, Verdict
 
 #: A value, or a value and its Monte Carlo error.
 Number = float | tuple[float, float | None]

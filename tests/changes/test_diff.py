@@ -11,11 +11,12 @@ import pytest
 import xarray as xr
 
 import guidebench as gb
-from guidebench.analysis.runs import Outcome, diff
+from guidebench.analysis.runs import Outcome
+from guidebench.api import Comparison, diff
 from guidebench.config.errors import RequestError
 from guidebench.contracts import MetricValue
 from guidebench.metrics.builtin import guidebench_metrics
-from guidebench.results import Comparison, Restart, Status, Verdict
+from guidebench.results import Restart, Status, Verdict
 from tests.changes.runs import Number, fit, run
 from tests.report import fake
 
@@ -173,12 +174,12 @@ def test_a_metric_of_a_plugin_that_is_not_installed_is_changed_at_most() -> None
 
 
 def test_a_metric_of_an_installed_plugin_has_its_direction(monkeypatch: pytest.MonkeyPatch) -> None:
-    from guidebench.analysis.runs import rules
     from guidebench.plugins.registry import Registered, Registry
+    from guidebench.request import declared
 
     theirs = gb.Metric(name="their_score", compute=lambda _: (), better="lower")
     registry = Registry(metrics=(Registered(theirs, "their_plugin", "theirs"),))
-    monkeypatch.setattr(rules, "find_plugins", lambda: registry)
+    monkeypatch.setattr(declared, "find_plugins", lambda **_: registry)
     found = between({"their_score": (1.0, 0.01)}, {"their_score": (2.0, 0.01)})
     assert [(one.outcome, one.decides) for one in found.noted] == [(Outcome.WORSE, False)]
 

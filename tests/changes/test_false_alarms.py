@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import guidebench as gb
-from guidebench.analysis.runs import diff
-from guidebench.results import Comparison, Fit, Restart, Status
+from guidebench.api import Comparison, Fit, diff
+from guidebench.results import Restart, Status
 from tests.changes.runs import Number, fit, run
 
 GUIDES, PROBLEMS, STARTS, TRIALS = 4, 3, 4, 300

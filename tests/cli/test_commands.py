@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from guidebench.api import Comparison, Fit
 from guidebench.config import RunConfig
 from guidebench.engine.request import Request
-from guidebench.results import Comparison, Fit, ProblemRecord, Status, Verdict
+from guidebench.results import ProblemRecord, Status, Verdict
 
 Command = Callable[..., Any]
 Python = Callable[..., CompletedProcess[str]]

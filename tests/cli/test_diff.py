@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from guidebench.results import Comparison, Status
+from guidebench.api import Comparison
+from guidebench.results import Status
 from tests.changes.runs import Number, fit, run
 
 Command = Callable[..., Any]

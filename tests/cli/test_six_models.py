@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 import guidebench as gb
+from guidebench.api import Comparison
 from guidebench.inference.device import cache
-from guidebench.results import Comparison
 from tests.models.cases import CASES, Case
 
 if os.environ.get(cache.VARIABLE):

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from guidebench import engine
+from guidebench.api import Comparison
 from guidebench.config import make_config
 from guidebench.contracts import Guide, Problem
 from guidebench.engine import references
@@ -15,7 +16,6 @@ from guidebench.inference import nuts
 from guidebench.inference.device import cache
 from guidebench.plugins.registry import Registered, load_registry
 from guidebench.request.selection import ChosenGuide, choose_guides, choose_problems
-from guidebench.results import Comparison
 from tests.numerics.referenced import SHORT
 
 if os.environ.get(cache.VARIABLE):
@@ -39,7 +39,7 @@ def run() -> Run:
                 chosen.extend(choose_guides(registry, (guide,)))
             else:
                 chosen.append(ChosenGuide(registered=Registered(guide, "test", "test"), label=guide.name))
-        return engine.compare(problems[0].name, problems, chosen, config, registry)
+        return Comparison.from_record(engine.compare(problems[0].name, problems, chosen, config, registry))
 
     return compare
 

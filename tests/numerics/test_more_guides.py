@@ -118,7 +118,7 @@ def test_without_weights_the_reference_is_the_judge(one_dimension: Comparison) -
     dais = one_dimension["auto_dais"]
     assert dais.verdict is Verdict.TRUST, dais.reason
     assert "that can be checked without weights" in dais.reason
-    row = dais.row()
+    row = dais.row(one_dimension.quantities)
     assert row["khat"] is None
     assert row["ess"] is None
     assert row["mean_error"] is not None

@@ -94,7 +94,7 @@ def curvature_sd() -> float:
 
 def test_a_point_estimate_has_no_elbo_and_no_spread(seed_problem: Comparison) -> None:
     delta = seed_problem["auto_delta"]
-    row = delta.row()
+    row = delta.row(seed_problem.quantities)
     assert [row[column] for column in ("elbo", "elbo_mcse", "log_evidence", "khat", "ess")] == [None] * 5
     assert delta.verdict is Verdict.POINT
     assert [delta.value("sd", name) for name in ("w", "b", "s_eps")] == [None] * 3

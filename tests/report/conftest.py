@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from guidebench.api import Comparison
 from guidebench.contracts import Section
 from guidebench.report.builtin import guidebench_sections
 from guidebench.report.drawing import style
 from guidebench.report.page import Page
-from guidebench.results import Comparison
 from tests.report import fake
 
 

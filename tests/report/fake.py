@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from guidebench.api import Comparison, Fit
 from guidebench.contracts import MetricValue
 from guidebench.metrics.simulated import calibration
 from guidebench.plugins.isolation.failures import Failure
-from guidebench.results import Comparison, Fit, ProblemRecord, Restart, Status, Verdict
+from guidebench.results import ProblemRecord, Restart, Status, Verdict
 
 
 def from_groups(groups: dict[str, xr.Dataset]) -> xr.DataTree:

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from guidebench.api import Comparison, Fit
 from guidebench.report.page import Page
-from guidebench.results import Comparison, Fit, ProblemRecord, Status, Verdict
+from guidebench.results import ProblemRecord, Status, Verdict
 from tests.report.fake import from_groups
 
 

@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import xarray as xr
 
+from guidebench.api import Comparison, Fit
 from guidebench.contracts import MetricValue
-from guidebench.results import Comparison, Fit, ProblemRecord, Restart, Status, Verdict
+from guidebench.results import ProblemRecord, Restart, Status, Verdict
 from tests.report import fake
 
 GUIDES = tuple(fake.GUIDES)

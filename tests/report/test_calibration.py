@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from guidebench.api import Comparison
 from guidebench.contracts import MetricValue
 from guidebench.metrics.simulated import calibration as scores
 from guidebench.report import html, markdown, ranks
 from guidebench.report.page import Block, Details, Figure, Key, Note, Number, Page, Table
 from guidebench.report.sections import calibration
-from guidebench.results import Comparison, Status
+from guidebench.results import Status
 from tests.report import fake
 from tests.report.made import made
 

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from guidebench.analysis.verdict import recommend
+from guidebench.api import Comparison, Fit
 from guidebench.report import writer
 from guidebench.report.content import Figure
 from guidebench.report.sections.summary import remark
-from guidebench.results import Comparison, Fit, ProblemRecord, Status, Verdict, store
+from guidebench.results import ProblemRecord, Status, Verdict, store
 from tests.report import fake
 from tests.report.test_writer import Reader
 
@@ -164,7 +165,7 @@ def test_figures_are_those_of_the_report(small: Comparison, tmp_path: Path) -> N
 def test_figures_are_drawn_once_and_only_when_asked_for(monkeypatch: pytest.MonkeyPatch, small: Comparison) -> None:
     drawn: list[Any] = []
     made = {"one": Figure(name="one", png=b"png", alt="one")}
-    monkeypatch.setattr(writer, "figures", lambda comparison: drawn.append(comparison) or made)
+    monkeypatch.setattr(writer, "figures", lambda comparison, sections: drawn.append(comparison) or made)
     comparison = replace(small)
     figures = comparison.figures
     assert drawn == []

@@ -9,21 +9,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from guidebench.contracts import Metric, MetricValue, Section
-from guidebench.metrics.builtin import guidebench_metrics
+from guidebench.api import Comparison
+from guidebench.contracts import MetricValue, Quantity, Section
 from guidebench.plugins.isolation.failures import Failure
 from guidebench.report import write
 from guidebench.report.content import Block, Details, Figure, Lead, Link, Note, Number, Pill, Table, Tabs
 from guidebench.report.overview import OVERVIEW, Overview, anchor_of, numbers, profiles, ranks, times, verdicts, winners
-from guidebench.report.overview.grids import norm_of, short, shortened, wrapped
-from guidebench.results import Comparison, Verdict
+from guidebench.report.overview.grids import colours_of, norm_of, short, shortened, wrapped
+from guidebench.results import Verdict
 from tests.report import fake
 from tests.report.many import many
 from tests.report.test_writer import Reader, Registered, fails
 
 pytestmark = pytest.mark.usefixtures("look")
-
-METRICS = tuple(guidebench_metrics())
 
 
 @pytest.fixture(scope="module")
@@ -33,14 +31,14 @@ def comparison() -> Comparison:
 
 @pytest.fixture(scope="module")
 def overview(comparison: Comparison) -> Overview:
-    return Overview(comparison=comparison, metrics=METRICS)
+    return Overview(comparison=comparison)
 
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory, comparison: Comparison, sections: list[Section]) -> Path:
     kept = [section for section in sections if section.name in ("summary", "errors")]
     folder = tmp_path_factory.mktemp("report")
-    return write(comparison, folder, sections=kept, metrics=METRICS)
+    return write(comparison, folder, sections=kept)
 
 
 def tables(block: Block | None) -> list[Table]:
@@ -100,7 +98,7 @@ def test_names_are_text(tmp_path: Path) -> None:
     fits = tuple(replace(fit, problem=names[fit.problem], guide=f"{fit.guide}:{hostile}") for fit in small.fits)
     made = replace(small, problems=problems, fits=fits)
     failures: list[Failure] = []
-    path = write(made, tmp_path, sections=[], metrics=METRICS, on_failure=failures.append)
+    path = write(made, tmp_path, sections=[], on_failure=failures.append)
     page = path.read_text(encoding="utf-8")
     assert failures == []
     assert "<script" not in page
@@ -113,7 +111,7 @@ def test_a_problem_named_overview_keeps_its_anchors_apart(tmp_path: Path, sectio
     fits = tuple(replace(f, problem="overview" if f.problem == small.problems[0].name else f.problem) for f in small)
     problems = (replace(small.problems[0], name="overview"), small.problems[1])
     kept = [replace(sections[0], name="ranks"), replace(sections[0], name="numbers")]
-    path = write(replace(small, problems=problems, fits=fits), tmp_path, sections=kept, metrics=())
+    path = write(replace(small, problems=problems, fits=fits), tmp_path, sections=kept)
     reader = Reader(path.read_text(encoding="utf-8"))
     assert len(reader.ids) == len(set(reader.ids))
 
@@ -124,7 +122,7 @@ def test_a_part_that_fails_leaves_a_note(
     monkeypatch.setattr(profiles, "build", fails)
     failures: list[Failure] = []
     third = Registered(Section(name="bad", title="Bad", build=fails))
-    path = write(comparison, tmp_path, sections=[third], metrics=(), on_failure=failures.append)
+    path = write(comparison, tmp_path, sections=[third], on_failure=failures.append)
     assert "The section &#39;overview-profiles&#39;" in path.read_text(encoding="utf-8")
     assert failures[0].name == "overview-profiles"
     assert "Time against accuracy" in path.read_text(encoding="utf-8")
@@ -141,7 +139,7 @@ def test_one_problem_has_no_overview(tmp_path: Path, small: Comparison, sections
 )
 def test_small_runs_are_still_a_report(tmp_path: Path, made: Comparison) -> None:
     failures: list[Failure] = []
-    write(made, tmp_path, sections=[], metrics=METRICS, on_failure=failures.append)
+    write(made, tmp_path, sections=[], on_failure=failures.append)
     assert failures == []
 
 
@@ -149,7 +147,7 @@ def test_runs_without_any_draws_are_still_a_report(tmp_path: Path) -> None:
     made = many(3, 2)
     fits = tuple(replace(fake.failed(fit.guide, fake.Status.FAILED, fit.problem)) for fit in made.fits)
     failures: list[Failure] = []
-    path = write(replace(made, fits=fits), tmp_path, sections=[], metrics=METRICS, on_failure=failures.append)
+    path = write(replace(made, fits=fits), tmp_path, sections=[], on_failure=failures.append)
     assert failures == []
     assert "On none of the 3 problems" in path.read_text(encoding="utf-8")
 
@@ -178,7 +176,7 @@ def test_what_is_missing_is_said_first(overview: Overview) -> None:
 def test_what_all_names_begin_with_is_said_once(comparison: Comparison) -> None:
     problems = tuple(replace(one, name=f"db/{one.name}") for one in comparison.problems)
     fits = tuple(replace(fit, problem=f"db/{fit.problem}") for fit in comparison.fits)
-    overview = Overview(comparison=replace(comparison, problems=problems, fits=fits), metrics=METRICS)
+    overview = Overview(comparison=replace(comparison, problems=problems, fits=fits))
     matrix = tables(verdicts.build(overview))[1]
     assert matrix.columns[0] == "problem db/…"
     assert matrix.rows[3][0] == Link("earnings-log_height_model_03", "problem-db-earnings-log_height_model_03")
@@ -201,10 +199,11 @@ def test_there_is_a_heat_map_for_each_measure_and_absent_guides_are_named(overvi
 
 
 def test_metrics_of_plugins_are_tables_with_their_ranks(comparison: Comparison) -> None:
-    theirs = Metric(name="theirs", compute=lambda evidence: (), better="higher", unit="points")
+    theirs = Quantity(name="theirs", better="higher", unit="points")
     value = MetricValue(metric="theirs", value=2.0, mcse=0.1)
     fits = tuple(replace(fit, metrics=(*fit.metrics, value)) for fit in comparison.fits if fit.guide != "auto_delta")
-    block = numbers.build(Overview(comparison=replace(comparison, fits=fits), metrics=(*METRICS, theirs)))
+    with_theirs = replace(comparison, fits=fits, quantities=(*comparison.quantities, theirs))
+    block = numbers.build(Overview(comparison=with_theirs))
     (found,) = [table for table in tables(block) if table.caption.startswith("theirs")]
     assert found.caption.startswith("theirs (points): higher is better.")
     assert found.rows[0][1] == Number(2.0, 0.1, digits=3)
@@ -225,12 +224,20 @@ def test_numbers_in_cells_are_short(value: float, text: str) -> None:
 
 
 def test_colours_are_not_ruled_by_one_absurd_value() -> None:
-    norm = norm_of(np.array([0.0, 0.05, 3.0, 1e20, np.inf, np.nan]), "log", 0.01)
+    norm = norm_of(np.array([0.0, 0.05, 3.0, 1e20, np.inf, np.nan]), Quantity(name="a", scale="log", floor=0.01))
     assert (norm.vmin, norm.vmax) == (0.01, 100.0)
     assert norm(0.0) == 0
     assert norm(1e20) == 1
-    flat = norm_of(np.array([0.4]), "linear", 0.01)
+    flat = norm_of(np.array([0.4]), Quantity(name="a"))
     assert flat.vmax > flat.vmin  # type: ignore[operator]
+
+
+def test_colours_say_which_way_is_worse() -> None:
+    near = Quantity(name="a", better="nominal", nominal=1.0, scale="nominal")
+    norm = norm_of(np.array([0.5, 1.2, np.nan]), near)
+    assert (norm.vmin, norm.vmax, norm(1.0)) == (0.5, 1.5, 0.5)
+    names = [colours_of(one) for one in (near, Quantity(name="a", better="lower"), Quantity(name="a", better="higher"))]
+    assert names == ["RdBu_r", "YlGnBu", "YlGnBu_r"]
 
 
 def test_long_names_are_broken_where_they_can_be() -> None:

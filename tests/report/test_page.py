@@ -9,11 +9,12 @@ import pytest
 import seaborn as sns
 from PIL import Image
 
+from guidebench.api import Comparison
 from guidebench.report.drawing import legend_columns, panels, spread_labels, style, title
 from guidebench.report.page import Page
 from guidebench.report.palette import COLOURS, styles, verdict_pill
 from guidebench.report.png import quantise
-from guidebench.results import Comparison, Verdict
+from guidebench.results import Verdict
 from tests.report import fake
 
 

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from guidebench.api import Comparison, Fit
 from guidebench.report import recipes
 from guidebench.report.sections import summary
-from guidebench.results import Comparison, Fit, Status
+from guidebench.results import Status
 from tests.report.made import made
 
 FIT = made({}).fits[0]

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from guidebench.api import Comparison
 from guidebench.contracts import MetricValue
 from guidebench.report.page import Key, Note, Number, Page, Pill, Table
 from guidebench.report.sections import (
@@ -22,7 +23,7 @@ from guidebench.report.sections import (
     provenance,
     summary,
 )
-from guidebench.results import Comparison, Restart, Status
+from guidebench.results import Restart, Status
 from tests.report.made import draws, made
 
 # Summary ----------------------------------------------------------------------------------------

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from guidebench.api import Comparison
 from guidebench.cli import tables
+from guidebench.cli.cells import cell
 from guidebench.contracts import MetricValue
-from guidebench.results import Comparison, ProblemRecord
+from guidebench.metrics.parts import SIMULATED
+from guidebench.results import ProblemRecord
 from tests.report import fake
 from tests.report.made import made
 from tests.report.many import many
@@ -48,7 +51,8 @@ def test_true_coverage_is_a_range_over_components(values: tuple[float, ...], exp
     metrics = [
         MetricValue(metric="simulated_coverage_90", variable=str(at), value=value) for at, value in enumerate(values)
     ]
-    assert tables.true_coverage(made({}, metrics=tuple(metrics)).fits[0]) == expected
+    (declared,) = [one for one in SIMULATED if one.name == "simulated_coverage_90"]
+    assert cell(made({}, metrics=tuple(metrics)).fits[0], declared) == expected
 
 
 @pytest.mark.parametrize(

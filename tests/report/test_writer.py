@@ -11,11 +11,11 @@ from typing import Any
 import matplotlib as mpl
 import pytest
 
+from guidebench.api import Comparison
 from guidebench.contracts import Section
 from guidebench.plugins.isolation.failures import Failure
 from guidebench.report import markdown, write
 from guidebench.report.page import Block, Note, Number, Page, Table
-from guidebench.results import Comparison
 from tests.report import fake
 
 

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from guidebench.api import Comparison, Fit, load
 from guidebench.config.errors import ResultsError
 from guidebench.contracts import MetricValue
 from guidebench.plugins.isolation.failures import Failure
-from guidebench.results import Comparison, Fit, ProblemRecord, Restart, Status, Verdict, inference_data, store
+from guidebench.results import ProblemRecord, Restart, Status, Verdict, inference_data, store
 
 INF, NAN = math.inf, math.nan
 
@@ -113,7 +114,7 @@ def strict(folder: Path) -> Any:
 
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     assert COMPARISON.save(tmp_path / "new" / "folder") == tmp_path / "new" / "folder"
-    loaded = store.load(tmp_path / "new" / "folder")
+    loaded = load(tmp_path / "new" / "folder")
 
     # NaN differs from itself, its text does not.
     assert text_of(loaded) == text_of(COMPARISON)

@@ -9,7 +9,16 @@ from __future__ import annotations
 
 from guidebench.analysis.problems.associations import Association, associations
 from guidebench.analysis.problems.costs import Cost, cost_points, costs
-from guidebench.analysis.problems.measures import ERROR, MAIN, Measure, find_measure, of_metrics
+from guidebench.analysis.problems.measures import (
+    ELBO_GAP,
+    ERROR,
+    SECONDS,
+    Measure,
+    find_measure,
+    mapped,
+    measure_of,
+    others,
+)
 from guidebench.analysis.problems.multiplicity import holm
 from guidebench.analysis.problems.names import shared_prefix
 from guidebench.analysis.problems.pairs import PairedTest, paired_tests, signed_rank
@@ -19,8 +28,9 @@ from guidebench.analysis.problems.tables import complete, errors, table
 from guidebench.analysis.problems.winners import Winner, winners
 
 __all__ = [
+    "ELBO_GAP",
     "ERROR",
-    "MAIN",
+    "SECONDS",
     "Association",
     "Cost",
     "Measure",
@@ -35,7 +45,9 @@ __all__ = [
     "errors",
     "find_measure",
     "holm",
-    "of_metrics",
+    "mapped",
+    "measure_of",
+    "others",
     "paired_tests",
     "profile",
     "ranking",

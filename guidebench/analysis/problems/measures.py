@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, fields, replace
 
 from guidebench.config.errors import RequestError
-from guidebench.contracts import Direction, Metric, MetricValue
+from guidebench.contracts import Direction, MetricValue, Quantity
 from guidebench.results import Fit
 
 #: A number of one fit, from it and all fits of its problem.
@@ -16,34 +15,17 @@ Read = Callable[[Fit, Sequence[Fit]], MetricValue | None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measure:
-    """A number per fit that guides are compared by.
+class Measure(Quantity):
+    """A number per fit that guides are compared by, and what it means.
 
     Attributes
     ----------
-    name, title, unit : str
-        What it is called, in code and in words, and its unit.
-    better : {"higher", "lower", "nominal", "none"}
-        Which direction is better.
     read : callable
         ``read(fit, fits)`` takes a fit and all fits of its problem, and returns the number with its
         Monte Carlo error, or ``None`` where it is not defined.
-    scale : {"log", "linear"}
-        On which axis it is shown.
-    floor : float
-        Differences below it do not count; a logarithmic axis begins there.
-    note : str
-        What a reader should know of it.
     """
 
-    name: str
-    title: str
     read: Read
-    unit: str = ""
-    better: Direction = "lower"
-    scale: Literal["log", "linear"] = "linear"
-    floor: float = 0.01
-    note: str = ""
 
     def of(self, fit: Fit, fits: Sequence[Fit]) -> MetricValue | None:
         """Return the number of one fit; one that is not a number is not defined."""
@@ -52,9 +34,8 @@ class Measure:
 
 
 def total_seconds(fit: Fit) -> float | None:
-    """Return the wall time of a fit: compiling, training and scoring; ``None`` for one without draws."""
-    parts = [part for part in (fit.compile_s, fit.train_s, fit.evaluate_s) if part is not None]
-    return sum(parts) if parts and fit.status.has_draws else None
+    """Return the wall time of a fit; ``None`` for one without draws."""
+    return fit.seconds if fit.status.has_draws else None
 
 
 def elbo_gap(fit: Fit, fits: Sequence[Fit]) -> MetricValue | None:
@@ -92,10 +73,6 @@ def moment_error(fit: Fit, fits: Sequence[Fit] = ()) -> MetricValue | None:
     return MetricValue(value=worst.value, mcse=worst.mcse)
 
 
-def _metric(name: str) -> Read:
-    return lambda fit, fits: fit.metric(name)
-
-
 def _seconds(fit: Fit, fits: Sequence[Fit]) -> MetricValue | None:
     found = total_seconds(fit)
     return None if found is None else MetricValue(value=found)
@@ -106,111 +83,104 @@ ERROR = Measure(
     name="error",
     title="Error of mean and sd",
     unit="sd of the reference",
+    better="lower",
     read=moment_error,
     scale="log",
+    floor=0.01,
+    heading="error",
     note="The larger of the largest errors of a mean and of an sd. A point estimate has no sd, hence none.",
 )
 
-#: The measures that are shown as heat maps.
-MAIN = (
-    Measure(
-        name="elbo_gap",
-        title="ELBO gap",
-        unit="nat",
-        read=elbo_gap,
-        scale="log",
-        note="How far the ELBO is below the best one of the same problem: zero says best of these, not good. "
-        "Point estimates have no ELBO, and bounds over a larger space are not compared with it.",
-    ),
-    Measure(
-        name="mean_error",
-        title="Mean error",
-        unit="sd of the reference",
-        read=_metric("mean_error"),
-        scale="log",
-        note="Largest error of a mean over all latent components; not defined where there is no reference.",
-    ),
-    Measure(
-        name="sd_error",
-        title="Sd error",
-        unit="share of the reference's sd",
-        read=_metric("sd_error"),
-        scale="log",
-        note="Largest relative error of an sd over all latent components; not defined where there is no reference.",
-    ),
-    Measure(
-        name="khat",
-        title="k-hat",
-        read=_metric("khat"),
-        note="Tail shape of the importance weights; above 0.7 what is estimated with them settles slowly. "
-        "It looks only where the guide has draws.",
-    ),
-    Measure(
-        name="calibration_error",
-        title="Coverage error",
-        unit="probability",
-        read=_metric("calibration_error"),
-        note="Mean distance between observed and nominal coverage of held-out data; not defined without them.",
-    ),
-    Measure(
-        name="seconds",
-        title="Total time",
-        unit="s",
-        read=_seconds,
-        scale="log",
-        note="Compiling, training and scoring, as measured in this run; other work on the machine is in it.",
-    ),
+#: What :data:`ERROR` is made of.
+PARTS_OF_ERROR = ("mean_error", "sd_error")
+
+ELBO_GAP = Measure(
+    name="elbo_gap",
+    title="ELBO gap",
+    unit="nat",
+    better="lower",
+    read=elbo_gap,
+    scale="log",
+    floor=0.01,
+    heading="ELBO",
+    heat_map=0,
+    note="How far the ELBO is below the best one of the same problem: zero says best of these, not good. "
+    "Point estimates have no ELBO, and bounds over a larger space are not compared with it.",
+)
+
+SECONDS = Measure(
+    name="seconds",
+    title="Total time",
+    unit="s",
+    better="lower",
+    read=_seconds,
+    scale="log",
+    floor=0.01,
+    heading="time\n(s)",
+    digits=1,
+    heat_map=1000,
+    note="Compiling, training and scoring, as measured in this run; other work on the machine is in it.",
 )
 
 
-def of_metric(metric: Metric) -> Measure:
-    """Return the measure of a declared metric: its value for all variables together, or else the worst of them."""
+def mapped(quantities: Iterable[Quantity]) -> list[Measure]:
+    """Return the measures that are shown as heat maps, in order: ours, and the metrics that are declared so."""
+    found = [ELBO_GAP, *(measure_of(one) for one in quantities if one.heat_map is not None), SECONDS]
+    return sorted(found, key=lambda one: one.heat_map or 0)
+
+
+def others(quantities: Iterable[Quantity]) -> list[Measure]:
+    """Return a measure for each metric that says which direction is better and has no heat map of its own."""
+    return [
+        measure_of(one)
+        for one in quantities
+        if one.better in ("higher", "lower") and one.heat_map is None and not one.part_of
+    ]
+
+
+def measure_of(quantity: Quantity) -> Measure:
+    """Return the measure of a metric: its value for all variables together, or else the worst of them."""
 
     def read(fit: Fit, fits: Sequence[Fit]) -> MetricValue | None:
-        found = fit.metric(metric.name)
-        if found is not None or metric.better not in ("higher", "lower"):
+        found = fit.metric(quantity.name)
+        if found is not None or quantity.better not in ("higher", "lower"):
             return found
-        single = [one for one in fit.metrics if one.metric == metric.name and not math.isnan(one.value)]
-        worst = max if metric.better == "lower" else min
+        single = [one for one in fit.metrics if one.metric == quantity.name and not math.isnan(one.value)]
+        worst = max if quantity.better == "lower" else min
         return worst(single, key=lambda one: one.value) if single else None
 
-    return Measure(name=metric.name, title=metric.name, unit=metric.unit, better=metric.better, read=read)
+    return Measure(**{part.name: getattr(quantity, part.name) for part in fields(Quantity)}, read=read)
 
 
-def of_metrics(metrics: Iterable[Metric]) -> list[Measure]:
-    """Return a measure for each metric that says which direction is better and has no heat map of its own."""
-    known = {measure.name for measure in MAIN}
-    return [of_metric(one) for one in metrics if one.better in ("higher", "lower") and one.name not in known]
-
-
-def find_measure(name: str, better: Direction | None = None, *, otherwise: Direction | None = None) -> Measure:
+def find_measure(
+    quantities: Iterable[Quantity], name: str, better: Direction | None = None, *, otherwise: Direction | None = None
+) -> Measure:
     """Return a measure by its name: one of ours, or any metric that a fit may hold.
 
     Parameters
     ----------
+    quantities : iterable of Quantity
+        What the numbers of a run mean.
     name : str
         ``error``, ``elbo_gap``, ``seconds``, or the name of a metric.
     better : {"higher", "lower"}, optional
-        Which direction is better, whatever the plugin of the metric says; ours keep theirs.
+        Which direction is better, whatever the run says of the metric; ours keep theirs.
     otherwise : {"higher", "lower", "none"}, optional
-        The same for a metric that no installed plugin declares.
+        The same for a metric of which the run says nothing.
 
     Raises
     ------
     RequestError
         Where nothing says which direction is better.
     """
-    for measure in (ERROR, *MAIN):
+    for measure in (ERROR, ELBO_GAP, SECONDS):
         if measure.name == name:
             return measure
-    if better is None:
-        from guidebench.request.find_plugins import find_plugins
-
-        declared = {one.name: one.declaration for one in find_plugins(running=True).metrics}
-        if name in declared:
-            return of_metric(declared[name])
+    known = next((one for one in quantities if one.name == name), None)
+    if known is not None:
+        return measure_of(known if better is None else replace(known, better=better))
     if (direction := better or otherwise) is None:
         raise RequestError(
-            f"no installed plugin declares a metric {name!r}: say which direction is better, better='lower' or 'higher'"
+            f"the run does not declare a metric {name!r}: say which direction is better, better='lower' or 'higher'"
         )
-    return of_metric(Metric(name=name, compute=lambda evidence: (), better=direction))
+    return measure_of(Quantity(name=name, better=direction))

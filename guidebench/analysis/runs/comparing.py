@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from guidebench.analysis.runs import context
 from guidebench.analysis.runs.fits import Tested, metric_changes, seconds, status
 from guidebench.analysis.runs.noise import LEVEL, p_values
 from guidebench.analysis.runs.result import Change, Diff, Outcome
-from guidebench.analysis.runs.rules import Rule, rules
+from guidebench.analysis.runs.rules import compared
 from guidebench.config.errors import RequestError
+from guidebench.contracts import Quantity
 from guidebench.results import Comparison, Fit, Verdict
 
 #: From what can be used as it is to what cannot be used at all; a point estimate stands apart.
 _ORDER = (Verdict.TRUST, Verdict.REWEIGHT, Verdict.DISTRUST, Verdict.FAILED)
 
 
-def diff(before: Comparison | str | Path, after: Comparison | str | Path) -> Diff:
+def diff(old: Comparison, new: Comparison, names: tuple[str, str] | None = None) -> Diff:
     r"""Compare two runs: what got better or worse, beyond noise.
 
     For every guide on every problem of both, and every metric of both fits,
@@ -32,8 +32,10 @@ def diff(before: Comparison | str | Path, after: Comparison | str | Path) -> Dif
 
     Parameters
     ----------
-    before, after : Comparison or path
-        Comparisons, or folders with their results.
+    old, new : Comparison
+        What was before, and what is after.
+    names : (str, str), optional
+        What the runs are called; their own names by default.
 
     Returns
     -------
@@ -44,23 +46,20 @@ def diff(before: Comparison | str | Path, after: Comparison | str | Path) -> Dif
     ------
     RequestError
         Where the runs have no guide on the same problem and data in common.
-    ResultsError
-        Where a folder holds no results.
 
     References
     ----------
     Holm (1979), Scand. J. Statist. 6(2).  Welch (1947), Biometrika 34(1-2), doi:10.1093/biomet/34.1-2.28.
     """
-    old, old_name = _opened(before)
-    new, new_name = _opened(after)
     told = list(context.of_runs(old, new))
     shared = {one.name for one in old.problems} & {one.name for one in new.problems}
     if not shared:
-        names = " and ".join(", ".join(one.name for one in run.problems) or "none" for run in (old, new))
-        raise RequestError(f"diff: the runs have no problem in common; theirs are {names}")
+        theirs = " and ".join(", ".join(one.name for one in run.problems) or "none" for run in (old, new))
+        raise RequestError(f"diff: the runs have no problem in common; theirs are {theirs}")
     changes: list[Change] = []
     tested: list[Tested] = []
-    known = rules(found.metric for run in (old, new) for fit in run for found in fit.metrics)
+    metrics = (found.metric for run in (old, new) for fit in run for found in fit.metrics)
+    known = compared(metrics, old.quantities, new.quantities)
     reasons: list[str] = []
     pairs: list[tuple[Fit, Fit]] = []
     for problem in (one.name for one in old.problems if one.name in shared):
@@ -80,15 +79,8 @@ def diff(before: Comparison | str | Path, after: Comparison | str | Path) -> Dif
     told += [*context.of_metrics(pairs), *context.of_time(pairs)]
     numbers = _judged(tested, known)
     changes += [change for first, second in pairs for change in _verdict(first, second, numbers)]
-    return Diff(before=old_name, after=new_name, changes=(*changes, *numbers, *seconds(pairs)), context=tuple(told))
-
-
-def _opened(given: Comparison | str | Path) -> tuple[Comparison, str]:
-    if isinstance(given, Comparison):
-        return given, given.name
-    from guidebench.results.store import load
-
-    return load(given), str(given)
+    before, after = names or (old.name, new.name)
+    return Diff(before=before, after=after, changes=(*changes, *numbers, *seconds(pairs)), context=tuple(told))
 
 
 def _pairs(old: Comparison, new: Comparison, problem: str) -> Iterator[tuple[Fit, Fit]]:
@@ -96,7 +88,7 @@ def _pairs(old: Comparison, new: Comparison, problem: str) -> Iterator[tuple[Fit
     yield from ((fit, after[fit.guide]) for fit in old.of(problem) if fit.guide in after)
 
 
-def _judged(tested: Sequence[Tested], known: Mapping[str, Rule]) -> list[Change]:
+def _judged(tested: Sequence[Tested], known: Mapping[str, Quantity]) -> list[Change]:
     """Return the changes with their outcomes; those that decide and those that are noted are corrected apart."""
     done: dict[int, Change] = {}
     for decides in (True, False):
@@ -111,7 +103,7 @@ def _judged(tested: Sequence[Tested], known: Mapping[str, Rule]) -> list[Change]
     return [_told(done[at], one) for at, one in enumerate(tested)]
 
 
-def _outcome(one: Tested, known: Mapping[str, Rule], *, beyond: bool) -> Outcome:
+def _outcome(one: Tested, known: Mapping[str, Quantity], *, beyond: bool) -> Outcome:
     if one.settled is not None:
         return one.settled
     if not beyond:

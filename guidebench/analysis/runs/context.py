@@ -71,7 +71,7 @@ def of_metrics(pairs: Sequence[tuple[Fit, Fit]]) -> Iterator[Context]:
 
 def took(fit: Fit) -> float:
     """Return the wall time of a fit in seconds, nothing where it is not known."""
-    found = sum(part for part in (fit.compile_s, fit.train_s, fit.evaluate_s) if part is not None)
+    found = fit.seconds or 0.0
     return found if math.isfinite(found) else 0.0
 
 

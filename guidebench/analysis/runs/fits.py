@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from guidebench.analysis.runs.context import Same, took
 from guidebench.analysis.runs.noise import Variance, combined, drawing, spread, training
 from guidebench.analysis.runs.result import Change, Outcome
-from guidebench.analysis.runs.rules import WITHOUT_ERROR, Rule
-from guidebench.contracts import MetricValue
+from guidebench.analysis.runs.rules import WITHOUT_ERROR
+from guidebench.contracts import MetricValue, Quantity, Rule
 from guidebench.results import Fit, Status
 
 #: A time is noted where it grew or shrank by this factor against the times of all fits, and by so many seconds.
@@ -102,7 +102,7 @@ def seconds(pairs: Sequence[tuple[Fit, Fit]]) -> Iterator[Change]:
 
 
 def metric_changes(
-    before: Fit, after: Fit, known: Mapping[str, Rule], same: Same, *, dropping: bool
+    before: Fit, after: Fit, known: Mapping[str, Quantity], same: Same, *, dropping: bool
 ) -> Iterator[Tested]:
     """Yield the change of every metric that both fits have.
 
@@ -110,8 +110,8 @@ def metric_changes(
     ----------
     before, after : Fit
         The fit in either run.
-    known : mapping of str to Rule
-        What every metric counts for.
+    known : mapping of str to Quantity
+        What every metric means.
     same : Same
         What is the same in both runs.
     dropping : bool
@@ -124,8 +124,11 @@ def metric_changes(
     # What is not known to be light counts as heavy.
     heavy = any(not (fit.value("khat") or 0.0) <= SETTLED for fit in (before, after))
     for second in after.metrics:
-        first, rule = earlier.get((second.metric, second.variable)), known.get(second.metric)
-        if first is None or rule is None or not same.allows(rule.measured_on) or (rule.weighted and heavy):
+        first, meant = earlier.get((second.metric, second.variable)), known.get(second.metric)
+        if first is None or meant is None:
+            continue
+        rule = meant.rule
+        if not same.allows(rule.measured_on) or (rule.weighted and heavy):
             continue
         decides = rule.decides and not second.variable
         doubt = ONE_START if None in spreads else SOME_MODES if dropping and second.metric != "elbo" else ""
@@ -142,7 +145,7 @@ def metric_changes(
             yield from _not_finite(found)
             continue
         errors = drawing(rule, first, before), drawing(rule, second, after)
-        worth = _distance(rule, second) - _distance(rule, first)
+        worth = _distance(meant, second) - _distance(meant, first)
         variance = None
         if errors[0] is not None and errors[1] is not None:
             parts = [
@@ -191,7 +194,8 @@ def _finite(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def _distance(rule: Rule, found: MetricValue) -> float:
+def _distance(meant: Quantity, found: MetricValue) -> float:
     """Return what is compared: the value, or how far it is from the nominal one."""
     # A plugin's value may be NumPy's.
-    return float(abs(found.value - rule.nominal) if rule.better == "nominal" else found.value)
+    near = meant.nominal if meant.better == "nominal" else None
+    return float(found.value if near is None else abs(found.value - near))

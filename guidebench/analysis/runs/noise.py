@@ -9,15 +9,13 @@ doi:10.2307/3002019, for variances of different freedom.  Holm (1979), Scand. J.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from guidebench.analysis.differences import BROKEN
-from guidebench.analysis.runs.rules import Rule
-from guidebench.contracts import MetricValue
+from guidebench.contracts import MetricValue, Rule
 from guidebench.results import Fit
 
 #: Corrected p-values below this are called changes.  Two runs of the same code are to be called different in one case
@@ -80,7 +78,7 @@ def drawing(rule: Rule, found: MetricValue, fit: Fit) -> float | None:
     """Return the Monte Carlo error of a metric, a bound on it, or ``None`` where there is neither."""
     errors = [found.mcse]
     if found.mcse is None and rule.errors_of:
-        errors = [one.mcse for one in fit.metrics if re.fullmatch(rule.errors_of, one.metric)]
+        errors = [one.mcse for one in fit.metrics if one.metric in rule.errors_of]
     known = [error for error in errors if error is not None and math.isfinite(error) and error >= 0]
     return max(known, default=None)
 

@@ -168,11 +168,6 @@ class Diff:
     def __repr__(self) -> str:
         return f"<Diff {self.before} -> {self.after}: {self.summary()}>"
 
-    def _repr_html_(self) -> str:
-        from guidebench.report.diff.content import html
-
-        return html(self)
-
 
 def certainty(one: Change) -> tuple[bool, float, float]:
     """Return a key that sorts words before numbers, and these by how certain they are."""

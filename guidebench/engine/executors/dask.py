@@ -17,6 +17,7 @@ from guidebench.config.errors import RequestError
 from guidebench.engine.executors.futures import Futures, Submitted
 from guidebench.engine.executors.remote import Session
 from guidebench.inference.device import cache
+from guidebench.plugins.isolation.failures import said
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -87,8 +88,7 @@ def cluster(where: str, session: Session) -> Iterator[Futures]:
     try:
         client = Client(where, timeout=PATIENCE)
     except (OSError, ValueError) as error:
-        text = " ".join(str(error).split())
-        raise RequestError(f"no scheduler answers there: {text}", option="dask", value=where) from error
+        raise RequestError(f"no scheduler answers there: {said(error)}", option="dask", value=where) from error
     with client:
         yield on_client(client, session)
 

@@ -22,7 +22,7 @@ import jax.numpy as jnp
 
 from guidebench.contracts import Guide, Metric, Problem, Section
 from guidebench.engine.executors.places import Place, TravelError, place_of, settle
-from guidebench.plugins.isolation.failures import LOCAL
+from guidebench.plugins.isolation.failures import LOCAL, reason
 from guidebench.plugins.registry import Registered, Registry
 from guidebench.request.find_plugins import find_plugins
 from guidebench.request.own_guides import YOURS
@@ -106,8 +106,7 @@ def pack(value: Any) -> Packed:
     try:
         pickler.dump(value)
     except Exception as error:
-        text = " ".join(str(error).split())
-        raise TravelError(f"it cannot be sent to another process: {type(error).__name__}: {text}") from error
+        raise TravelError(f"it cannot be sent to another process: {reason(error)}") from error
     return Packed(tuple(pickler.places.values()), file.getvalue())
 
 

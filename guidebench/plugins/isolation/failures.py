@@ -77,14 +77,23 @@ class Failure:
         return f"{where}: {self.message} ({self.owner})"
 
 
-def reason(error: BaseException) -> str:
+def reason(error: BaseException, longest: int = LONGEST) -> str:
     """Return an exception in one line: its type and what it says."""
+    text = _text(error, longest)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def said(error: BaseException, longest: int = LONGEST) -> str:
+    """Return what an exception says in one line, without its type; that alone where it says nothing."""
+    return _text(error, longest) or type(error).__name__
+
+
+def _text(error: BaseException, longest: int) -> str:
     try:
         text = " ".join(str(error).split())
     except Exception:  # noqa: BLE001 - an exception of somebody else's, which may fail at telling, too
         text = "it cannot be told why"
-    text = text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
+from guidebench.contracts import Quantity
 from guidebench.report.drawing import WIDTH, panels
 from guidebench.report.palette import INK
 
@@ -25,6 +26,9 @@ LETTER = 0.066
 
 #: A colour bar on a logarithmic axis spans so many decades at most: one absurd value must not make all others equal.
 DECADES = 4
+
+#: A logarithmic scale begins here at the earliest, where the quantity does not say.
+FLOOR = 1e-6
 
 GREY = "#e3e5e9"
 
@@ -70,15 +74,26 @@ def short(value: float) -> str:
     return f"{rounded:.{max(1 - math.floor(math.log10(abs(rounded))), 0)}f}"
 
 
-def norm_of(values: np.ndarray, scale: str, floor: float, low: float | None = None) -> Normalize:
-    """Return the colour scale of values: on a logarithmic one all below `floor` have the first colour."""
+def norm_of(values: np.ndarray, quantity: Quantity) -> Normalize:
+    """Return the colour scale of values: on a logarithmic one all below the floor have the first colour."""
     finite = values[np.isfinite(values)]
     top = float(finite.max()) if finite.size else 1.0
-    if scale == "log":
+    if quantity.scale == "log":
+        floor = FLOOR if quantity.floor is None else quantity.floor
         bottom = max(float(finite.min()) if finite.size else floor, floor)
         return LogNorm(bottom, max(min(top, bottom * 10**DECADES), bottom * 10), clip=True)
-    bottom = min(float(finite.min()) if finite.size else 0.0, math.inf if low is None else low)
+    if quantity.scale == "nominal" and quantity.nominal is not None:
+        far = float(np.abs(finite - quantity.nominal).max(initial=0.0)) or 1.0
+        return Normalize(quantity.nominal - far, quantity.nominal + far, clip=True)
+    bottom = min(float(finite.min()) if finite.size else 0.0, math.inf if quantity.floor is None else quantity.floor)
     return Normalize(bottom, top if top > bottom else bottom + 1.0, clip=True)
+
+
+def colours_of(quantity: Quantity) -> str:
+    """Return the name of the colour map of a quantity: darker is worse."""
+    if quantity.scale == "nominal":
+        return "RdBu_r"
+    return "YlGnBu_r" if quantity.better == "higher" else "YlGnBu"
 
 
 def wrapped(name: str, letters: int) -> str:

@@ -5,25 +5,22 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from guidebench.analysis.problems import MAIN, Measure, errors, ranking, table
+from guidebench.analysis.problems import Measure, errors, ranking, table
 from guidebench.report.content import Block, Cell, Details, Figure, Number, Table, Tabs
-from guidebench.report.overview.grids import Grid, draw, norm_of, short
+from guidebench.report.overview.grids import Grid, colours_of, draw, norm_of, short
 from guidebench.report.overview.seen import Overview
 
 #: Problems in one figure.
 MOST_ROWS = 60
 
-#: Where the colours of a measure begin, if not at the smallest value.
-LOW = {"khat": 0.0, "calibration_error": 0.0}
-
 
 def build(overview: Overview) -> Block | None:
     """Return the heat maps, one behind each tab, or ``None`` where nothing is defined anywhere."""
     tabs = []
-    for measure in MAIN:
+    for measure in overview.mapped:
         values = table(overview.comparison, measure)
         if values.notna().to_numpy().any():
-            tabs.append((measure.title, Block(*maps(overview, measure, values))))
+            tabs.append((measure.words, Block(*maps(overview, measure, values))))
     others = [found for measure in overview.others if (found := other(overview, measure)) is not None]
     if not tabs and not others:
         return None
@@ -38,12 +35,14 @@ def build(overview: Overview) -> Block | None:
 def maps(overview: Overview, measure: Measure, values: pd.DataFrame) -> list[Figure]:
     """Return the heat map of one measure, in parts where there are many problems."""
     unit = f" ({measure.unit})" if measure.unit else ""
-    norm = norm_of(values.to_numpy(dtype=float), measure.scale, measure.floor, LOW.get(measure.name))
+    norm = norm_of(values.to_numpy(dtype=float), measure)
     shown = values.loc[:, values.notna().any()]
     absent = [str(guide) for guide in values.columns if guide not in shown.columns]
     caption = measure.note + (f" Defined nowhere, and left out: {', '.join(absent)}." if absent else "")
     if measure.scale == "log":
         caption += f" Logarithmic colours; below {norm.vmin:.2g} all are the same."
+    if measure.scale == "nominal":
+        caption += f" Colours grow away from {measure.nominal:g}, which is best."
     found = []
     for begin in range(0, len(shown), MOST_ROWS):
         part = shown.iloc[begin : begin + MOST_ROWS]
@@ -53,10 +52,11 @@ def maps(overview: Overview, measure: Measure, values: pd.DataFrame) -> list[Fig
             texts=[[short(value) for value in row] for row in numbers],
             rows=[overview.problem(str(name)) for name in part.index],
             columns=[str(name) for name in part.columns],
-            label=f"{measure.title}{unit}",
+            label=f"{measure.words}{unit}",
             norm=norm,
+            colours=colours_of(measure),
         )
-        alt = f"Heat map of {measure.title}{unit}: {len(part)} problems by {part.shape[1]} guides"
+        alt = f"Heat map of {measure.words}{unit}: {len(part)} problems by {part.shape[1]} guides"
         last = begin + MOST_ROWS >= len(shown)
         found.append(overview.figure(measure.name, draw(grid), alt=alt, caption=caption if last else ""))
     return found
@@ -80,7 +80,7 @@ def other(overview: Overview, measure: Measure) -> Table | None:
         ranks = [Number(float(found.ranks[guide]), digits=3) if guide in found.ranks else None for guide in guides]
         rows.append([f"average rank over {known} problems", *ranks])
     unit = f" ({measure.unit})" if measure.unit else ""
-    caption = f"{measure.title}{unit}: {measure.better} is better. Where it has no value for all variables together, "
+    caption = f"{measure.name}{unit}: {measure.better} is better. Where it has no value for all variables together, "
     return Table([overview.heading, *map(str, guides)], rows, caption=f"{caption}that of the worst variable.")
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from matplotlib.axes import Axes
 
-from guidebench.analysis.problems import ERROR, MAIN, Measure, Profile, errors, profile, table
+from guidebench.analysis.problems import ELBO_GAP, ERROR, SECONDS, Measure, Profile, errors, profile, table
 from guidebench.report.content import Block, Note
 from guidebench.report.drawing import legend, legend_height, panels
 from guidebench.report.overview.seen import Overview
@@ -25,11 +25,9 @@ Kind = Literal["ratio", "difference"]
 
 def found(overview: Overview) -> list[tuple[Measure, Profile]]:
     """Return the profiles that can be made, for error, ELBO and time."""
-    named = {measure.name: measure for measure in (ERROR, *MAIN)}
-    kinds: list[tuple[str, Kind]] = [("error", "ratio"), ("elbo_gap", "difference"), ("seconds", "ratio")]
+    kinds: list[tuple[Measure, Kind]] = [(ERROR, "ratio"), (ELBO_GAP, "difference"), (SECONDS, "ratio")]
     made = []
-    for name, kind in kinds:
-        measure = named[name]
+    for measure, kind in kinds:
         values = table(overview.comparison, measure)
         noise = errors(overview.comparison, measure) if kind == "ratio" else None
         one = profile(values, noise, kind)

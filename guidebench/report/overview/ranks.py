@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from guidebench.analysis.problems import ERROR, MAIN, Measure, Ranking, ranking, table
+from guidebench.analysis.problems import ERROR, Measure, Ranking, ranking, table
+from guidebench.analysis.problems.measures import PARTS_OF_ERROR
 from guidebench.analysis.problems.pairs import FEWEST, PairedTest, smallest_p
 from guidebench.report.content import Block, Cell, Details, Listing, Number, Pill, Table, Tabs
 from guidebench.report.overview.seen import Overview
@@ -12,9 +13,6 @@ from guidebench.report.text import listed, p_value
 
 #: Holm-adjusted p-values below it are called different.
 LEVEL = 0.05
-
-#: What guides are ranked by, one behind each tab.
-RANKED = (ERROR, *(measure for measure in MAIN if measure.name not in ("mean_error", "sd_error")))
 
 #: How to read the tests, and where they mislead.
 NOTES = (
@@ -40,10 +38,10 @@ NOTES = (
 def build(overview: Overview) -> Block | None:
     """Return ranks and tests for each measure, or ``None`` where no two guides can be compared."""
     tabs = []
-    for measure in RANKED:
+    for measure in ranked(overview):
         found = ranking(table(overview.comparison, measure), measure.better)
         if len(found.ranks) > 1:
-            tabs.append((measure.title, Block(*one(overview, measure, found))))
+            tabs.append((measure.words, Block(*one(overview, measure, found))))
     if not tabs:
         return None
     return Block(
@@ -52,6 +50,12 @@ def build(overview: Overview) -> Block | None:
         Tabs(tabs),
         Listing(NOTES),
     )
+
+
+def ranked(overview: Overview) -> list[Measure]:
+    """Return what guides are ranked by, one behind each tab: what has a heat map and a better end."""
+    found = (measure for measure in overview.mapped if measure.name not in PARTS_OF_ERROR)
+    return [ERROR, *(measure for measure in found if measure.better in ("lower", "higher"))]
 
 
 def one(overview: Overview, measure: Measure, found: Ranking) -> list[str | Table | Details]:
@@ -71,7 +75,7 @@ def one(overview: Overview, measure: Measure, found: Ranking) -> list[str | Tabl
         Table(
             ["guide", "average rank", f"median{unit}"],
             rows,
-            caption=f"{measure.title}, {measure.better} is better, over {count} problem{'' if count == 1 else 's'}.",
+            caption=f"{measure.words}, {measure.better} is better, over {count} problem{'' if count == 1 else 's'}.",
         ),
         Details(f"Pair by pair: {pairs_told(found)}", Block(pairs(found, unit))),
     ]

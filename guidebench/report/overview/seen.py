@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from guidebench.analysis.problems import Measure, of_metrics, shared_prefix
-from guidebench.contracts import Metric
+from guidebench.analysis.problems import Measure, mapped, others, shared_prefix
 from guidebench.report.content import Figure, Key, Link
 from guidebench.report.finish import finish, unique
 from guidebench.report.palette import Style, styles
@@ -31,13 +30,10 @@ class Overview:
     Attributes
     ----------
     comparison : Comparison
-        The whole run.
-    metrics : tuple of Metric
-        Those that say which direction is better are compared, whoever declared them.
+        The whole run, with what its metrics mean.
     """
 
     comparison: Comparison
-    metrics: tuple[Metric, ...] = ()
     _names: set[str] = field(default_factory=set, repr=False, compare=False)
 
     @cached_property
@@ -46,9 +42,14 @@ class Overview:
         return tuple(dict.fromkeys(fit.guide for fit in self.comparison.fits))
 
     @cached_property
+    def mapped(self) -> list[Measure]:
+        """The measures that have a heat map, in order."""
+        return mapped(self.comparison.quantities)
+
+    @cached_property
     def others(self) -> list[Measure]:
         """The measures without a heat map: metrics, those of plugins included, with a direction."""
-        return of_metrics(self.metrics)
+        return others(self.comparison.quantities)
 
     @cached_property
     def styles(self) -> dict[str, Style]:

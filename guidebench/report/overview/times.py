@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 
-from guidebench.analysis.problems import ERROR, MAIN, Cost, Measure, cost_points, costs
+from guidebench.analysis.problems import ELBO_GAP, ERROR, Cost, Measure, cost_points, costs
 from guidebench.analysis.problems.costs import Costs
 from guidebench.report.content import Block, Cell, Number, Table
 from guidebench.report.drawing import legend, legend_height, panels
@@ -15,7 +15,7 @@ from guidebench.report.text import listed
 
 def build(overview: Overview) -> Block | None:
     """Return a figure of all fits and of the medians, and a table of the latter; ``None`` without any."""
-    for measure in (ERROR, next(one for one in MAIN if one.name == "elbo_gap")):
+    for measure in (ERROR, ELBO_GAP):
         found = costs(overview.comparison, measure)
         if len(found.guides) > 1:
             return shown(overview, measure, found)
@@ -25,17 +25,18 @@ def build(overview: Overview) -> Block | None:
 def shown(overview: Overview, measure: Measure, found: Costs) -> Block:
     """Return figure and table for one measure of accuracy."""
     points = cost_points(overview.comparison, measure)
+    floor = measure.floor or 0.0
     guides = [guide for guide in overview.guides if guide in set(points["guide"])]
     top = legend_height(guides) + 0.35
     figure, axes = panels(2, 2, height=3.2, margin=(0.7, 0.15, top, 0.55), gap=(0.75, 0.6), share=True)
     axes[1].tick_params(labelleft=True)
     for guide in guides:
         own = points[points["guide"] == guide]
-        values = np.maximum(own[measure.name].to_numpy(dtype=float), measure.floor)
+        values = np.maximum(own[measure.name].to_numpy(dtype=float), floor)
         colour = overview.styles[guide].colour
         axes[0].scatter(own["seconds"], values, s=16, color=colour, alpha=0.75, linewidths=0, clip_on=False)
     for one in found.guides:
-        median(axes[1], one, overview.styles[one.guide].colour, measure.floor)
+        median(axes[1], one, overview.styles[one.guide].colour, floor)
     unit = f" ({measure.unit})" if measure.unit else ""
     for ax, title in zip(axes, ("every fit", "medians and quartiles"), strict=True):
         ax.set(xscale="log", yscale="log", title=title, xlabel="compiling, training and scoring (s)")
@@ -47,7 +48,7 @@ def shown(overview: Overview, measure: Measure, found: Costs) -> Block:
     count = len(found.over.table)
     caption = (
         f"Left below is better. The medians are over the {count} problems on which all compared guides have both "
-        f"numbers; crosses reach from the lower to the upper quartile. Values below {measure.floor:g} are drawn there."
+        f"numbers; crosses reach from the lower to the upper quartile. Values below {floor:g} are drawn there."
     )
     alt = f"Scatter of {measure.title} against seconds, {len(points)} fits of {len(guides)} guides"
     return Block(

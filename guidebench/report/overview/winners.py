@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.colors import Normalize
 
-from guidebench.analysis.problems import ERROR, MAIN, Association, Winner, associations, table, winners
+from guidebench.analysis.problems import ELBO_GAP, ERROR, Association, Winner, associations, table, winners
 from guidebench.analysis.problems.associations import features, smallest_p
 from guidebench.report.content import Block, Cell, Details, Figure, Listing, Number, Pill, Table
 from guidebench.report.overview.grids import Grid, draw
@@ -134,7 +134,7 @@ def related(overview: Overview) -> list[str | Figure]:
     """Return how the errors of guides go with features, as a heat map and in words."""
     measure, values = ERROR, table(overview.comparison, ERROR)
     if not values.notna().to_numpy().any():
-        measure = next(one for one in MAIN if one.name == "elbo_gap")
+        measure = ELBO_GAP
         values = table(overview.comparison, measure)
     found = associations(values, features(overview.comparison.problems))
     if not found:

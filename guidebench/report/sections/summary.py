@@ -8,10 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from guidebench.analysis.differences import BROKEN
-from guidebench.plugins.isolation.failures import Failure
+from guidebench.plugins.isolation.failures import Failure, reason
+from guidebench.report.columns import further
 from guidebench.report.page import Block, Cell, Lead, Listing, Note, Number, Page, Table
 from guidebench.report.palette import verdict_pill
-from guidebench.report.text import listed, number, one_line, percent
+from guidebench.report.text import listed, number, percent
 from guidebench.results import Fit, ProblemRecord, Status
 
 COLUMNS = (
@@ -58,16 +59,20 @@ def conclusion(page: Page) -> list[Lead | Note]:
 
         return [Lead(recommend(page.fits, page.problem))]
     except Exception as error:  # noqa: BLE001 - the numbers must not go down with the words
-        reason = one_line(f"{type(error).__name__}: {error}")
-        return [Note(f"No recommendation could be made: {reason}", "warning")]
+        return [Note(f"No recommendation could be made: {reason(error)}", "warning")]
 
 
 def table(page: Page) -> Table:
     """Return the table of guides, without the columns that would be empty."""
-    found = rows(page)
-    kept = [at for at, name in enumerate(COLUMNS) if name not in OPTIONAL or any(row[at] is not None for row in found)]
+    more = further(page)
+    names = [*COLUMNS[:-2], *(name for name, _ in more), *COLUMNS[-2:]]
+    found = [
+        [*row[:-2], *(cells(fit) for _, cells in more), *row[-2:]]
+        for row, fit in zip(rows(page), page.fits, strict=True)
+    ]
+    kept = [at for at, name in enumerate(names) if name not in OPTIONAL or any(row[at] is not None for row in found)]
     return Table(
-        [COLUMNS[at] for at in kept],
+        [names[at] for at in kept],
         [[row[at] for at in kept] for row in found],
         remarks=[remark(fit) for fit in page.fits],
     )

@@ -17,6 +17,7 @@ from zipfile import BadZipFile, is_zipfile
 import numpy as np
 
 from guidebench.config.errors import RequestError, opt
+from guidebench.plugins.isolation.failures import said
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -94,7 +95,7 @@ def read_data(file: str, option: str = "data") -> Data:
 
 
 def _unreadable(where: str, error: BaseException) -> RequestError:
-    return RequestError(f"{where} cannot be read: {' '.join(str(error).split())[:200] or type(error).__name__}")
+    return RequestError(f"{where} cannot be read: {said(error, 200)}")
 
 
 def _refuse_repeated(names: list[str], where: str) -> None:

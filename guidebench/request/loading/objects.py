@@ -19,6 +19,7 @@ from typing import Any
 
 from guidebench.config.errors import RequestError
 from guidebench.contracts import Guide
+from guidebench.plugins.isolation.failures import reason
 
 #: Begins the name under which a user's file is in ``sys.modules``.
 PREFIX = "guidebench_own_"
@@ -203,11 +204,9 @@ def _failed(place: str, error: BaseException) -> RequestError:
     if isinstance(error, SyntaxError):
         line = "" if error.lineno is None else f":{error.lineno}"
         return RequestError(f"{place} is not valid Python: {error.msg} ({_shown(error.filename or place)}{line})")
-    text = " ".join(str(error).split())[:300]
-    what = f"{type(error).__name__}: {text}" if text else type(error).__name__
     own = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_own(frame.filename)]
     where = f" ({_shown(own[-1].filename)}:{own[-1].lineno})" if own else ""
-    return RequestError(f"{place} cannot be imported: {what}{where}")
+    return RequestError(f"{place} cannot be imported: {reason(error)}{where}")
 
 
 def _is_own(filename: str) -> bool:

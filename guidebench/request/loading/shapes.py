@@ -16,6 +16,7 @@ from numpyro.handlers import trace
 from guidebench.config.errors import RequestError
 from guidebench.inference.arguments import Arguments, runnable
 from guidebench.inference.structure import is_factor
+from guidebench.plugins.isolation.failures import reason
 
 
 def check_sites(model: Callable[..., Any], arguments: Arguments, who: str) -> None:
@@ -58,5 +59,4 @@ def _density(name: str, site: Mapping[str, Any], who: str) -> None:
     try:
         site["fn"].log_prob(site["value"])
     except Exception as error:
-        text = " ".join(str(error).split())[:200]
-        raise RequestError(f"{who}: site {name} has no density: {type(error).__name__}: {text}") from error
+        raise RequestError(f"{who}: site {name} has no density: {reason(error, 200)}") from error

@@ -6,7 +6,7 @@ import tempfile
 
 import numpy as np
 
-from guidebench.results.store import load
+from guidebench.results.store import load, save
 from guidebench.testing.flaws import Kind, first_scored, flaws, posterior, scored
 from guidebench.testing.outcomes import CheckFailed
 from guidebench.testing.subject import Subject
@@ -65,7 +65,7 @@ def check_saves_and_loads(subject: Subject) -> None:
     """
     toy, fit = first_scored(subject)
     with tempfile.TemporaryDirectory() as folder:
-        (loaded, *_) = load(subject.comparison(toy).save(folder)).fits
+        (loaded, *_) = load(save(subject.comparison(toy), folder)).fits
         if loaded.inference_data is None:
             raise CheckFailed(f"on {toy.name}: the draws of {fit.guide} cannot be found again")
         draws = posterior(loaded)

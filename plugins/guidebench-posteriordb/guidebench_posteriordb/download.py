@@ -1,22 +1,13 @@
-"""Fetching the part of the posterior database that is needed, from one pinned commit, checked file by file.
-
-``python -m guidebench_posteriordb.download FOLDER`` prints the checksums of a database's files, as
-``registry.txt`` holds them.
-"""
+"""Fetching the part of the posterior database that is needed, from one pinned commit, checked file by file."""
 
 from __future__ import annotations
 
-import hashlib
-import sys
-from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 
 from platformdirs import user_cache_path
 
 from guidebench import RequestError
-from guidebench_posteriordb.catalogue import POSTERIORS
-from guidebench_posteriordb.database import Database
 
 #: A commit of github.com/stan-dev/posteriordb.
 COMMIT = "db2464a8c74a298bf92e8de1e927cf97f314d6c7"
@@ -63,24 +54,3 @@ def fetch(folder: Path | None = None, url: str = URL) -> Path:
                 f"{url}{name} could not be fetched: {text}", option="posteriordb", value="download"
             ) from error
     return place
-
-
-def needed(database: Database) -> Iterator[str]:
-    """Yield the path of every file that the posteriors need, some of them more than once."""
-    for one in POSTERIORS:
-        told = database.posterior(one.name)
-        yield f"posteriors/{one.name}.json"
-        yield f"data/data/{told['data_name']}.json.zip"
-        yield f"reference_posteriors/draws/draws/{told['reference_posterior_name']}.json.zip"
-        yield f"reference_posteriors/draws/info/{told['reference_posterior_name']}.info.json"
-
-
-def main() -> None:
-    """Print the checksums of the files in a folder."""
-    (folder,) = sys.argv[1:]
-    for name in sorted(set(needed(Database(Path(folder))))):
-        print(name, hashlib.sha256((Path(folder) / name).read_bytes()).hexdigest())  # noqa: T201
-
-
-if __name__ == "__main__":
-    main()

@@ -17,7 +17,7 @@ import pytest
 from guidebench import RequestError
 from guidebench.config import make_config
 from guidebench.engine.keys.fingerprint import fingerprint
-from guidebench_posteriordb import download
+from guidebench_posteriordb import checksums, download
 from guidebench_posteriordb.catalogue import POSTERIORS
 from guidebench_posteriordb.database import VARIABLE, Database, locate
 from guidebench_posteriordb.draws import gathered
@@ -177,5 +177,5 @@ def test_what_is_needed_is_fetched_and_checked(
 
 def test_the_checksums_are_of_the_files_that_are_needed(database: Database) -> None:
     known = download.registry()
-    assert set(known) == set(download.needed(database))
+    assert set(known) == set(checksums.needed(database))
     assert all(len(value) == 64 for value in known.values())

@@ -1,0 +1,189 @@
+"""Results as a script or a notebook has them: the records of a run, and what can be done with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from guidebench.config.errors import RequestError
+from guidebench.plugins.isolation.failures import Failure
+from guidebench.request import declared
+from guidebench.results import records, store
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from guidebench.report.content import Figure
+
+
+class Fit(records.Fit):
+    """One guide trained on one problem, which shows itself in a notebook; the attributes are those of the record."""
+
+    @classmethod
+    def from_record(cls, fit: records.Fit) -> Fit:
+        """Return a fit that shows itself."""
+        return fit if isinstance(fit, cls) else cls(**_parts(fit))
+
+    def _repr_html_(self) -> str:
+        from guidebench.report.notebook import fit_html
+
+        return fit_html(self)
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Comparison(records.Comparison):
+    """The result of a run: every fit, what made it, and where.
+
+    ``comparison["auto_normal"]`` is a fit (with several problems: ``comparison["problem", "guide"]``); to
+    iterate is to go through all of them.  In a notebook it shows the summary of the report.  The other attributes
+    are those of the record, :class:`guidebench.results.Comparison`.
+
+    Attributes
+    ----------
+    sections : sequence or None
+        What the report consists of; by default the sections of every installed plugin.
+    """
+
+    sections: Sequence[Any] | None = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fits", tuple(map(Fit.from_record, self.fits)))
+        if not self.quantities:  # saved before they were, or made by hand
+            names = {found.metric for fit in self.fits for found in fit.metrics}
+            object.__setattr__(self, "quantities", declared.installed(names))
+
+    @classmethod
+    def from_record(cls, record: records.Comparison, sections: Sequence[Any] | None = None) -> Comparison:
+        """Return a record with what can be done with it."""
+        given = {} if sections is None else {"sections": sections}
+        return cls(**{**_parts(record), **given})
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Sections are functions, which a pickle does not hold; those of the installed plugins take their place.
+        return {**self.__dict__, "sections": None}
+
+    def table(self, metric: str) -> pd.DataFrame:
+        """Return one metric as a table: a row per problem, a column per guide.
+
+        Parameters
+        ----------
+        metric : str
+            A metric by name; or ``error`` (the larger of the errors of mean and sd), ``elbo_gap`` (nats below the
+            best ELBO of the problem) or ``seconds`` (compiling, training and scoring).
+
+        Returns
+        -------
+        DataFrame
+            A missing value is "not defined for this guide on this problem", never zero.
+        """
+        from guidebench.analysis import problems as across
+
+        # A table needs no direction: a metric whose plugin is not there any more can be shown, too.
+        return across.table(self, across.find_measure(self.quantities, metric, otherwise="none"))
+
+    def ranks(self, metric: str = "error", *, better: Literal["lower", "higher"] | None = None) -> pd.DataFrame:
+        """Return how guides rank over the problems, the best first.
+
+        Only problems on which all compared guides have the metric count.  The tests are in ``attrs``; with a
+        handful of problems there are none, and the reason takes their place.
+
+        Parameters
+        ----------
+        metric : str
+            As in :meth:`table`.
+        better : {"lower", "higher"}, optional
+            Which direction is better, where the run does not say so of the metric.
+
+        Returns
+        -------
+        DataFrame
+            A row per guide with ``rank`` (the average over problems, ties averaged) and ``median``.  ``attrs`` has
+            ``problems`` (how many), ``left_out`` (guides that are not compared, and on how many problems they have
+            the metric), ``p_value`` (Friedman's test), ``concordance`` (Kendall's W), ``reason`` (why there is no
+            test) and ``pairs`` (a :class:`~guidebench.analysis.problems.pairs.PairedTest` for every two guides).
+
+        Raises
+        ------
+        RequestError
+            Where nothing says which direction is better.
+        """
+        import pandas as pd
+
+        from guidebench.analysis import problems as across
+
+        measure = across.find_measure(self.quantities, metric, better)
+        if measure.better not in ("lower", "higher"):
+            raise RequestError(f"guides cannot be ranked by {metric}, of which {measure.better} is better")
+        found = across.ranking(across.table(self, measure), measure.better)
+        ranks = pd.DataFrame({"rank": found.ranks, "median": found.medians})
+        ranks.index.name = "guide"
+        ranks.attrs = {
+            "problems": len(found.problems),
+            "left_out": dict(found.left_out),
+            "p_value": found.p_value,
+            "concordance": found.concordance,
+            "reason": found.reason,
+            "pairs": found.pairs,
+        }
+        return ranks
+
+    @cached_property
+    def figures(self) -> Mapping[str, Figure]:
+        """The figures of the report by name, drawn when one is asked for.
+
+        Each shows itself in a notebook and has a method ``save(path)``.
+        """
+        from guidebench.report.notebook import Figures
+
+        return Figures(self, self.sections)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the results to a folder and return it; see :func:`guidebench.results.store.save`."""
+        return store.save(self, path)
+
+    @staticmethod
+    def load(path: str | Path) -> Comparison:
+        """Read results from a folder that :meth:`save` or a run wrote; see :func:`load`."""
+        return load(path)
+
+    def report(self, path: str | Path) -> Path:
+        """Save the results and write the report beside them; return the path of ``report.html``.
+
+        Sections that fail leave a note in their place, and are named in ``results.json``.
+        """
+        from guidebench.report import write
+
+        self.save(path)
+        failures: list[Failure] = []
+        page = write(
+            self,
+            path,
+            sections=self.sections,
+            log_loss=bool(self.config.get("log_loss")),
+            on_failure=failures.append,
+        )
+        store.record(path, failures)
+        return page
+
+    def _repr_html_(self) -> str:
+        from guidebench.report.notebook import comparison_html
+
+        return comparison_html(self)
+
+
+def load(path: str | Path) -> Comparison:
+    """Read a comparison that :meth:`Comparison.save` or a run wrote.
+
+    Raises
+    ------
+    ResultsError
+        Where the folder holds no results, or results of another version.
+    """
+    return Comparison.from_record(store.load(path))
+
+
+def _parts(record: records.Fit | records.Comparison) -> Mapping[str, Any]:
+    return {part.name: getattr(record, part.name) for part in fields(record)}

@@ -1,0 +1,58 @@
+"""What the tables of the command line have in common: the terminal, colours, and numbers as text."""
+
+from __future__ import annotations
+
+import math
+
+from rich.console import Console
+
+from guidebench.contracts import MetricValue, Quantity
+from guidebench.results import Fit, Verdict
+
+#: Of verdicts.
+COLOURS = {
+    Verdict.TRUST: "green",
+    Verdict.REWEIGHT: "yellow",
+    Verdict.DISTRUST: "red",
+    Verdict.POINT: "cyan",
+    Verdict.FAILED: "bold red",
+}
+
+NOTHING = "–"
+
+
+def make_console() -> Console:
+    """Return the terminal, or for a pipe one of a fixed width."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=140)
+
+
+def number(value: float | None, digits: int) -> str:
+    """Return a number with so many decimals, or a dash where it is not defined."""
+    return NOTHING if value is None else f"{value:.{digits}f}"
+
+
+def percent(value: float | None) -> str:
+    """Return a share in per cent, or a dash where it is not defined."""
+    return NOTHING if value is None else f"{value:.0%}"
+
+
+def cell(fit: Fit, quantity: Quantity) -> str:
+    """Return a metric of a fit as it is declared to be written; of one for each variable, the range of its values."""
+    found = fit.metric(quantity.name)
+    if found is not None:
+        return _written(found, quantity)
+    values = [one.value for one in fit.metrics if one.metric == quantity.name and math.isfinite(one.value)]
+    if not values:
+        return NOTHING
+    low, high = (_written(MetricValue(value=value), quantity) for value in (min(values), max(values)))
+    return low if low == high else f"{low.removesuffix('%')}–{high}"
+
+
+def _written(found: MetricValue, quantity: Quantity) -> str:
+    if quantity.form == "percent":
+        return percent(found.value)
+    if quantity.form == "number":
+        return number(found.value, quantity.digits)
+    form = f".{quantity.digits}f" if abs(found.value) < 1e7 else ".2e"
+    return f"{found.value:{form}} ± {found.mcse or 0:{form}}"
