@@ -14,9 +14,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from guidebench import load
-from guidebench.across.soundness import Judged, counts, judged
+from guidebench.analysis.problems.soundness import Judged, counts, judged
+from guidebench.analysis.verdict import MEAN_ERROR, SD_ERROR
 from guidebench.results import Comparison, Status, Verdict
-from guidebench.verdict import MEAN_ERROR, SD_ERROR
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "verdicts.md"
 

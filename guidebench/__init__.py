@@ -10,31 +10,31 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from guidebench.config.errors import GuidebenchError, RequestError
 from guidebench.contracts import Guide, Metric, MetricValue, Problem, ReferenceDraws, Section, Solution, Task
-from guidebench.errors import GuidebenchError, RequestError
-from guidebench.hookspecs import hookimpl
+from guidebench.plugins.hookspecs import hookimpl
 
 if TYPE_CHECKING:
+    from guidebench.analysis.runs import Diff, diff
     from guidebench.api import compare
-    from guidebench.changes import Diff, diff
-    from guidebench.failures import Failure
     from guidebench.metrics.evidence import Evidence
+    from guidebench.plugins.isolation.failures import Failure
     from guidebench.report.page import Block, Cell, Details, Heading, Listing, Note, Number, Page, Table
     from guidebench.results import Comparison, Fit
-    from guidebench.store import load
+    from guidebench.results.store import load
 
 __version__ = version("guidebench")
 
 _LAZY = {
     "compare": "guidebench.api",
-    "Diff": "guidebench.changes",
-    "diff": "guidebench.changes",
+    "Diff": "guidebench.analysis.runs",
+    "diff": "guidebench.analysis.runs",
     "Comparison": "guidebench.results",
     "Fit": "guidebench.results",
-    "load": "guidebench.store",
+    "load": "guidebench.results.store",
     # What metrics and report sections are given, and what a section is made of.
     "Evidence": "guidebench.metrics.evidence",
-    "Failure": "guidebench.failures",
+    "Failure": "guidebench.plugins.isolation.failures",
     **dict.fromkeys(
         ("Block", "Cell", "Details", "Heading", "Listing", "Note", "Number", "Page", "Table"), "guidebench.report.page"
     ),

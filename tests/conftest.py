@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from guidebench import threads
+from guidebench.inference.device import threads
 
 Python = Callable[..., subprocess.CompletedProcess[str]]
 

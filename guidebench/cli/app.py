@@ -13,10 +13,10 @@ import typer
 from guidebench.cli import authors, changes
 from guidebench.cli.options import NoPluginsOption, PluginOption
 from guidebench.cli.run import INTERRUPTED, run
-from guidebench.errors import GuidebenchError
+from guidebench.config.errors import GuidebenchError
 
 if TYPE_CHECKING:
-    from guidebench.failures import Failure
+    from guidebench.plugins.isolation.failures import Failure
 
 #: Typer carries its own copy of click; this is the class of all its complaints about usage.
 _USAGE_ERROR: Any = typer.BadParameter.__mro__[1]
@@ -81,7 +81,7 @@ app.command()(run)
 def list_(plugin: PluginOption = None, no_plugins: NoPluginsOption = None) -> int:
     """Show guides, problems, metrics and sections with their plugins; and what is broken, with its reason."""
     from guidebench.cli import tables
-    from guidebench.plugins import find_plugins
+    from guidebench.request.find_plugins import find_plugins
 
     tables.print_registry(find_plugins(tuple(plugin or ()), no_plugins=bool(no_plugins)))
     return 0
@@ -98,9 +98,9 @@ def report(
 
     The sections are those of the plugins that are installed now; --plugin adds others.
     """
-    from guidebench.plugins import find_plugins
     from guidebench.report import write
-    from guidebench.store import load, record
+    from guidebench.request.find_plugins import find_plugins
+    from guidebench.results.store import load, record
 
     comparison = load(folder)
     chosen = bool(comparison.config.get("log_loss")) if log_loss is None else log_loss
@@ -130,8 +130,9 @@ app.command()(authors.new)
 @app.command()
 def info() -> int:
     """Show versions, devices and caches."""
-    from guidebench import cache, environment
     from guidebench.cli import tables
+    from guidebench.engine.keys import environment
+    from guidebench.inference.device import cache
 
     kept = cache.folder()
     found = {**environment.describe(), "cache": f"{kept} ({cache.size(kept) / 1e6:.0f} MB)"}

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from guidebench.errors import RequestError
+from guidebench.config.errors import RequestError
 
 
 def new(
@@ -24,7 +24,7 @@ def new(
     ] = None,
 ) -> int:
     """Write a guide plugin, ready to install and tested, into the folder NAME."""
-    from guidebench.project import create
+    from guidebench.cli.new import create
 
     folder = create(name, Path.cwd(), licence=licence, author=author)
     module = name.replace("-", "_")
@@ -63,7 +63,7 @@ def check(
     for subject in subjects:
         if isinstance(subject.found, Refused) and subject.found.request:
             raise RequestError(subject.found.reason)
-    from guidebench import cache
+    from guidebench.inference.device import cache
 
     cache.enable()
     failed = [outcomes.print_outcomes(subject, checks, expected) for subject in subjects]

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from guidebench.errors import RequestError
+from guidebench.config.errors import RequestError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from guidebench.changes import Change, Diff
+    from guidebench.analysis.runs import Change, Diff
 
 
 class Format(StrEnum):
@@ -38,8 +38,8 @@ def diff(
     """Show what got better or worse between two runs, beyond noise: status 1 where something got worse."""
     if before.exists() and after.exists() and before.samefile(after):
         raise RequestError(f"diff: {before} and {after} are the same folder, which never differs from itself")
-    from guidebench.changes import content
-    from guidebench.changes import diff as compared
+    from guidebench.analysis.runs import diff as compared
+    from guidebench.report.diff import content
 
     found = compared(before, after)
     if form is Format.MARKDOWN:
@@ -58,7 +58,7 @@ def print_diff(found: Diff, *, everything: bool = False) -> None:
     from rich.console import Console
     from rich.markup import escape
 
-    from guidebench.changes import content
+    from guidebench.report.diff import content
 
     console = Console(highlight=False)
     if not console.is_terminal:
@@ -87,7 +87,7 @@ def _print_table(console: Console, problem: str, changes: Sequence[Change]) -> N
     from rich.table import Table
     from rich.text import Text
 
-    from guidebench.changes import content
+    from guidebench.report.diff import content
 
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     table.add_column(escape(problem), overflow="fold")

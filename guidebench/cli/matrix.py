@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from guidebench.across import ERROR, MAIN, Ranking, ranking, shared_prefix, table, winners
+from guidebench.analysis.problems import ERROR, MAIN, Ranking, ranking, shared_prefix, table, winners
 from guidebench.cli.tables import COLOURS, NOTHING, number
 from guidebench.results import Comparison, Fit, Verdict
 

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from guidebench import threads
 from guidebench.cli.options import NoPluginsOption, PluginOption
-from guidebench.errors import RequestError
+from guidebench.config.errors import RequestError
+from guidebench.inference.device import threads
 
 if TYPE_CHECKING:
-    from guidebench.failures import Failure
-    from guidebench.registry import Registry
+    from guidebench.plugins.isolation.failures import Failure
+    from guidebench.plugins.registry import Registry
 
 #: Exit status after Ctrl-C, as shells have it.
 INTERRUPTED = 130
@@ -236,8 +236,8 @@ def run(
     """Train guides on problems, score them all alike, and write a report."""
     threads.enough()
     from guidebench.config import assignments, is_results, make_config
-    from guidebench.plugins import find_plugins
-    from guidebench.selection import choose_guides, choose_problems
+    from guidebench.request.find_plugins import find_plugins
+    from guidebench.request.selection import choose_guides, choose_problems
 
     options: dict[str, Any] = {
         "problems": tuple(targets or ()),
@@ -289,12 +289,13 @@ def run(
     # Tracing leaves so many small objects behind that looking for cycles took an eighth of a warm run.
     gc.set_threshold(200_000, 20, 20)
 
-    from guidebench import cache, engine
+    from guidebench import engine
     from guidebench.cli import tables
-    from guidebench.kept import Kept
-    from guidebench.progress.terminal import bar
+    from guidebench.engine.progress.terminal import bar
+    from guidebench.inference.device import cache
     from guidebench.report import write
-    from guidebench.store import record, save
+    from guidebench.results.kept import Kept
+    from guidebench.results.store import record, save
 
     cache.enable()
     Thread(target=_import_ahead, daemon=True).start()

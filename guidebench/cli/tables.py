@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from guidebench.registry import Registered, Registry
+from guidebench.plugins.registry import Registered, Registry
 from guidebench.results import Comparison, Fit, ProblemRecord, Status, Verdict
 
 #: Of verdicts.
@@ -86,7 +86,7 @@ def _columns(fits: Sequence[Fit]) -> list[tuple[str, Callable[[Fit], str]]]:
 
 def _print_problem(comparison: Comparison, record: ProblemRecord, console: Console) -> None:
     """Print the table of one problem, and what to conclude."""
-    from guidebench.verdict import recommend
+    from guidebench.analysis.verdict import recommend
 
     fits = comparison.of(record.name)
     columns = _columns(fits)

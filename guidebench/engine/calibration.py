@@ -12,13 +12,14 @@ import numpy as np
 import xarray as xr
 
 from guidebench.config import RunConfig
+from guidebench.config.errors import RequestError
+from guidebench.config.seeds import derive
 from guidebench.contracts import Family
-from guidebench.errors import RequestError
 from guidebench.inference import convergence
 from guidebench.inference.arguments import Arguments
-from guidebench.inference.compiled import compile_for
 from guidebench.inference.coordinates import Affine, Frame, model_of, to_latents
 from guidebench.inference.density import draw
+from guidebench.inference.device.compiled import compile_for
 from guidebench.inference.draws import guide_to_draw_from
 from guidebench.inference.newton import Modes, modes
 from guidebench.inference.recipe import Recipe
@@ -28,7 +29,6 @@ from guidebench.inference.target import Target
 from guidebench.inference.train import MakeGuide, Params, Training, train
 from guidebench.metrics.evidence import scalars
 from guidebench.results import Status
-from guidebench.seeds import derive
 
 #: Draws per data set, among which the true value is ranked.
 DRAWS = 999

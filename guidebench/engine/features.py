@@ -31,7 +31,7 @@ from numpyro.distributions.transforms import biject_to
 
 from guidebench.engine.gate import Reference
 from guidebench.engine.prepared import Prepared
-from guidebench.inference.precision import double
+from guidebench.inference.device.precision import double
 from guidebench.inference.target import Target
 
 #: Draws that are looked at, and coordinates up to which the matrices of them are.

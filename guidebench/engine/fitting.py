@@ -18,34 +18,33 @@ import xarray as xr
 from numpyro.infer.autoguide import AutoGuide, AutoGuideList
 from numpyro.infer.initialization import init_to_value
 
-from guidebench import datasets
-from guidebench.boundary import Boundary
+from guidebench.analysis.verdict import judge
 from guidebench.config import RunConfig
+from guidebench.config.seeds import derive
 from guidebench.contracts import Metric, MetricValue
-from guidebench.engine import own_method
+from guidebench.engine import datasets, own_method
 from guidebench.engine.calibration import Simulations, ranks, recipe_for
 from guidebench.engine.forward import FEWEST, affordable, label, run_forward
 from guidebench.engine.prepared import Prepared
+from guidebench.engine.progress import Progress
 from guidebench.engine.scoring import RANKED, check_density, compute, draw_from, params_of, rank
 from guidebench.engine.settling import Settling, final_loss
 from guidebench.engine.starts import keys
-from guidebench.failures import Phase, raised_in
 from guidebench.inference import convergence
 from guidebench.inference.coordinates import Frame
 from guidebench.inference.draws import Sampler, make_sampler
 from guidebench.inference.recipe import Recipe
 from guidebench.inference.start import starting_at
 from guidebench.inference.train import Params, Training, train
-from guidebench.inference_data import from_groups
 from guidebench.metrics.evidence import Evidence
 from guidebench.metrics.simulated import calibration
-from guidebench.progress import Progress
-from guidebench.registry import OWN, Registered
+from guidebench.plugins.isolation.boundary import Boundary
+from guidebench.plugins.isolation.failures import Phase, raised_in
+from guidebench.plugins.isolation.state import restored
+from guidebench.plugins.registry import OWN, Registered
+from guidebench.request.selection import ChosenGuide
 from guidebench.results import Fit, Restart, Status, Verdict
-from guidebench.seeds import derive
-from guidebench.selection import ChosenGuide
-from guidebench.state import restored
-from guidebench.verdict import judge
+from guidebench.results.inference_data import from_groups
 
 #: Share of skipped steps from which a start counts as unstable, and the learning rate that is tried instead.
 UNSTABLE = 0.002

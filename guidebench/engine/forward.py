@@ -10,13 +10,13 @@ import jax
 import numpy as np
 import xarray as xr
 
-from guidebench import datasets
+from guidebench.config.seeds import derive
+from guidebench.engine import datasets
 from guidebench.engine.prepared import Prepared
 from guidebench.inference.draws import Draws
 from guidebench.inference.predict import Forward
 from guidebench.inference.structure import Site
 from guidebench.metrics.evidence import Heldout
-from guidebench.seeds import derive
 
 #: Predictions at the training data are left out where fewer draws of them than this can be kept.
 FEWEST = 100

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from guidebench.inference_data import mixing
 from guidebench.metrics.evidence import scalars
+from guidebench.results.inference_data import mixing
 
 #: What every scalar component must reach (Vehtari et al. 2021, doi:10.1214/20-BA1221).
 MOST_RHAT = 1.01

@@ -9,9 +9,9 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from guidebench import inference_data as idata
-from guidebench.errors import RequestError
+from guidebench.config.errors import RequestError
 from guidebench.inference.structure import Site
+from guidebench.results import inference_data as idata
 
 #: Draws that a reference needs at least, in all and in each chain.
 LEAST_DRAWS = 100

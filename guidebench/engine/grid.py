@@ -11,24 +11,25 @@ from typing import Any
 
 import jax
 
-from guidebench import environment
 from guidebench.config import REFERENCES, RunConfig
+from guidebench.config.errors import RequestError
 from guidebench.contracts import Problem
 from guidebench.engine.job import Job, Request
 from guidebench.engine.keep import Keep
-from guidebench.engine.keys import KeyMaker
+from guidebench.engine.keys import environment
+from guidebench.engine.keys.maker import KeyMaker
 from guidebench.engine.own import own_guides
-from guidebench.errors import RequestError
-from guidebench.inference import optimizers, precision
+from guidebench.engine.progress import Progress, Silent
+from guidebench.inference import optimizers
+from guidebench.inference.device import precision
 from guidebench.inference.objectives import objective
 from guidebench.inference.recipe import RECIPES, Recipe, make_optimizer
 from guidebench.inference.schedules import Schedule
 from guidebench.inference.train import EVALUATIONS, stretches
-from guidebench.progress import Progress, Silent
-from guidebench.registry import Registry
+from guidebench.plugins.isolation.state import restored
+from guidebench.plugins.registry import Registry
+from guidebench.request.selection import ChosenGuide
 from guidebench.results import Comparison
-from guidebench.selection import ChosenGuide
-from guidebench.state import restored
 
 #: Evaluations of the rows kept from training in a round, at least.
 FEWEST_EVALUATIONS = 10

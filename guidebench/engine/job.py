@@ -11,15 +11,15 @@ from guidebench.contracts import Metric, Problem
 from guidebench.engine import calibration
 from guidebench.engine.fitting import blank, fit_guide
 from guidebench.engine.keep import Keep, KeptProblem, worth_keeping
-from guidebench.engine.keys import KeyMaker, Keys
+from guidebench.engine.keys.maker import KeyMaker, Keys
 from guidebench.engine.prepared import Prepared, prepare
+from guidebench.engine.progress import Progress
 from guidebench.engine.references import reference_data, with_reference
 from guidebench.inference.recipe import Recipe
-from guidebench.progress import Progress
-from guidebench.registry import Registered
+from guidebench.plugins.isolation.state import restored
+from guidebench.plugins.registry import Registered
+from guidebench.request.selection import ChosenGuide
 from guidebench.results import Fit, ProblemRecord
-from guidebench.selection import ChosenGuide
-from guidebench.state import restored
 
 
 class Request(NamedTuple):

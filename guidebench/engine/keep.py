@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
-from guidebench.inference_data import InferenceData
 from guidebench.results import Fit, ProblemRecord, Status
+from guidebench.results.inference_data import InferenceData
 
 
 class KeptProblem(NamedTuple):

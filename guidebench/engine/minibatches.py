@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from guidebench.config.errors import RequestError
 from guidebench.contracts import Problem
-from guidebench.errors import RequestError
 from guidebench.inference.arguments import Arguments, as_arrays
 from guidebench.inference.structure import ModelStructure, inspect_model
 from guidebench.inference.subsampling import Minibatches, Whole
-from guidebench.loading.shapes import check_sites
+from guidebench.request.loading.shapes import check_sites
 
 
 class Inspected(NamedTuple):

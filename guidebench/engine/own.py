@@ -10,14 +10,14 @@ from numpyro.infer.autoguide import AutoGuide
 from numpyro.infer.initialization import init_to_feasible
 
 from guidebench.config import RunConfig
+from guidebench.config.errors import RequestError
 from guidebench.contracts import Problem
 from guidebench.engine.minibatches import Inspected, inspect_problem
-from guidebench.errors import RequestError
 from guidebench.inference.guide_sites import disagreement, is_point
-from guidebench.own_guides import YOURS
-from guidebench.selection import ChosenGuide
-from guidebench.state import restored
-from guidebench.time_limit import OutOfTime, TimeLimit
+from guidebench.plugins.isolation.state import restored
+from guidebench.plugins.isolation.time_limit import OutOfTime, TimeLimit
+from guidebench.request.own_guides import YOURS
+from guidebench.request.selection import ChosenGuide
 
 
 def own_guides(guides: Sequence[ChosenGuide], problem: Problem, config: RunConfig) -> tuple[ChosenGuide, ...]:

@@ -7,17 +7,17 @@ from functools import partial
 
 import numpy as np
 
-from guidebench.boundary import Boundary
 from guidebench.config import RunConfig
 from guidebench.engine.prepared import Prepared
+from guidebench.engine.progress import Progress
 from guidebench.engine.starts import keys
 from guidebench.inference.coordinates import Frame
 from guidebench.inference.recipe import Recipe
 from guidebench.inference.solving import solve
 from guidebench.inference.train import MakeGuide, Training
-from guidebench.progress import Progress
+from guidebench.plugins.isolation.boundary import Boundary
+from guidebench.request.selection import ChosenGuide
 from guidebench.results import Restart, Status
-from guidebench.selection import ChosenGuide
 
 
 def refusal(ready: Prepared) -> str | None:

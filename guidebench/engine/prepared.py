@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from guidebench.config import RunConfig
+from guidebench.config.errors import RequestError
 from guidebench.contracts import Family, Problem
 from guidebench.engine.gate import Reference
 from guidebench.engine.minibatches import describe, inspect_problem
 from guidebench.engine.starts import Starts, find_starts, search_values
 from guidebench.engine.validation import Validation, with_validation
-from guidebench.errors import RequestError
 from guidebench.inference.arguments import Arguments, as_arrays, is_array
 from guidebench.inference.coordinates import Affine, Expansion, Frame, own_coordinates, standardised
 from guidebench.inference.large import expand

@@ -21,22 +21,23 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from guidebench import cache, datasets
-from guidebench import inference_data as idata
 from guidebench.config import RunConfig
+from guidebench.config.errors import RequestError
+from guidebench.config.seeds import derive
 from guidebench.contracts import ReferenceDraws
+from guidebench.engine import datasets
 from guidebench.engine.features import features
 from guidebench.engine.gate import Judgement, Reference, judge
 from guidebench.engine.given import Given, arrange, read
 from guidebench.engine.prepared import Prepared
+from guidebench.engine.progress import Progress
 from guidebench.engine.starts import Starts, find_starts
-from guidebench.errors import RequestError
 from guidebench.inference import nuts
 from guidebench.inference.coordinates import Affine
+from guidebench.inference.device import cache
 from guidebench.inference.recipe import Recipe
 from guidebench.inference.structure import ModelStructure
-from guidebench.progress import Progress
-from guidebench.seeds import derive
+from guidebench.results import inference_data as idata
 
 #: Draws from an exact posterior: enough that its own noise hardly counts.
 EXACT_DRAWS = 40_000

@@ -8,20 +8,20 @@ from dataclasses import replace
 import jax
 import numpy as np
 
-from guidebench.boundary import Boundary
 from guidebench.config import RunConfig
+from guidebench.config.seeds import derive
 from guidebench.contracts import Metric, MetricValue
 from guidebench.engine.prepared import Prepared
-from guidebench.failures import Failure
 from guidebench.inference.draws import Draws, Sampler
 from guidebench.inference.structure import ModelStructure
 from guidebench.inference.train import Params, Training
 from guidebench.metrics.bounds import mean_log_weight
 from guidebench.metrics.evidence import Evidence, read_only
-from guidebench.registry import OWN, Registered
+from guidebench.plugins.isolation.boundary import Boundary
+from guidebench.plugins.isolation.failures import Failure
+from guidebench.plugins.registry import OWN, Registered
+from guidebench.request.selection import ChosenGuide
 from guidebench.results import Restart
-from guidebench.seeds import derive
-from guidebench.selection import ChosenGuide
 
 #: A guide is scored with this many times the draws that are kept: weights are cheap, their noise is not.
 SCORE_BATCHES = 10

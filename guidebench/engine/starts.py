@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from guidebench.config import RunConfig
+from guidebench.config.seeds import derive
 from guidebench.contracts import Problem
 from guidebench.inference.arguments import Arguments
 from guidebench.inference.enumeration import marked
@@ -22,7 +23,6 @@ from guidebench.inference.start import check, starting_points, strategy
 from guidebench.inference.structure import ModelStructure
 from guidebench.inference.subsampling import Minibatches, Stratified
 from guidebench.inference.target import Target
-from guidebench.seeds import derive
 
 #: Starting points of the search for modes, at least.
 SEARCHES = 8

@@ -25,17 +25,17 @@ from numpyro.handlers import scale
 from numpyro.infer.util import log_density
 
 from guidebench.config import RunConfig
+from guidebench.config.errors import RequestError
+from guidebench.config.seeds import derive
 from guidebench.contracts import Problem, with_arguments
 from guidebench.engine.minibatches import inspect_problem
-from guidebench.errors import RequestError
 from guidebench.inference.arguments import Arguments, runnable
-from guidebench.inference.compiled import BATCH_VALUES
 from guidebench.inference.coordinates import Frame, model_of
+from guidebench.inference.device.compiled import BATCH_VALUES
 from guidebench.inference.structure import ModelStructure, inspect_model, is_factor
 from guidebench.inference.target import Target
 from guidebench.inference.train import Watched
-from guidebench.loading.rows import row_arguments, split_rows
-from guidebench.seeds import derive
+from guidebench.request.loading.rows import row_arguments, split_rows
 
 #: Draws of a guide at each evaluation, and the fewest where many data leave no room for more.
 PARTICLES = 200

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from guidebench.inference.compiled import compile_for, over_draws
+from guidebench.inference.device.compiled import compile_for, over_draws
 from guidebench.inference.target import Target
 
 #: Intermediate numbers of a derivative per number of the data.

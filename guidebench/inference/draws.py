@@ -16,9 +16,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from guidebench.inference.arguments import Arguments
-from guidebench.inference.compiled import compile_for, over_draws
 from guidebench.inference.coordinates import ToLatents
 from guidebench.inference.density import draw, draw_guide
+from guidebench.inference.device.compiled import compile_for, over_draws
 from guidebench.inference.rescoring import LARGE
 from guidebench.inference.structure import ModelStructure
 from guidebench.inference.subsampling import Whole

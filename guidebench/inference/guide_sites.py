@@ -17,7 +17,7 @@ from numpyro.distributions import constraints
 from numpyro.distributions.transforms import ComposeTransform, IndependentTransform
 from numpyro.handlers import seed, trace
 
-from guidebench.errors import RequestError
+from guidebench.config.errors import RequestError
 from guidebench.inference.arguments import Arguments, runnable
 from guidebench.inference.structure import ModelStructure, is_factor
 

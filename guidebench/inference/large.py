@@ -13,9 +13,9 @@ import numpy as np
 
 from guidebench.inference.coordinates import Expansion
 from guidebench.inference.derivatives import Functions, covariance_of
+from guidebench.inference.device.precision import double
 from guidebench.inference.gaussians import Gaussian
 from guidebench.inference.modes import SETTLED, Landscape, Mode, apart, explore, in_double
-from guidebench.inference.precision import double
 from guidebench.inference.target import Target
 
 #: Elements of the main plate that stand for all of them in the first search.

@@ -11,7 +11,7 @@ from numpyro.handlers import block, seed
 from numpyro.infer.util import unconstrain_fn
 from scipy.special import softmax
 
-from guidebench.inference.compiled import compile_for, over_draws
+from guidebench.inference.device.compiled import compile_for, over_draws
 from guidebench.inference.modes import Mode
 from guidebench.inference.target import Target
 

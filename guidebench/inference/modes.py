@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 
 from guidebench.inference.derivatives import DRAWS, Functions, covariance_of, scaled_curvature
+from guidebench.inference.device.precision import as_double, double
 from guidebench.inference.gaussians import Gaussian, along, elsewhere, refined
-from guidebench.inference.precision import as_double, double
 from guidebench.inference.target import Target
 
 #: Dimensions up to which second derivatives are computed.

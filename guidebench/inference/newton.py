@@ -13,8 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from guidebench.inference.compiled import compile_for, over_draws
-from guidebench.inference.precision import as_double, double
+from guidebench.inference.device.compiled import compile_for, over_draws
+from guidebench.inference.device.precision import as_double, double
 from guidebench.inference.target import Target
 
 STEPS = 100

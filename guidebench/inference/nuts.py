@@ -23,10 +23,10 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 from numpyro.infer import NUTS
 
-from guidebench.inference.compiled import compile_for, over_draws
 from guidebench.inference.coordinates import Affine, apply
+from guidebench.inference.device.compiled import compile_for, over_draws
+from guidebench.inference.device.precision import as_double, double
 from guidebench.inference.modes import Landscape
-from guidebench.inference.precision import as_double, double
 from guidebench.inference.target import Target
 
 #: Steps that one call of the compiled program takes.

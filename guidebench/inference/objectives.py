@@ -16,8 +16,8 @@ from numpyro.distributions.util import scale_and_mask
 from numpyro.infer import RenyiELBO, TraceGraph_ELBO
 from numpyro.infer.elbo import ELBO
 
-from guidebench import specs
-from guidebench.errors import RequestError
+from guidebench.config import specs
+from guidebench.config.errors import RequestError
 from guidebench.inference.density import TraceELBO, draw
 
 

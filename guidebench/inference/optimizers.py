@@ -20,8 +20,8 @@ import jax.numpy as jnp
 import optax
 import optax.contrib
 
-from guidebench import specs
-from guidebench.errors import RequestError
+from guidebench.config import specs
+from guidebench.config.errors import RequestError
 
 #: Optimisers whose ``b2`` is the memory of the second moment, with the usual default.
 ADAM_FAMILY = frozenset({"adam", "adamw", "adamax", "adamaxw", "nadam", "nadamw", "amsgrad", "radam", "lamb", "yogi"})

@@ -18,7 +18,7 @@ from numpyro.handlers import seed, substitute, trace
 from numpyro.primitives import Messenger
 
 from guidebench.inference.arguments import Arguments, runnable
-from guidebench.inference.compiled import compile_for, once, over_draws
+from guidebench.inference.device.compiled import compile_for, once, over_draws
 from guidebench.inference.structure import ModelStructure, Site, is_factor, site_dims
 
 

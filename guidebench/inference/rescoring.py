@@ -14,9 +14,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from guidebench.inference.compiled import BATCH_VALUES, compile_for
+from guidebench.inference.device.compiled import BATCH_VALUES, compile_for
+from guidebench.inference.device.precision import as_double, double
 from guidebench.inference.modes import in_double
-from guidebench.inference.precision import as_double, double
 from guidebench.inference.target import Target
 
 #: Nats beyond which the density of draws is computed again in float64.

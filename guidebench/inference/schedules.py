@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from guidebench import specs
-from guidebench.errors import RequestError
+from guidebench.config import specs
+from guidebench.config.errors import RequestError
 
 #: The share of the peak at which the exponential decay ends, unless the user says; it cannot be nothing.
 EXPONENTIAL_FINAL = 0.001

@@ -16,10 +16,10 @@ import numpy as np
 from numpyro.handlers import seed, trace
 from numpyro.primitives import Messenger
 
-from guidebench.errors import RequestError
+from guidebench.config.errors import RequestError
 from guidebench.inference.arguments import Arguments
-from guidebench.inference.compiled import once, over_draws
-from guidebench.inference.precision import as_double, double
+from guidebench.inference.device.compiled import once, over_draws
+from guidebench.inference.device.precision import as_double, double
 from guidebench.inference.predict import Unobserved
 from guidebench.inference.structure import ModelStructure, Site, is_factor
 

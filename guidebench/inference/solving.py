@@ -18,8 +18,8 @@ from numpyro.infer.util import potential_energy, unconstrain_fn
 
 from guidebench.contracts import Solution, Task
 from guidebench.inference.arguments import Arguments
-from guidebench.inference.compiled import once
 from guidebench.inference.density import draw
+from guidebench.inference.device.compiled import once
 from guidebench.inference.train import MakeGuide, Params, Training
 
 

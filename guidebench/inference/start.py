@@ -12,9 +12,9 @@ import numpy as np
 from numpyro.infer import initialization
 from numpyro.infer.util import initialize_model
 
-from guidebench.errors import RequestError
+from guidebench.config.errors import RequestError
 from guidebench.inference.arguments import Arguments
-from guidebench.inference.compiled import once
+from guidebench.inference.device.compiled import once
 from guidebench.inference.structure import ModelStructure
 from guidebench.inference.target import Target
 

@@ -19,7 +19,7 @@ from numpyro.handlers import seed, substitute, trace
 from numpyro.ops.provenance import eval_provenance
 from numpyro.primitives import Messenger
 
-from guidebench.errors import RequestError
+from guidebench.config.errors import RequestError
 from guidebench.inference import enumeration
 from guidebench.inference.arguments import Arguments, is_array, runnable
 

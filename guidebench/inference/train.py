@@ -19,8 +19,8 @@ from numpyro.infer import SVI
 
 from guidebench.contracts import Solution
 from guidebench.inference.arguments import Arguments
-from guidebench.inference.compiled import compile_for, once
 from guidebench.inference.density import TraceELBO
+from guidebench.inference.device.compiled import compile_for, once
 from guidebench.inference.objectives import objective
 from guidebench.inference.recipe import Recipe, make_optimizer
 from guidebench.inference.schedules import Pace

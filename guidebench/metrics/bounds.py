@@ -8,8 +8,8 @@ import numpy as np
 from scipy.special import logsumexp
 
 from guidebench.contracts import MetricValue
-from guidebench.inference_data import pareto_smooth
 from guidebench.metrics.evidence import Evidence
+from guidebench.results.inference_data import pareto_smooth
 
 #: Draws that share one term of the importance-weighted bound.
 BOUND_DRAWS = 100

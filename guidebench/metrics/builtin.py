@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from guidebench.contracts import Metric, MetricValue
-from guidebench.hookspecs import hookimpl
+from guidebench.plugins.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from guidebench.metrics.evidence import Evidence

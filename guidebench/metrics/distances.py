@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from guidebench.config.seeds import derive
 from guidebench.contracts import MetricValue
 from guidebench.metrics.errors import pairs, thinned
 from guidebench.metrics.evidence import Evidence
-from guidebench.seeds import derive
 
 #: Directions on which the latents are projected.
 DIRECTIONS = 128

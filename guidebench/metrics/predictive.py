@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from scipy.special import logsumexp
 
+from guidebench.config.seeds import derive
 from guidebench.contracts import MetricValue
 from guidebench.metrics.evidence import Evidence, Heldout
-from guidebench.seeds import derive
 
 #: Nominal levels, in per cent, of the observed-against-nominal curve.
 LEVELS = tuple(range(5, 100, 5))

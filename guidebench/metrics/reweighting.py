@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 
 from guidebench.contracts import MetricValue
-from guidebench.inference_data import pareto_smooth
 from guidebench.metrics.errors import pairs
 from guidebench.metrics.evidence import Evidence
 from guidebench.metrics.moments import spread_error
+from guidebench.results.inference_data import pareto_smooth
 
 
 class Repaired(NamedTuple):
@@ -100,7 +100,7 @@ def smoothed_kl(log_weights: np.ndarray, smoothed: np.ndarray) -> float:
     log_weights : ndarray
         Unnormalised, shape ``(S,)``.
     smoothed : ndarray
-        The same smoothed and normalised, as by :func:`~guidebench.inference_data.pareto_smooth`.
+        The same smoothed and normalised, as by :func:`~guidebench.results.inference_data.pareto_smooth`.
     """
     # Only the largest weights are smoothed, so the smallest one tells what they were divided by.
     lowest = int(np.argmin(log_weights))

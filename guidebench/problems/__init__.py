@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from guidebench.contracts import Problem
-from guidebench.hookspecs import hookimpl
+from guidebench.plugins.hookspecs import hookimpl
 from guidebench.problems import (
     banana,
     bayesian_neural_network,

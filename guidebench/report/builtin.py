@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from guidebench.contracts import Section
-from guidebench.hookspecs import hookimpl
+from guidebench.plugins.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from guidebench.report.page import Page

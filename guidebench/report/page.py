@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from guidebench.inference_data import group
 from guidebench.report import draws
 from guidebench.report.content import (
     Block,
@@ -33,6 +32,7 @@ from guidebench.report.finish import compact_dpi, finish, unique
 from guidebench.report.palette import Style, styles
 from guidebench.report.text import listed, slug
 from guidebench.results import Comparison, Fit, ProblemRecord
+from guidebench.results.inference_data import group
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -78,7 +78,7 @@ class Page:
     A whole section of a third party::
 
         from guidebench.contracts import Section
-        from guidebench.hookspecs import hookimpl
+        from guidebench.plugins.hookspecs import hookimpl
         from guidebench.report.page import Block, Number, Table
 
 

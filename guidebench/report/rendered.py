@@ -8,15 +8,15 @@ from typing import Any
 
 from markupsafe import Markup
 
-from guidebench import inference_data
-from guidebench.boundary import Boundary
 from guidebench.contracts import Section
-from guidebench.failures import Failure
-from guidebench.registry import OWN
+from guidebench.plugins.isolation.boundary import Boundary
+from guidebench.plugins.isolation.failures import Failure
+from guidebench.plugins.registry import OWN
 from guidebench.report import html, markdown
 from guidebench.report.content import Block, Figure, Note
 from guidebench.report.page import Page
 from guidebench.report.text import slug
+from guidebench.results import inference_data
 
 
 @dataclass(frozen=True, kw_only=True)

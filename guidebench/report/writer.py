@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from guidebench.contracts import Metric, Section
-from guidebench.failures import Failure
-from guidebench.plugins import find_plugins
-from guidebench.registry import OWN
+from guidebench.plugins.isolation.failures import Failure
+from guidebench.plugins.registry import OWN
 from guidebench.report import html, markdown
 from guidebench.report.content import Block, Figure, Link
 from guidebench.report.overview import OVERVIEW, Overview, anchor_of, problem_anchor
 from guidebench.report.page import Page
 from guidebench.report.recipes import told
 from guidebench.report.rendered import OnFailure, Owned, Part, Rendered, rendered, section_of
+from guidebench.request.find_plugins import find_plugins
 from guidebench.results import Comparison
 
 

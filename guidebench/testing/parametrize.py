@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from guidebench.errors import RequestError
+from guidebench.config.errors import RequestError
 from guidebench.testing.checks import CHECKS
 from guidebench.testing.outcomes import CheckFailed
 from guidebench.testing.select import check_expected

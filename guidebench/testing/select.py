@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 
-from guidebench.errors import RequestError
+from guidebench.config.errors import RequestError
 from guidebench.testing.check import Check
 from guidebench.testing.checks import CHECKS
 

@@ -10,15 +10,16 @@ from typing import Any
 from numpyro.infer.autoguide import AutoGuide, AutoGuideList
 from numpyro.infer.initialization import init_to_value
 
-from guidebench import engine, threads
+from guidebench import engine
 from guidebench.config import make_config
+from guidebench.config.errors import PluginError, RequestError
 from guidebench.contracts import Guide
 from guidebench.engine.minibatches import Inspected, inspect_problem
-from guidebench.errors import PluginError, RequestError
-from guidebench.own_guides import YOURS
-from guidebench.registry import Broken, Registry, load_registry
+from guidebench.inference.device import threads
+from guidebench.plugins.registry import Broken, Registry, load_registry
+from guidebench.request.own_guides import YOURS
+from guidebench.request.selection import ChosenGuide, choose_guides
 from guidebench.results import Comparison, Fit
-from guidebench.selection import ChosenGuide, choose_guides
 from guidebench.testing.outcomes import NotApplicable
 from guidebench.testing.toys import Toy, toys
 

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from guidebench.across import associations
-from guidebench.across.associations import features, smallest_p, spearman
+from guidebench.analysis.problems import associations
+from guidebench.analysis.problems.associations import features, smallest_p, spearman
 from guidebench.results import ProblemRecord
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from guidebench.across import shared_prefix
+from guidebench.analysis.problems import shared_prefix
 
 
 @pytest.mark.parametrize(

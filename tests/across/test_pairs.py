@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from guidebench.across import paired_tests, signed_rank
-from guidebench.across.pairs import smallest_p
+from guidebench.analysis.problems import paired_tests, signed_rank
+from guidebench.analysis.problems.pairs import smallest_p
 from tests.across.test_ranks import AUC
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from guidebench.across import profile
+from guidebench.analysis.problems import profile
 
 NAN = math.nan
 VALUES = pd.DataFrame(

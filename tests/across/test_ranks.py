@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from guidebench.across import complete, holm, ranking
-from guidebench.across.ranks import friedman, iman_davenport, rank_rows
+from guidebench.analysis.problems import complete, holm, ranking
+from guidebench.analysis.problems.ranks import friedman, iman_davenport, rank_rows
 
 #: Table 6 of Demšar (2006): AUC of four variants of C4.5 on fourteen data sets.  Printed with three decimals, two
 #: cells of `voting` are equal but ranked 2 and 3; the fourth decimal restores that.

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from guidebench.across.soundness import Judged, blind_verdict, counts, judged
+from guidebench.analysis.problems.soundness import Judged, blind_verdict, counts, judged
 from guidebench.contracts import MetricValue
 from guidebench.results import Comparison, Fit, ProblemRecord, Status, Verdict
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from guidebench.across import ERROR, MAIN, costs, find_measure, of_metrics, table
-from guidebench.across.measures import elbo_gap, moment_error
+from guidebench.analysis.problems import ERROR, MAIN, costs, find_measure, of_metrics, table
+from guidebench.analysis.problems.measures import elbo_gap, moment_error
+from guidebench.config.errors import RequestError
 from guidebench.contracts import Metric, MetricValue
-from guidebench.errors import RequestError
 from guidebench.results import Comparison
 from tests.report.fake import several
 from tests.report.many import many

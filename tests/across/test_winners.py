@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from guidebench.across import winners
+from guidebench.analysis.problems import winners
 from guidebench.contracts import MetricValue
 from guidebench.results import Comparison, Fit, ProblemRecord, Restart, Status, Verdict
 

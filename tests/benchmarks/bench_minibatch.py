@@ -28,7 +28,7 @@ def one(rows: int, guide: str, steps: int | None) -> dict[str, Any]:
     import numpyro.distributions as dist
 
     import guidebench as gb
-    from guidebench import cache
+    from guidebench.inference.device import cache
 
     cache.enable()
 

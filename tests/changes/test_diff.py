@@ -11,9 +11,9 @@ import pytest
 import xarray as xr
 
 import guidebench as gb
-from guidebench.changes import Outcome, diff
+from guidebench.analysis.runs import Outcome, diff
+from guidebench.config.errors import RequestError
 from guidebench.contracts import MetricValue
-from guidebench.errors import RequestError
 from guidebench.metrics.builtin import guidebench_metrics
 from guidebench.results import Comparison, Restart, Status, Verdict
 from tests.changes.runs import Number, fit, run
@@ -173,8 +173,8 @@ def test_a_metric_of_a_plugin_that_is_not_installed_is_changed_at_most() -> None
 
 
 def test_a_metric_of_an_installed_plugin_has_its_direction(monkeypatch: pytest.MonkeyPatch) -> None:
-    from guidebench.changes import rules
-    from guidebench.registry import Registered, Registry
+    from guidebench.analysis.runs import rules
+    from guidebench.plugins.registry import Registered, Registry
 
     theirs = gb.Metric(name="their_score", compute=lambda _: (), better="lower")
     registry = Registry(metrics=(Registered(theirs, "their_plugin", "theirs"),))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import guidebench as gb
-from guidebench.changes import diff
+from guidebench.analysis.runs import diff
 from guidebench.results import Comparison, Fit, Restart, Status
 from tests.changes.runs import Number, fit, run
 

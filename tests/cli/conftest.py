@@ -34,5 +34,5 @@ def command(
 
     monkeypatch.chdir(tmp_path)
     # Where this process keeps compiled programs is not for the command to decide.
-    monkeypatch.setattr("guidebench.cache.enable", lambda: None)
+    monkeypatch.setattr("guidebench.inference.device.cache.enable", lambda: None)
     return run

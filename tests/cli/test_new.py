@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from guidebench.project.create import LICENCES
+from guidebench.cli.new.create import LICENCES
 
 Command = Callable[..., Any]
 

@@ -19,10 +19,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from guidebench import inference_data
 from guidebench.engine.fitting import blank
-from guidebench.results import Comparison, Fit, Status
-from guidebench.store import load
+from guidebench.results import Comparison, Fit, Status, inference_data
+from guidebench.results.store import load
 
 Python = Callable[..., CompletedProcess[str]]
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import guidebench as gb
-from guidebench import cache
+from guidebench.inference.device import cache
 from guidebench.results import Comparison
 from tests.models.cases import CASES, Case
 

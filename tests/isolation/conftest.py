@@ -14,10 +14,10 @@ from textwrap import dedent
 
 import pytest
 
-from guidebench import registry
 from guidebench.cli import main
+from guidebench.plugins import registry
 from guidebench.results import Comparison
-from guidebench.store import load
+from guidebench.results.store import load
 
 IMPORTS = """
 from guidebench import Guide, Metric, MetricValue, Problem, Section, hookimpl
@@ -102,7 +102,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Runs:
         with pytest.MonkeyPatch.context() as patch:
             patch.syspath_prepend(site)
             patch.setattr(registry, "entry_points", lambda group: points)
-            patch.setattr("guidebench.cache.enable", lambda: None)
+            patch.setattr("guidebench.inference.device.cache.enable", lambda: None)
             patch.setattr(sys, "argv", ["guidebench", "run", "tiny", *chosen, *SETTINGS, *options, "--out", str(out)])
             registry._load_installed.cache_clear()
             with redirect_stdout(said), redirect_stderr(complained), pytest.raises(SystemExit) as ended:

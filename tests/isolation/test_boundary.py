@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from numpyro.primitives import _PYRO_STACK, Messenger
 
-from guidebench import state
-from guidebench.boundary import Boundary
 from guidebench.contracts import Metric, MetricValue
 from guidebench.engine.scoring import compute
-from guidebench.failures import Failure, raised_in, reason
 from guidebench.metrics.evidence import Evidence, Heldout, read_only
-from guidebench.registry import OWN, Registered
-from guidebench.state import remember, restored
+from guidebench.plugins.isolation import state
+from guidebench.plugins.isolation.boundary import Boundary
+from guidebench.plugins.isolation.failures import Failure, raised_in, reason
+from guidebench.plugins.isolation.state import remember, restored
+from guidebench.plugins.registry import OWN, Registered
 
 
 def boundary(phase: Any = "train", **parts: Any) -> Boundary:

@@ -21,8 +21,8 @@ from numpyro.distributions import Distribution
 from numpyro.primitives import _PYRO_STACK
 
 import guidebench as gb
-from guidebench.inference_data import group, group_names
 from guidebench.results import Comparison, Fit, Status
+from guidebench.results.inference_data import group, group_names
 from tests.isolation.broken import BROKEN, ENDLESS, VANDAL
 
 Runs = Callable[..., Any]

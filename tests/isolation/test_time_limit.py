@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from guidebench import time_limit
-from guidebench.time_limit import OutOfTime, TimeLimit
+from guidebench.plugins.isolation import time_limit
+from guidebench.plugins.isolation.time_limit import OutOfTime, TimeLimit
 
 LIMIT = 0.2
 

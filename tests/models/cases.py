@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from guidebench.loading.objects import load_object
+from guidebench.request.loading.objects import load_object
 from tests.models.make_data import TRUTH
 
 FOLDER = Path(__file__).parent

@@ -7,14 +7,15 @@ from typing import Any
 
 import pytest
 
-from guidebench import cache, engine
+from guidebench import engine
 from guidebench.config import make_config
 from guidebench.contracts import Guide, Problem
 from guidebench.engine import references
 from guidebench.inference import nuts
-from guidebench.registry import Registered, load_registry
+from guidebench.inference.device import cache
+from guidebench.plugins.registry import Registered, load_registry
+from guidebench.request.selection import ChosenGuide, choose_guides, choose_problems
 from guidebench.results import Comparison
-from guidebench.selection import ChosenGuide, choose_guides, choose_problems
 from tests.numerics.referenced import SHORT
 
 if os.environ.get(cache.VARIABLE):

@@ -15,8 +15,8 @@ from guidebench.engine import references
 from guidebench.engine.gate import Reference
 from guidebench.engine.grid import recipe_of
 from guidebench.engine.prepared import Prepared, prepare
+from guidebench.engine.progress import Silent
 from guidebench.inference import nuts
-from guidebench.progress import Silent
 
 #: Passes for what is easy, and fails for what cannot pass however long it runs.
 SHORT = nuts.Settings(warmup=250, draws=500, doublings=0)

@@ -13,9 +13,9 @@ import pytest
 from scipy import stats
 
 from guidebench.contracts import Guide, MetricValue, Problem
-from guidebench.inference_data import group
 from guidebench.metrics.simulated import LEVELS, band, bias_p_value, calibration, holm, probabilities
 from guidebench.results import Comparison, Fit
+from guidebench.results.inference_data import group
 
 Run = Callable[..., Comparison]
 

@@ -17,12 +17,12 @@ from guidebench.config import RunConfig
 from guidebench.contracts import Family, Guide, Problem
 from guidebench.engine.prepared import prepare
 from guidebench.inference.coordinates import Affine, apply
+from guidebench.inference.device.precision import chosen
 from guidebench.inference.draws import make_sampler
 from guidebench.inference.modes import Gaussian
-from guidebench.inference.precision import chosen
 from guidebench.inference.recipe import RECIPES
 from guidebench.inference.train import train
-from guidebench.registry import load_registry
+from guidebench.plugins.registry import load_registry
 from guidebench.results import Comparison
 
 

@@ -15,11 +15,11 @@ from scipy.stats import multivariate_normal
 
 from guidebench.contracts import Guide, Problem
 from guidebench.inference.density import TraceELBO
-from guidebench.inference_data import group
+from guidebench.plugins.registry import load_registry
 from guidebench.problems.linear_regression import model as linear_regression
 from guidebench.problems.linear_regression import problem as seed_problem
-from guidebench.registry import load_registry
 from guidebench.results import Status
+from guidebench.results.inference_data import group
 
 GUIDES = [one.name for one in load_registry().guides]
 

@@ -14,16 +14,16 @@ import numpyro
 import numpyro.distributions as dist
 import pytest
 
-from guidebench import cache
 from guidebench.config import make_config
 from guidebench.contracts import Problem
 from guidebench.engine import features
 from guidebench.engine.gate import Reference
 from guidebench.engine.grid import recipe_of
 from guidebench.engine.prepared import Prepared, prepare
+from guidebench.engine.progress import Silent
 from guidebench.engine.references import with_reference
+from guidebench.inference.device import cache
 from guidebench.problems import linear_regression
-from guidebench.progress import Silent
 from guidebench.results import ProblemRecord
 
 CORRELATION = np.array([[1.0, 0.9, 0.0], [0.9, 1.0, 0.0], [0.0, 0.0, 1.0]])

@@ -17,8 +17,8 @@ from jax.flatten_util import ravel_pytree
 from numpyro.infer.autoguide import AutoDelta, AutoMultivariateNormal
 
 from guidebench.contracts import Family, Guide, Problem, Solution, Task
-from guidebench.inference_data import group
 from guidebench.results import Comparison, Status, Verdict
+from guidebench.results.inference_data import group
 from tests.numerics import conjugate
 
 Run = Callable[..., Comparison]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from guidebench.inference_data import group
 from guidebench.problems import guidebench_problems
+from guidebench.results.inference_data import group
 
 PROBLEMS = {problem.name: problem for problem in guidebench_problems()}
 

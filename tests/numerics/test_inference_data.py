@@ -12,10 +12,10 @@ import numpyro.distributions as dist
 import pytest
 from scipy.stats import norm
 
-from guidebench import inference_data as idata
 from guidebench.contracts import Problem
 from guidebench.problems import linear_regression as seed
 from guidebench.results import Comparison, Status
+from guidebench.results import inference_data as idata
 
 GROUPS = {
     "posterior": {"w", "b", "s_eps", "mu"},

@@ -12,6 +12,7 @@ import pytest
 from numpyro.infer.initialization import init_to_value
 from scipy.linalg import eigh
 
+from guidebench.analysis.verdict import judge
 from guidebench.config import RunConfig
 from guidebench.contracts import MetricValue, Problem
 from guidebench.engine.prepared import prepare
@@ -21,10 +22,9 @@ from guidebench.inference.recipe import RECIPES, Recipe
 from guidebench.inference.train import train
 from guidebench.metrics import bounds, moments, reweighting
 from guidebench.metrics.evidence import Evidence
+from guidebench.plugins.registry import load_registry
 from guidebench.problems import linear_regression
-from guidebench.registry import load_registry
 from guidebench.results import Comparison, Fit, Status, Verdict
-from guidebench.verdict import judge
 from tests.numerics import conjugate
 from tests.numerics import linear_regression_exact as exact
 

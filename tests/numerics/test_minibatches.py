@@ -18,14 +18,14 @@ from scipy import stats
 
 import guidebench as gb
 from guidebench.config import make_config
+from guidebench.config.errors import RequestError
 from guidebench.contracts import Problem
 from guidebench.engine.grid import recipe_of
 from guidebench.engine.minibatches import inspect_problem
 from guidebench.engine.prepared import Prepared, prepare
-from guidebench.errors import RequestError
 from guidebench.inference import subsampling
 from guidebench.inference.coordinates import controlled
-from guidebench.inference.precision import double
+from guidebench.inference.device.precision import double
 from guidebench.inference.rescoring import LogJoint
 from guidebench.inference.subsampling import in_blocks, on_a_part, stratified
 from guidebench.inference.target import Target

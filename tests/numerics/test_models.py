@@ -15,13 +15,13 @@ from numpyro import handlers
 from scipy.special import betaln
 
 import guidebench as gb
+from guidebench.config.errors import RequestError
 from guidebench.contracts import Guide, Metric, MetricValue, Problem
 from guidebench.engine import scoring
-from guidebench.errors import RequestError
-from guidebench.inference_data import group
 from guidebench.metrics.evidence import Evidence
-from guidebench.registry import Registered
+from guidebench.plugins.registry import Registered
 from guidebench.results import Comparison, Fit, Status
+from guidebench.results.inference_data import group
 
 QUICK = {"steps": 500, "restarts": 1, "draws": 500, "reference": "none"}
 X = np.linspace(-1, 1, 12, dtype=np.float32)
@@ -164,7 +164,7 @@ def test_what_cannot_be_done_is_refused_with_its_reason(case: str) -> None:
     assert found.status is Status.UNSUPPORTED
     assert words in found.message
     assert found.value("elbo") is None
-    from guidebench.verdict import recommend
+    from guidebench.analysis.verdict import recommend
 
     assert recommend(comparison.fits).startswith("No guide could be trained:")
 
@@ -258,8 +258,8 @@ def test_a_metric_can_neither_break_a_fit_nor_speak_for_another(case: str) -> No
 def test_a_problem_that_does_not_run_stops_no_other() -> None:
     from guidebench import engine
     from guidebench.config import make_config
-    from guidebench.registry import load_registry
-    from guidebench.selection import choose_guides
+    from guidebench.plugins.registry import load_registry
+    from guidebench.request.selection import choose_guides
 
     registry = load_registry()
     problems = [

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from guidebench.registry import load_registry
+from guidebench.plugins.registry import load_registry
+from guidebench.request.selection import choose_guides
 from guidebench.results import Comparison, Fit, Status, Verdict
-from guidebench.selection import choose_guides
 from tests.numerics import conjugate
 from tests.numerics import linear_regression_exact as exact
 

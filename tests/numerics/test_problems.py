@@ -15,8 +15,8 @@ from scipy.stats import kstest, multivariate_normal, norm
 from guidebench.contracts import Problem
 from guidebench.inference.arguments import Arguments
 from guidebench.inference.structure import inspect_model
-from guidebench.inference_data import group
 from guidebench.problems import funnel, guidebench_problems, two_modes
+from guidebench.results.inference_data import group
 
 try:
     from jax import enable_x64

@@ -12,14 +12,14 @@ import numpyro.distributions as dist
 import pytest
 import xarray as xr
 
-from guidebench import inference_data as idata
+from guidebench.config.errors import RequestError
+from guidebench.config.seeds import derive
 from guidebench.contracts import Problem
 from guidebench.engine import references
 from guidebench.engine.gate import Reference, judge
-from guidebench.errors import RequestError
 from guidebench.inference import nuts
 from guidebench.problems import funnel, linear_regression, two_modes
-from guidebench.seeds import derive
+from guidebench.results import inference_data as idata
 from tests.numerics.referenced import line_problem, prepared, reference
 
 pytestmark = pytest.mark.usefixtures("kept_references")

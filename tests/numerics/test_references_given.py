@@ -12,12 +12,12 @@ import pytest
 import xarray as xr
 
 import guidebench as gb
-from guidebench import inference_data as idata
+from guidebench.config.errors import RequestError
 from guidebench.engine.given import arrange, read
-from guidebench.errors import RequestError
 from guidebench.inference.structure import Site
 from guidebench.problems import linear_regression
 from guidebench.results import Comparison
+from guidebench.results import inference_data as idata
 from tests.numerics.referenced import X, Y, line, line_problem, reference
 
 pytestmark = pytest.mark.usefixtures("kept_references")

@@ -15,12 +15,12 @@ import numpyro
 import numpyro.distributions as dist
 import pytest
 
-from guidebench import cache
+from guidebench.config.errors import RequestError
 from guidebench.contracts import Problem
 from guidebench.engine import references
-from guidebench.errors import RequestError
 from guidebench.inference import nuts
 from guidebench.inference.arguments import Arguments, as_arrays
+from guidebench.inference.device import cache
 from guidebench.inference.structure import inspect_model
 from guidebench.inference.target import Target
 from tests.numerics.referenced import SHORT, X, Y, line_problem, reference

@@ -13,8 +13,8 @@ import pytest
 
 from guidebench.contracts import Guide, Problem
 from guidebench.inference.recipe import RECIPES
-from guidebench.inference_data import group
 from guidebench.results import Comparison, Status
+from guidebench.results.inference_data import group
 
 Run = Callable[..., Comparison]
 

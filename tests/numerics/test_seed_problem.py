@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from guidebench.inference_data import group
 from guidebench.problems import linear_regression as problem
 from guidebench.results import Comparison, Status, Verdict
+from guidebench.results.inference_data import group
 from tests.numerics import linear_regression_exact as exact
 
 BEST = {
@@ -198,7 +198,7 @@ def test_errors_are_measured_against_the_exact_posterior(seed_problem: Compariso
 
 
 def test_the_reference_is_saved_beside_the_guides(seed_problem: Comparison, tmp_path) -> None:  # type: ignore[no-untyped-def]
-    from guidebench.store import load, save
+    from guidebench.results.store import load, save
 
     save(seed_problem, tmp_path)
     assert (tmp_path / "inference_data" / "linear-regression" / "reference.nc").exists()

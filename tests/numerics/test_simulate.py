@@ -15,7 +15,7 @@ import pytest
 from scipy import stats
 
 import guidebench as gb
-from guidebench.errors import RequestError
+from guidebench.config.errors import RequestError
 from guidebench.inference.arguments import Arguments, as_arrays
 from guidebench.inference.simulate import Simulated, observing, simulate
 from guidebench.inference.structure import ModelStructure, inspect_model

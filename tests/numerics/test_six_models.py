@@ -12,8 +12,8 @@ import numpyro.distributions as dist
 import pytest
 
 import guidebench as gb
-from guidebench.inference_data import group
 from guidebench.results import Fit
+from guidebench.results.inference_data import group
 from tests.models.cases import CASES
 
 QUICK = {"steps": 1000, "restarts": 1, "draws": 1000, "reference": "none"}

@@ -17,10 +17,10 @@ from scipy import stats
 from scipy.special import betaln, expit
 
 import guidebench as gb
-from guidebench.errors import RequestError
+from guidebench.config.errors import RequestError
 from guidebench.inference import modes
 from guidebench.inference.arguments import Arguments, as_arrays
-from guidebench.inference.precision import as_double, chosen, double
+from guidebench.inference.device.precision import as_double, chosen, double
 from guidebench.inference.structure import inspect_model
 from guidebench.inference.target import Target
 

@@ -16,19 +16,19 @@ from numpyro.infer.autoguide import AutoDelta, AutoMultivariateNormal, AutoNorma
 from numpyro.infer.initialization import init_to_value
 
 from guidebench.config import make_config
+from guidebench.config.errors import RequestError
 from guidebench.contracts import Problem
 from guidebench.engine.grid import recipe_of
 from guidebench.engine.validation import Validation, counting, with_validation
-from guidebench.errors import RequestError
 from guidebench.inference.arguments import Arguments
 from guidebench.inference.coordinates import Affine, Frame, standardised
 from guidebench.inference.density import TraceELBO
 from guidebench.inference.structure import inspect_model
 from guidebench.inference.target import Target
 from guidebench.inference.train import Training, Watched, train
-from guidebench.inference_data import group
 from guidebench.problems import linear_regression
 from guidebench.results import Comparison, Status
+from guidebench.results.inference_data import group
 
 Run = Callable[..., Comparison]
 

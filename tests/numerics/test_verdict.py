@@ -11,9 +11,9 @@ import numpyro
 import numpyro.distributions as dist
 import pytest
 
+from guidebench.analysis.verdict import judge, recommend
 from guidebench.contracts import Bound, Guide, MetricValue, Problem
 from guidebench.results import Comparison, Fit, Status, Verdict
-from guidebench.verdict import judge, recommend
 
 
 def test_the_guides_of_the_seed_problem(seed_problem: Comparison) -> None:

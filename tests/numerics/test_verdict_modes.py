@@ -11,12 +11,12 @@ import numpyro
 import numpyro.distributions as dist
 import pytest
 
+from guidebench.analysis.verdict import judge
 from guidebench.contracts import Guide, MetricValue, Problem
 from guidebench.metrics.evidence import Evidence
 from guidebench.metrics.modes import dropped_mass
 from guidebench.problems import two_modes
 from guidebench.results import Comparison, Fit, Status, Verdict
-from guidebench.verdict import judge
 
 Run = Callable[..., Comparison]
 

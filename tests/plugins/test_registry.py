@@ -11,8 +11,8 @@ from textwrap import dedent
 
 import pytest
 
-from guidebench.errors import RequestError
-from guidebench.registry import Broken, Registry, build_registry, load_registry
+from guidebench.config.errors import RequestError
+from guidebench.plugins.registry import Broken, Registry, build_registry, load_registry
 
 IMPORTS = "from guidebench import Guide, Metric, Problem, hookimpl\n"
 

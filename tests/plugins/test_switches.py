@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 import guidebench as gb
-from guidebench import registry
-from guidebench.errors import RequestError
-from guidebench.plugins import find_plugins
-from guidebench.registry import OWN, Registry, Source, build_registry
+from guidebench.config.errors import RequestError
+from guidebench.plugins import registry
+from guidebench.plugins.registry import OWN, Registry, Source, build_registry
+from guidebench.request.find_plugins import find_plugins
 
 Python = Callable[..., CompletedProcess[str]]
 

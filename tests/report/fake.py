@@ -13,8 +13,8 @@ import numpy as np
 import xarray as xr
 
 from guidebench.contracts import MetricValue
-from guidebench.failures import Failure
 from guidebench.metrics.simulated import calibration
+from guidebench.plugins.isolation.failures import Failure
 from guidebench.results import Comparison, Fit, ProblemRecord, Restart, Status, Verdict
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from guidebench.datasets import of_training
+from guidebench.engine.datasets import of_training
 from guidebench.inference.train import Evaluations, Training
 from guidebench.report import validation
 from guidebench.report.drawing import style

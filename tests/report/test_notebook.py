@@ -9,12 +9,11 @@ from typing import Any
 
 import pytest
 
-from guidebench import store
+from guidebench.analysis.verdict import recommend
 from guidebench.report import writer
 from guidebench.report.content import Figure
 from guidebench.report.sections.summary import remark
-from guidebench.results import Comparison, Fit, ProblemRecord, Status, Verdict
-from guidebench.verdict import recommend
+from guidebench.results import Comparison, Fit, ProblemRecord, Status, Verdict, store
 from tests.report import fake
 from tests.report.test_writer import Reader
 

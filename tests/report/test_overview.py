@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from guidebench.contracts import Metric, MetricValue, Section
-from guidebench.failures import Failure
 from guidebench.metrics.builtin import guidebench_metrics
+from guidebench.plugins.isolation.failures import Failure
 from guidebench.report import write
 from guidebench.report.content import Block, Details, Figure, Lead, Link, Note, Number, Pill, Table, Tabs
 from guidebench.report.overview import OVERVIEW, Overview, anchor_of, numbers, profiles, ranks, times, verdicts, winners

@@ -12,7 +12,7 @@ import matplotlib as mpl
 import pytest
 
 from guidebench.contracts import Section
-from guidebench.failures import Failure
+from guidebench.plugins.isolation.failures import Failure
 from guidebench.report import markdown, write
 from guidebench.report.page import Block, Note, Number, Page, Table
 from guidebench.results import Comparison

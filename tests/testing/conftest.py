@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from guidebench import cache
+from guidebench.inference.device import cache
 
 if os.environ.get(cache.VARIABLE):
     cache.enable()

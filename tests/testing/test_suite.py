@@ -10,8 +10,8 @@ from subprocess import CompletedProcess
 import pytest
 
 from guidebench import Guide, load
-from guidebench.errors import RequestError
-from guidebench.registry import OWN, load_registry
+from guidebench.config.errors import RequestError
+from guidebench.plugins.registry import OWN, load_registry
 from guidebench.testing import (
     CHECKS,
     Check,

@@ -15,8 +15,8 @@ import guidebench as gb
 from guidebench import engine
 from guidebench.config import RunConfig
 from guidebench.contracts import Problem
+from guidebench.request.selection import ChosenGuide
 from guidebench.results import Comparison
-from guidebench.selection import ChosenGuide
 
 X, Y = np.arange(10.0), np.arange(10.0) / 2
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from guidebench.config import RunConfig, assignments, make_config
-from guidebench.errors import RequestError
+from guidebench.config.errors import RequestError
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from guidebench.config.errors import PluginError
 from guidebench.contracts import Guide, Metric, Problem, Section
-from guidebench.errors import PluginError
 
 
 def build(model: object, *, rank: int = 2, init_loc_fn: Any = None, width: Any = None) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from guidebench.analysis.differences import difference, differences
 from guidebench.contracts import MetricValue
-from guidebench.differences import difference, differences
 from guidebench.results import Fit, Restart, Status, Verdict
 
 

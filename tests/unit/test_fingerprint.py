@@ -19,9 +19,9 @@ import pytest
 from numpyro.handlers import reparam
 from numpyro.infer.reparam import LocScaleReparam
 
-from guidebench import sources
-from guidebench.fingerprint import Unknown, fingerprint
-from guidebench.loading.objects import load_object
+from guidebench.engine.keys import sources
+from guidebench.engine.keys.fingerprint import Unknown, fingerprint
+from guidebench.request.loading.objects import load_object
 
 CODE = """
 import numpy as np
@@ -104,7 +104,8 @@ def test_code_that_looks_at_files_has_none(outer: Callable[..., str], looking: s
 def test_it_does_not_depend_on_the_process(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(CODE)
     (tmp_path / "beside.py").write_text(BESIDE)
-    text = "from guidebench.fingerprint import fingerprint; from guidebench.loading.objects import load_object; "
+    text = "from guidebench.engine.keys.fingerprint import fingerprint; "
+    text += "from guidebench.request.loading.objects import load_object; "
     text += "print(fingerprint(load_object('own.py:outer'), {'a', 'b', 'c'}))"
     found = {
         subprocess.run(

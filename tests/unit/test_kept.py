@@ -15,18 +15,18 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from guidebench import engine, inference_data, store
+from guidebench import engine
 from guidebench.config import make_config
+from guidebench.config.errors import RequestError, ResultsError
 from guidebench.contracts import Guide, MetricValue, Problem
 from guidebench.engine.fitting import blank
 from guidebench.engine.job import Job
-from guidebench.errors import RequestError, ResultsError
-from guidebench.failures import LOCAL, Failure
-from guidebench.kept import ABANDONED, Kept
-from guidebench.progress import Silent
-from guidebench.registry import Registered, Registry
-from guidebench.results import Comparison, Fit, ProblemRecord, Status, Verdict
-from guidebench.selection import ChosenGuide
+from guidebench.engine.progress import Silent
+from guidebench.plugins.isolation.failures import LOCAL, Failure
+from guidebench.plugins.registry import Registered, Registry
+from guidebench.request.selection import ChosenGuide
+from guidebench.results import Comparison, Fit, ProblemRecord, Status, Verdict, inference_data, store
+from guidebench.results.kept import ABANDONED, Kept
 
 KEY, OTHER = "a" * 64, "b" * 64
 

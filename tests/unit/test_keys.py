@@ -12,13 +12,13 @@ import numpyro
 import numpyro.distributions as dist
 import pytest
 
-from guidebench import environment, sources
 from guidebench.config import make_config
 from guidebench.contracts import Guide, Metric, Problem
-from guidebench.engine.keys import KeyMaker, Keys
-from guidebench.failures import LOCAL
-from guidebench.registry import OWN, Registered
-from guidebench.selection import ChosenGuide
+from guidebench.engine.keys import environment, sources
+from guidebench.engine.keys.maker import KeyMaker, Keys
+from guidebench.plugins.isolation.failures import LOCAL
+from guidebench.plugins.registry import OWN, Registered
+from guidebench.request.selection import ChosenGuide
 
 Y = np.array([0.5, -0.25, 1.0])
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from guidebench import inference_data as idata
-from guidebench.errors import RequestError
-from guidebench.loading.files import Unusable, read_data
+from guidebench.config.errors import RequestError
+from guidebench.request.loading.files import Unusable, read_data
+from guidebench.results import inference_data as idata
 
 ROWS = 7
 COLUMNS: dict[str, np.ndarray] = {

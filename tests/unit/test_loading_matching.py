@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from guidebench.errors import RequestError
-from guidebench.loading.columns import numbers
-from guidebench.loading.files import Data, Unusable
-from guidebench.loading.matching import Matched, match, match_test, parameters_of
+from guidebench.config.errors import RequestError
+from guidebench.request.loading.columns import numbers
+from guidebench.request.loading.files import Data, Unusable
+from guidebench.request.loading.matching import Matched, match, match_test, parameters_of
 
 TEXT = np.array(["north", "east", "north", "west"], dtype=object)
 FLOATS = np.array([1.5, 2, 3, 4])

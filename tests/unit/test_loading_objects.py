@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from guidebench.errors import RequestError
-from guidebench.loading.objects import is_object_path, load_object, split_object_path
+from guidebench.config.errors import RequestError
+from guidebench.request.loading.objects import is_object_path, load_object, split_object_path
 
 
 @pytest.fixture(autouse=True)

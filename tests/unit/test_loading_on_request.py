@@ -10,10 +10,10 @@ import pytest
 
 import guidebench as gb
 from guidebench.config import RunConfig, make_config
+from guidebench.config.errors import PluginError, RequestError
 from guidebench.contracts import Problem, ReferenceDraws
-from guidebench.errors import PluginError, RequestError
-from guidebench.registry import Registered, Registry
-from guidebench.selection import choose_problems
+from guidebench.plugins.registry import Registered, Registry
+from guidebench.request.selection import choose_problems
 
 
 def registry(load: Callable[[RunConfig], Any]) -> Registry:

@@ -12,9 +12,9 @@ import pytest
 
 from guidebench.config import make_config
 from guidebench.contracts import Problem
-from guidebench.loading.problem import name_of
-from guidebench.registry import Registered, Registry, load_registry
-from guidebench.selection import choose_problems
+from guidebench.plugins.registry import Registered, Registry, load_registry
+from guidebench.request.loading.problem import name_of
+from guidebench.request.selection import choose_problems
 
 OWN = (Path(__file__).parent.parent / "models" / "own.py").read_text(encoding="utf-8")
 
@@ -159,7 +159,7 @@ def test_the_name_of_a_problem(name: str, slug: str) -> None:
 def test_a_bundled_problem_with_other_arguments_forgets_what_it_knew(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from guidebench.loading.objects import load_object
+    from guidebench.request.loading.objects import load_object
 
     model: Callable[..., Any] = load_object("own.py:line")
     y = np.arange(12.0)

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from guidebench.errors import RequestError
-from guidebench.loading.rows import row_arguments, split_rows
+from guidebench.config.errors import RequestError
+from guidebench.request.loading.rows import row_arguments, split_rows
 
 VALUES: dict[str, Any] = {"x": np.arange(50), "X": np.arange(100.0).reshape(50, 2), "n": 50, "knots": np.zeros(9)}
 

@@ -21,11 +21,11 @@ from numpyro.infer.autoguide import (
     AutoSurrogateLikelihoodDAIS,
 )
 
+from guidebench.config.errors import RequestError
 from guidebench.contracts import Guide
-from guidebench.errors import RequestError
-from guidebench.own_guides import YOURS, declare, fitted
-from guidebench.registry import Registered, Registry, load_registry
-from guidebench.selection import choose_guides
+from guidebench.plugins.registry import Registered, Registry, load_registry
+from guidebench.request.own_guides import YOURS, declare, fitted
+from guidebench.request.selection import choose_guides
 
 
 def model(x: Any, y: Any = None) -> None:

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from guidebench import progress
-from guidebench.progress import terminal
-from guidebench.progress.notebook import EVERY, Panel, panel
-from guidebench.progress.tally import Tally, spelled
+from guidebench.engine import progress
+from guidebench.engine.progress import terminal
+from guidebench.engine.progress.notebook import EVERY, Panel, panel
+from guidebench.engine.progress.tally import Tally, spelled
 from guidebench.results import Fit, Status, Verdict
 
 FIT = Fit(problem="line", guide="flow", plugin="acme", status=Status.CONVERGED, bound="elbo", verdict=Verdict.TRUST)

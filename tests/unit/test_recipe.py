@@ -14,8 +14,8 @@ import numpyro.distributions as dist
 import pytest
 
 from guidebench.config import make_config
+from guidebench.config.errors import RequestError
 from guidebench.engine.grid import recipe_of
-from guidebench.errors import RequestError
 from guidebench.inference import optimizers
 from guidebench.inference.arguments import Arguments
 from guidebench.inference.recipe import RECIPES, make_optimizer

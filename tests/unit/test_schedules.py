@@ -9,7 +9,7 @@ import numpy as np
 import optax
 import pytest
 
-from guidebench.errors import RequestError
+from guidebench.config.errors import RequestError
 from guidebench.inference.schedules import Schedule, decaying
 from tests.unit.test_recipe import scales
 

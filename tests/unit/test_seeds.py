@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 
-from guidebench.seeds import derive
+from guidebench.config.seeds import derive
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from guidebench.config.errors import RequestError
 from guidebench.contracts import Guide, Problem
-from guidebench.errors import RequestError
-from guidebench.registry import Registered, Registry
-from guidebench.selection import choose_guides, choose_problems
+from guidebench.plugins.registry import Registered, Registry
+from guidebench.request.selection import choose_guides, choose_problems
 
 
 def build(

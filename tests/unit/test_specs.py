@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from guidebench.errors import RequestError
-from guidebench.specs import options, split
+from guidebench.config.errors import RequestError
+from guidebench.config.specs import options, split
 
 KNOWN: dict[str, Any] = {"size": 3, "rate": 0.1, "fast": False, "how": "left", "pair": (1.0, 2.0), "any": None}
 

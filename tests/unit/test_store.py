@@ -13,11 +13,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from guidebench import inference_data, store
+from guidebench.config.errors import ResultsError
 from guidebench.contracts import MetricValue
-from guidebench.errors import ResultsError
-from guidebench.failures import Failure
-from guidebench.results import Comparison, Fit, ProblemRecord, Restart, Status, Verdict
+from guidebench.plugins.isolation.failures import Failure
+from guidebench.results import Comparison, Fit, ProblemRecord, Restart, Status, Verdict, inference_data, store
 
 INF, NAN = math.inf, math.nan
 

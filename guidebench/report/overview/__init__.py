@@ -1,4 +1,4 @@
-"""The first part of a report on several problems: all of them at a glance, from :mod:`guidebench.across`.
+"""The first part of a report on several problems: all of them at a glance, from :mod:`guidebench.analysis.problems`.
 
 Each part is declared as a section is, but sees an :class:`~guidebench.report.overview.seen.Overview` of all
 problems in place of the page of one.

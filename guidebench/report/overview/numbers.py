@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from guidebench.across import MAIN, Measure, errors, ranking, table
+from guidebench.analysis.problems import MAIN, Measure, errors, ranking, table
 from guidebench.report.content import Block, Cell, Details, Figure, Number, Table, Tabs
 from guidebench.report.overview.grids import Grid, draw, norm_of, short
 from guidebench.report.overview.seen import Overview

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from matplotlib.axes import Axes
 
-from guidebench.across import ERROR, MAIN, Measure, Profile, errors, profile, table
+from guidebench.analysis.problems import ERROR, MAIN, Measure, Profile, errors, profile, table
 from guidebench.report.content import Block, Note
 from guidebench.report.drawing import legend, legend_height, panels
 from guidebench.report.overview.seen import Overview

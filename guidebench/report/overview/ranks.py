@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from guidebench.across import ERROR, MAIN, Measure, Ranking, ranking, table
-from guidebench.across.pairs import FEWEST, PairedTest, smallest_p
+from guidebench.analysis.problems import ERROR, MAIN, Measure, Ranking, ranking, table
+from guidebench.analysis.problems.pairs import FEWEST, PairedTest, smallest_p
 from guidebench.report.content import Block, Cell, Details, Listing, Number, Pill, Table, Tabs
 from guidebench.report.overview.seen import Overview
 from guidebench.report.text import listed, p_value

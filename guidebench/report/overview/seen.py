@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from guidebench.across import Measure, of_metrics, shared_prefix
+from guidebench.analysis.problems import Measure, of_metrics, shared_prefix
 from guidebench.contracts import Metric
 from guidebench.report.content import Figure, Key, Link
 from guidebench.report.finish import finish, unique

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 
-from guidebench.across import ERROR, MAIN, Cost, Measure, cost_points, costs
-from guidebench.across.costs import Costs
+from guidebench.analysis.problems import ERROR, MAIN, Cost, Measure, cost_points, costs
+from guidebench.analysis.problems.costs import Costs
 from guidebench.report.content import Block, Cell, Number, Table
 from guidebench.report.drawing import legend, legend_height, panels
 from guidebench.report.overview.seen import Overview

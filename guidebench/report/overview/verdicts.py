@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from guidebench.across import winners
+from guidebench.analysis.problems import winners
 from guidebench.report.content import Block, Cell, Lead, Note, Table
 from guidebench.report.overview.seen import Overview
 from guidebench.report.palette import verdict_pill

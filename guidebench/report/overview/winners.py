@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.colors import Normalize
 
-from guidebench.across import ERROR, MAIN, Association, Winner, associations, table, winners
-from guidebench.across.associations import features, smallest_p
+from guidebench.analysis.problems import ERROR, MAIN, Association, Winner, associations, table, winners
+from guidebench.analysis.problems.associations import features, smallest_p
 from guidebench.report.content import Block, Cell, Details, Figure, Listing, Number, Pill, Table
 from guidebench.report.overview.grids import Grid, draw
 from guidebench.report.overview.seen import Overview

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from guidebench.differences import Difference, differences
+from guidebench.analysis.differences import Difference, differences
 from guidebench.report.page import Block, Cell, Number, Page, Pill, Table
 from guidebench.report.text import listed
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
+from guidebench.analysis.verdict import MEAN_ERROR, SD_ERROR
 from guidebench.report.page import Block, Cell, Item, Note, Number, Page, Table
 from guidebench.results import Fit
-from guidebench.verdict import MEAN_ERROR, SD_ERROR
 
 #: Metrics of single components and of all of them together, and what the columns are called.
 MARGINAL = {

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from guidebench.failures import Failure
+from guidebench.plugins.isolation.failures import Failure
 from guidebench.report.page import Block, Cell, Code, Details, Listing, Page, Table
 from guidebench.report.recipes import told
 from guidebench.report.text import listed, one_line

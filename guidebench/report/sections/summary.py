@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from guidebench.differences import BROKEN
-from guidebench.failures import Failure
+from guidebench.analysis.differences import BROKEN
+from guidebench.plugins.isolation.failures import Failure
 from guidebench.report.page import Block, Cell, Lead, Listing, Note, Number, Page, Table
 from guidebench.report.palette import verdict_pill
 from guidebench.report.text import listed, number, one_line, percent
@@ -54,7 +54,7 @@ def build(page: Page) -> Block:
 def conclusion(page: Page) -> list[Lead | Note]:
     """Return the recommendation in words; the table stands without it where that fails."""
     try:
-        from guidebench.verdict import recommend
+        from guidebench.analysis.verdict import recommend
 
         return [Lead(recommend(page.fits, page.problem))]
     except Exception as error:  # noqa: BLE001 - the numbers must not go down with the words

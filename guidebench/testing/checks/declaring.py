@@ -6,11 +6,11 @@ import subprocess
 import sys
 from importlib.metadata import entry_points
 
-from guidebench import specs
+from guidebench.config import specs
+from guidebench.config.errors import RequestError
 from guidebench.contracts import Guide
-from guidebench.errors import RequestError
-from guidebench.hookspecs import PROJECT
-from guidebench.loading.objects import is_object_path, split_object_path
+from guidebench.plugins.hookspecs import PROJECT
+from guidebench.request.loading.objects import is_object_path, split_object_path
 from guidebench.testing.outcomes import CheckFailed, NotApplicable
 from guidebench.testing.subject import TESTED, Refused, Subject
 from guidebench.testing.toys import toys
@@ -27,11 +27,11 @@ PATIENCE = 120
 _LOAD = {
     "plugin": """
 from importlib.metadata import entry_points
-from guidebench.registry import build_registry
+from guidebench.plugins.registry import build_registry
 build_registry(point for point in entry_points(group={group!r}) if point.value == {what!r})
 """,
     "path": """
-from guidebench.loading.objects import load_object
+from guidebench.request.loading.objects import load_object
 load_object({what!r})
 """,
 }

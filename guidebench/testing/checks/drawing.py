@@ -6,7 +6,7 @@ import tempfile
 
 import numpy as np
 
-from guidebench.store import load
+from guidebench.results.store import load
 from guidebench.testing.flaws import Kind, first_scored, flaws, posterior, scored
 from guidebench.testing.outcomes import CheckFailed
 from guidebench.testing.subject import Subject

@@ -16,7 +16,7 @@ import pytest
 
 from guidebench import RequestError
 from guidebench.config import make_config
-from guidebench.fingerprint import fingerprint
+from guidebench.engine.keys.fingerprint import fingerprint
 from guidebench_posteriordb import download
 from guidebench_posteriordb.catalogue import POSTERIORS
 from guidebench_posteriordb.database import VARIABLE, Database, locate

@@ -1,0 +1,1 @@
+"""What results say: verdicts, problems side by side, runs side by side."""

@@ -1,0 +1,37 @@
+"""What holds for every declaration: names that can be typed, texts that are text, functions that can be called."""
+
+from __future__ import annotations
+
+import re
+
+from guidebench.config.errors import PluginError
+
+_NAME = re.compile(r"[a-z][a-z0-9_.-]*(/[A-Za-z0-9_.-]+)?")
+
+
+def check_name(kind: str, name: object) -> None:
+    """Refuse a name that cannot be typed on the command line."""
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise PluginError(
+            f"{kind} name {name!r} is not allowed: use a lower-case letter, then lower-case "
+            "letters, digits, '_', '-' or '.'"
+        )
+
+
+def check_text(kind: str, name: str, **parts: object) -> None:
+    """Refuse parts that are not text."""
+    for part, value in parts.items():
+        if not isinstance(value, str):
+            raise PluginError(f"{kind} {name!r}: {part} must be text, not {type(value).__name__}")
+
+
+def check_names(kind: str, name: str, part: str, value: object) -> None:
+    """Refuse what is not a tuple of strings."""
+    if not isinstance(value, tuple) or not all(isinstance(one, str) for one in value):
+        raise PluginError(f"{kind} {name!r}: {part} must be a tuple of strings, not {value!r}")
+
+
+def check_callable(kind: str, name: str, part: str, value: object) -> None:
+    """Refuse what cannot be called."""
+    if not callable(value):
+        raise PluginError(f"{kind} {name!r}: {part} must be callable, not {type(value).__name__}")

@@ -1,0 +1,1 @@
+"""What a number depends on: fingerprints of code and data, and keys of fits."""

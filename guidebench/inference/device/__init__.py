@@ -1,0 +1,1 @@
+"""The machine: caches, threads, compiled programs and their precision."""

@@ -1,0 +1,1 @@
+"""How plugins declare what they have, and how they are found."""

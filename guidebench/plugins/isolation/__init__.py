@@ -1,0 +1,1 @@
+"""Where a plugin's code runs: named, put back, ended in time."""

@@ -1,0 +1,202 @@
+"""The finished fits of a run, kept in the folder of its results until, and after, the run is complete.
+
+``DIR/NAME/.fits/KEY.json`` is a fit, or the record of a problem, and ``KEY.nc`` beside it its draws.  A
+complete run moves the draws to their place under ``inference_data/``, where the next run into the same
+folder finds them, so nothing lies there twice.  The key says what made the numbers, and a digest in the
+JSON which draws belong to them: what was changed, cut short or is another's is not found.  Every file is
+written in one step and the JSON last, so a fit is there as a whole or not at all, whenever a run is killed
+and however many of them write into one folder.
+
+A run of other problems has another NAME: what lies in the folders beside its own is found, too, and copied,
+so that each folder of results remains whole by itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+from shutil import copyfile
+from typing import Any, NamedTuple
+
+from guidebench.results import Fit, ProblemRecord
+from guidebench.results import inference_data as idata
+from guidebench.results.store import KEPT, REFERENCE, draws_path, fit_of, plain, problem_of, read_json, replace
+
+#: Seconds after which nobody is writing a temporary file any more.
+ABANDONED = 3600
+
+
+class _Stored(NamedTuple):
+    """A file of draws as it was when it was written or read."""
+
+    file: Path
+    size: int
+    modified: int
+
+    @classmethod
+    def of(cls, file: Path) -> _Stored:
+        found = file.stat()
+        return cls(file, found.st_size, found.st_mtime_ns)
+
+    def unchanged(self) -> bool:
+        try:
+            return _Stored.of(self.file) == self
+        except OSError:
+            return False
+
+
+class Kept:
+    """What runs into one folder, and those beside it, have kept; as the engine's ``Keep`` has it.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the results.
+    fresh : bool
+        Find nothing of an earlier run, and forget it once there is something to keep.
+    """
+
+    def __init__(self, folder: Path, *, fresh: bool = False) -> None:
+        self._results = folder
+        self._folder = folder / KEPT
+        self._fresh = fresh
+        self._used: set[str] = set()
+        self._borrowed: set[Path] = set()
+        self._draws: dict[tuple[str, str], _Stored] = {}
+
+    def fit(self, key: str) -> Fit | None:
+        """Return the fit that was kept under a key, or ``None``."""
+        for results in self._places():
+            with suppress(Exception):  # whatever is wrong with what is kept, the fit is made anew
+                found = self._read(key, results)
+                told = found["fit"]
+                draws = self._load(key, found["draws"], results, told["problem"], told["guide"])
+                fit = fit_of(told, draws)
+                self._use(key, results)
+                return fit
+        return None
+
+    def problem(self, key: str) -> tuple[ProblemRecord, idata.InferenceData | None] | None:
+        """Return the record and the reference draws that were kept under a key, or ``None``."""
+        for results in self._places():
+            with suppress(Exception):  # as above
+                found = self._read(key, results)
+                record = problem_of(found["problem"])
+                draws = self._load(key, found["draws"], results, record.name, REFERENCE)
+                self._use(key, results)
+                return record, draws
+        return None
+
+    def keep_fit(self, key: str, fit: Fit) -> None:
+        """Write a fit; a folder that cannot be written is no reason to stop."""
+        self._keep(key, {"fit": plain(fit)}, fit.inference_data, fit.problem, fit.guide)
+
+    def keep_problem(self, key: str, problem: tuple[ProblemRecord, idata.InferenceData | None]) -> None:
+        """Write the record of a problem and the draws of its reference."""
+        record, draws = problem
+        self._keep(key, {"problem": plain(record)}, draws, record.name, REFERENCE)
+
+    def place(self, problem: str, guide: str, target: Path) -> bool:
+        """Bring the draws of a fit to their place in the results; ``False`` where they are not in a file."""
+        stored = self._draws.get((problem, guide))
+        if stored is None or not stored.unchanged():
+            return False
+        if stored.file == target:
+            return True
+        try:
+            if stored.file.parent == self._folder:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                stored.file.replace(target)
+            else:  # that of other results stays theirs
+                replace(target, lambda partial: copyfile(stored.file, partial))
+        except OSError:
+            return False
+        self._draws[problem, guide] = stored._replace(file=target)
+        return True
+
+    def tidy(self) -> None:
+        """Remove what is kept of fits that are not part of the finished run, and note all that are."""
+        for file in self._borrowed:
+            with suppress(OSError):
+                replace(self._folder / file.name, lambda partial, file=file: copyfile(file, partial))  # type: ignore[misc]
+        for file in self._files():
+            if file.stem not in self._used or file.suffix != ".json":
+                with suppress(OSError):
+                    file.unlink()
+        for file in self._results.rglob(".*.partial"):  # of a run that was killed; another may be writing its own
+            with suppress(OSError):
+                if time.time() - file.stat().st_mtime > ABANDONED:
+                    file.unlink()
+
+    def _files(self) -> list[Path]:
+        return list(self._folder.iterdir()) if self._folder.is_dir() else []
+
+    def _places(self) -> list[Path]:
+        """Return the folders of results in which there may be something, this one first."""
+        return [] if self._fresh else [self._results, *self._beside]
+
+    @cached_property
+    def _beside(self) -> list[Path]:
+        found = sorted(self._results.parent.glob(f"*/{KEPT}"))
+        return [folder.parent for folder in found if folder != self._folder]
+
+    def _read(self, key: str, results: Path) -> dict[str, Any]:
+        found: dict[str, Any] = read_json(results / KEPT / f"{key}.json")
+        if found["key"] != key:
+            raise LookupError(key)
+        return found
+
+    def _load(
+        self, key: str, digest: str | None, results: Path, problem: str, guide: str
+    ) -> idata.InferenceData | None:
+        """Return the draws with that digest, from where they were kept or from their place in the results.
+
+        Raises
+        ------
+        LookupError
+            Where they are in neither place.
+        """
+        if digest is None:
+            return None
+        for file in (results / KEPT / f"{key}.nc", draws_path(results, problem, guide)):
+            if file.is_file() and _digest(file) == digest:
+                stored = _Stored.of(file)
+                draws = idata.load(file)
+                self._draws[problem, guide] = stored
+                return draws
+        raise LookupError(key)
+
+    def _use(self, key: str, results: Path) -> None:
+        self._used.add(key)
+        if results != self._results:
+            self._borrowed.add(results / KEPT / f"{key}.json")
+
+    def _keep(
+        self, key: str, told: Mapping[str, Any], draws: idata.InferenceData | None, problem: str, guide: str
+    ) -> None:
+        try:
+            if self._fresh:
+                for file in self._files():
+                    file.unlink(missing_ok=True)
+                self._fresh = False
+            digest = None
+            if draws is not None:
+                file = self._folder / f"{key}.nc"
+                replace(file, lambda partial: idata.save(draws, partial))
+                digest = _digest(file)
+                self._draws[problem, guide] = _Stored.of(file)
+            text = json.dumps({"key": key, "draws": digest, **told}, allow_nan=False)
+            replace(self._folder / f"{key}.json", lambda partial: partial.write_text(text, encoding="utf-8"))
+        except OSError:
+            return
+        self._used.add(key)
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "blake2b").hexdigest()
