@@ -171,8 +171,8 @@ class _Lane:
                 raise
         try:
             return self._attempt(order)
-        except WorkerDiedError as died:
-            raise WorkerDiedError(f"{died.how}, twice" if died.again else died.how, died.where) from None
+        except WorkerDiedError as second:
+            raise WorkerDiedError(f"{second.how}, twice" if second.again else second.how, second.where) from None
 
     def _attempt(self, order: _Order) -> Any:
         worker, where, until, seconds = self._at_work(), None, None, None
