@@ -11,12 +11,12 @@ from dataclasses import replace
 
 from guidebench.engine.events import Event, FitFinished, ProblemBegan, ProblemDescribed, Tell
 from guidebench.engine.execute import Lost, Outcome
-from guidebench.engine.executors import WorkerDiedError
 from guidebench.engine.fit.calibrate import Calibrated
 from guidebench.engine.fit.case import blank, boundary
 from guidebench.engine.fit.draw import Drawn
 from guidebench.engine.fit.score import Scored
 from guidebench.engine.fit.stages import failed
+from guidebench.engine.lost import TaskLostError
 from guidebench.engine.plan import FitNodes, Node, Plan, ProblemPlan
 from guidebench.engine.sampled import labelled
 from guidebench.plugins.isolation.failures import Failure, Phase, reason, said
@@ -53,7 +53,7 @@ class Assembly:
             What ended the preparation of the only problem of a run: there is nothing to go on with.  The death of
             the process it was prepared in is no such end.
         """
-        lost = isinstance(outcome, Lost) and not isinstance(outcome.error, WorkerDiedError)
+        lost = isinstance(outcome, Lost) and not isinstance(outcome.error, TaskLostError)
         if lost and not node.guide and self._alone:
             assert isinstance(outcome, Lost)
             raise outcome.error
@@ -163,7 +163,7 @@ def _assembled(drawn: Drawn, scored: Scored, one: FitNodes, calibrated: Calibrat
 
 def _failure(guide: ChosenGuide, error: BaseException, phase: Phase) -> Failure:
     """Return what ended a task of a guide as a failure: the guide's where its process died, else guidebench's own."""
-    if not isinstance(error, WorkerDiedError):
+    if not isinstance(error, TaskLostError):
         trace = "".join(traceback.format_exception(error))
         return Failure(
             plugin="", distribution=OWN, phase=phase, name=guide.label, message=reason(error), traceback=trace
@@ -181,4 +181,4 @@ def _failure(guide: ChosenGuide, error: BaseException, phase: Phase) -> Failure:
 
 def _line(error: BaseException) -> str:
     """Return an exception in one line; the death of a process has no type that anybody need know."""
-    return error.how if isinstance(error, WorkerDiedError) else reason(error, LONGEST_LINE)
+    return error.how if isinstance(error, TaskLostError) else reason(error, LONGEST_LINE)

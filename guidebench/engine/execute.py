@@ -13,7 +13,8 @@ from queue import SimpleQueue
 from typing import Any, NamedTuple, Protocol
 
 from guidebench.engine.events import Event, Tell
-from guidebench.engine.executors import Executor, Input, Job, WorkerDiedError
+from guidebench.engine.executors import Executor, Input, Job
+from guidebench.engine.lost import TaskLostError
 from guidebench.engine.plan import Node
 from guidebench.engine.tasks import Last
 
@@ -91,7 +92,7 @@ def execute(nodes: Sequence[Node], executor: Executor, tell: Tell, follower: Fol
 
 def _outcome(node: Node, future: Future[Any]) -> Outcome:
     error = future.exception()
-    if isinstance(error, WorkerDiedError) and node.spare is not None:
+    if isinstance(error, TaskLostError) and node.spare is not None:
         return Done(node.spare(error.how))
     if error is not None:
         return Lost(error)

@@ -10,10 +10,11 @@ from guidebench.engine.collect import Assembly
 from guidebench.engine.consumers import Collecting, Keeping, Showing
 from guidebench.engine.events import Event, FitFinished, ProblemDescribed, RunBegan, Tell, nobody
 from guidebench.engine.execute import Lost, Outcome, execute
-from guidebench.engine.executors import Executor, WorkerDiedError
+from guidebench.engine.executors import Executor
 from guidebench.engine.executors.choose import chosen
 from guidebench.engine.keep import Keep
 from guidebench.engine.keys import environment
+from guidebench.engine.lost import TaskLostError
 from guidebench.engine.plan import Node, Plan, checks, make_plan
 from guidebench.engine.progress import Progress, Silent
 from guidebench.engine.recipe import recipe_of
@@ -100,7 +101,7 @@ class _Checked:
             one = self.guides[node.guide]
             declaration = replace(one.declaration, bound=outcome.value)
             self.guides[node.guide] = replace(one, registered=replace(one.registered, declaration=declaration))
-        elif not isinstance(outcome.error, WorkerDiedError):
+        elif not isinstance(outcome.error, TaskLostError):
             raise outcome.error
 
 

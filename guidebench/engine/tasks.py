@@ -19,6 +19,7 @@ from guidebench.engine.fit.draw import Drawn, ToScore
 from guidebench.engine.fit.score import Scored, score
 from guidebench.engine.fit.stages import fit_guide
 from guidebench.engine.gate import Reference
+from guidebench.engine.lost import TaskLostError
 from guidebench.engine.own import checked
 from guidebench.engine.prepared import PreparedProblem, prepare
 from guidebench.engine.references import Referenced, find_reference
@@ -26,7 +27,7 @@ from guidebench.engine.request import Settings
 from guidebench.engine.simulations import Simulations, simulate_problem
 from guidebench.engine.workbench import WORKBENCHES, Workbench
 from guidebench.plugins.isolation.state import restored
-from guidebench.plugins.isolation.time_limit import TimeLimit
+from guidebench.plugins.isolation.time_limit import OutOfTime, TimeLimit, told
 from guidebench.plugins.registry import Registered
 from guidebench.request.selection import ChosenGuide
 from guidebench.results import Fit
@@ -81,10 +82,14 @@ class PrepareProblem:
         config, recipe = self.settings.config, self.settings.recipe
         what = "looking for modes" if recipe.standardise else "looking for starting points"
         tell(PhaseBegan(self.problem.name, "preparing", what))
-        with restored(), TimeLimit(self.most):  # a model is somebody's code, too
-            found = prepare(self.problem, config, recipe)
-            if config.simulations is not None and self.settings.alone:  # refused before anything takes long
-                simulations.check(self.problem.name, found.problem.structure)
+        try:
+            with restored(), TimeLimit(self.most):  # a model is somebody's code, too
+                found = prepare(self.problem, config, recipe)
+        except OutOfTime:
+            assert self.most is not None
+            raise TaskLostError(told(self.most)) from None
+        if config.simulations is not None and self.settings.alone:  # refused before anything takes long
+            simulations.check(self.problem.name, found.problem.structure)
         return WORKBENCHES.adopt(Workbench(found.problem, found.target)).prepared
 
 

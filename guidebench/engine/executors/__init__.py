@@ -4,6 +4,6 @@ An executor takes jobs and returns futures, in the words of :mod:`concurrent.fut
 is about nor how to show it.
 """
 
-from guidebench.engine.executors.base import Executor, Input, Job, WorkerDiedError
+from guidebench.engine.executors.base import Executor, Input, Job
 
-__all__ = ["Executor", "Input", "Job", "WorkerDiedError"]
+__all__ = ["Executor", "Input", "Job"]

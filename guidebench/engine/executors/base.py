@@ -1,4 +1,4 @@
-"""The seam between a run and what runs it: a job, an executor, and the death of a worker."""
+"""The seam between a run and what runs it: a job, and an executor."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any, NamedTuple, Protocol, Self
 
 from guidebench.engine.events import Tell
 from guidebench.engine.tasks import Task
-from guidebench.plugins.isolation.whereabouts import Where
 
 
 class Input(NamedTuple):
@@ -49,21 +48,3 @@ class Executor(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
-
-
-class WorkerDiedError(Exception):
-    """The process that ran a task is gone.
-
-    Parameters
-    ----------
-    how : str
-        How it ended, in words.
-    where : Where, optional
-        Whose code was running, as far as that is known.
-    again : bool
-        Whether the task may do better in another process.
-    """
-
-    def __init__(self, how: str, where: Where | None = None, *, again: bool = False) -> None:
-        super().__init__(how)
-        self.how, self.where, self.again = how, where, again

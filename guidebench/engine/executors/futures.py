@@ -8,8 +8,9 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from guidebench.engine.events import Tell
-from guidebench.engine.executors.base import Job, WorkerDiedError
+from guidebench.engine.executors.base import Job
 from guidebench.engine.executors.remote import Session, opened, parcel, run_parcel
+from guidebench.engine.lost import TaskLostError
 
 #: Jobs that are submitted at a time.  More wait here, in the order in which they are wanted.
 AHEAD = 32
@@ -88,7 +89,7 @@ class Futures:
 def _in_our_words(error: BaseException) -> BaseException:
     """Return the death of a worker as such, whichever library tells of it."""
     if isinstance(error, BrokenExecutor):
-        return WorkerDiedError(f"its process is gone, and with it the executor: {error}")
+        return TaskLostError(f"its process is gone, and with it the executor: {error}")
     if type(error).__name__ == "KilledWorker":
-        return WorkerDiedError("its process died, as did those that it was tried in again")
+        return TaskLostError("its process died, as did those that it was tried in again")
     return error

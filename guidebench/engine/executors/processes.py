@@ -22,10 +22,11 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from guidebench.engine.events import Tell
-from guidebench.engine.executors.base import Job, WorkerDiedError
+from guidebench.engine.executors.base import Job
 from guidebench.engine.executors.remote import Session, opened
 from guidebench.engine.executors.wire import pack
 from guidebench.engine.executors.worker import Answer, Entered, Hello, Limited, Order, Told
+from guidebench.engine.lost import TaskLostError
 from guidebench.inference.device import cache
 from guidebench.plugins.isolation.time_limit import told
 from guidebench.plugins.isolation.whereabouts import Where
@@ -166,13 +167,13 @@ class _Lane:
         """Return what a job comes to; it is tried once more where its process was killed from outside."""
         try:
             return self._attempt(order)
-        except WorkerDiedError as died:
+        except TaskLostError as died:
             if not died.again or self._closing:
                 raise
         try:
             return self._attempt(order)
-        except WorkerDiedError as second:
-            raise WorkerDiedError(f"{second.how}, twice" if second.again else second.how, second.where) from None
+        except TaskLostError as second:
+            raise TaskLostError(f"{second.how}, twice" if second.again else second.how, second.where) from None
 
     def _attempt(self, order: _Order) -> Any:
         worker, where, until, seconds = self._at_work(), None, None, None
@@ -195,14 +196,14 @@ class _Lane:
                         worker.end()
                         self._lost(worker)
                         assert seconds is not None
-                        raise WorkerDiedError(told(seconds), where)
+                        raise TaskLostError(told(seconds), where)
         except (EOFError, OSError):
             raise _died(self._lost(worker), where) from None
 
     def _at_work(self) -> _Worker:
         with self._lock:
             if self._closing:
-                raise WorkerDiedError("the run is over")
+                raise TaskLostError("the run is over")
             if self._worker is None:
                 self._worker = _Worker(self._session)
             return self._worker
@@ -213,12 +214,12 @@ class _Lane:
         return worker.ended()
 
 
-def _died(status: int, where: Where | None) -> WorkerDiedError:
+def _died(status: int, where: Where | None) -> TaskLostError:
     """Return how a process has ended, in words."""
     if status >= 0:
-        return WorkerDiedError(f"its process ended with exit status {status}", where)
+        return TaskLostError(f"its process ended with exit status {status}", where)
     try:
         name = signal.Signals(-status).name
     except ValueError:
         name = f"signal {-status}"
-    return WorkerDiedError(f"its process was killed by {name}", where, again=-status in FROM_OUTSIDE)
+    return TaskLostError(f"its process was killed by {name}", where, again=-status in FROM_OUTSIDE)
