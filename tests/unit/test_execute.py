@@ -19,8 +19,9 @@ from guidebench.config import make_config
 from guidebench.contracts import Guide, Problem
 from guidebench.engine.events import Event, PhaseBegan, RunBegan, Tell, nobody
 from guidebench.engine.execute import Done, Lost, Outcome, execute
-from guidebench.engine.executors import Executor, Job, WorkerDiedError
+from guidebench.engine.executors import Executor, Job
 from guidebench.engine.executors.here import Here
+from guidebench.engine.lost import TaskLostError
 from guidebench.engine.plan import Need, Node, make_plan
 from guidebench.engine.recipe import recipe_of
 from guidebench.engine.request import Request, Settings
@@ -56,7 +57,10 @@ def fails(error: BaseException) -> Callable[..., Any]:
     return does
 
 
-def node(name: str, does: Callable[..., Any] = gives(0), *needs: str, **parts: Any) -> Node:
+zero = gives(0)
+
+
+def node(name: str, does: Callable[..., Any] = zero, *needs: str, **parts: Any) -> Node:
     """A node that is given the outcomes of others; ``"x.part"`` is a part of that of ``x``."""
     found = tuple(Need(*one.split(".")) for one in needs)
     return Node(name=name, problem="p", task=Step(does=does), needs=found, **parts)
@@ -383,7 +387,7 @@ def test_what_a_line_that_was_lost_waited_for_is_let_go() -> None:
     assert there[-1] is False
 
 
-DIED = WorkerDiedError("was killed by SIGKILL")
+DIED = TaskLostError("was killed by SIGKILL")
 
 
 def test_a_spare_stands_in_where_a_worker_died() -> None:
