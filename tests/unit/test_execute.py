@@ -328,63 +328,58 @@ class Large:
     """Something that can be seen to go."""
 
 
-def test_what_is_not_needed_any_more_is_let_go() -> None:
-    made: list[weakref.ref[Large]] = []
-    there: list[tuple[str, bool]] = []
+class Seen:
+    """A task that makes something large, and others that look whether it is still there."""
 
-    def large(tell: Tell) -> Large:
+    def __init__(self) -> None:
+        self._made: list[weakref.ref[Large]] = []
+        self.there: list[bool] = []
+
+    def large(self, tell: Tell) -> Large:
+        """Make it."""
         found = Large()
-        made.append(weakref.ref(found))
+        self._made.append(weakref.ref(found))
         return found
 
-    def look(name: str) -> Callable[..., int]:
-        def does(tell: Tell, *inputs: Any) -> int:
-            del inputs
-            gc.collect()
-            there.append((name, made[0]() is not None))
-            return 0
+    def look(self, tell: Tell, *inputs: Any) -> int:
+        """Look for it."""
+        del inputs
+        gc.collect()
+        self.there.append(self._made[0]() is not None)
+        return 0
 
-        return does
 
-    follower = Names()
-    execute(
-        [
-            node("a", large),
-            node("b", look("b")),
-            node("c", look("c"), "a"),
-            node("d", look("d"), "b"),
-            node("e", look("e"), "d"),
-        ],
-        Here(),
-        nobody,
-        follower,
-    )
+def test_what_is_not_needed_any_more_is_let_go() -> None:
+    seen, follower = Seen(), Names()
+    chain = [
+        node("a", seen.large),
+        node("b", seen.look),
+        node("c", seen.look, "a"),
+        node("d", seen.look, "b"),
+        node("e", seen.look, "d"),
+    ]
+    execute(chain, Here(), nobody, follower)
     assert follower.settled == list("abcde")
-    assert there == [("b", True), ("c", True), ("d", False), ("e", False)]
+    assert seen.there == [True, True, False, False]
 
 
 def test_what_a_line_that_was_lost_waited_for_is_let_go() -> None:
-    made: list[weakref.ref[Large]] = []
-    there: list[bool] = []
-
-    def large(tell: Tell) -> Large:
-        found = Large()
-        made.append(weakref.ref(found))
-        return found
-
-    def look(tell: Tell, *inputs: Any) -> None:
-        gc.collect()
-        there.append(made[0]() is not None)
-
+    seen = Seen()
     chain = [
-        node("a", large),
+        node("a", seen.large),
         node("b", fails(ValueError("no"))),
-        node("c", gives(0), "a", "b"),
-        node("d", look),
-        node("e", look),
+        node("c", zero, "a", "b"),
+        node("d", seen.look),
+        node("e", seen.look),
     ]
     execute(chain, Here(), nobody, Names())
-    assert there[-1] is False
+    assert seen.there[-1] is False
+
+
+def test_what_nothing_waits_for_is_not_held() -> None:
+    seen = Seen()
+    execute([node("a", seen.large), node("b", seen.look), node("c", seen.look)], Here(), nobody, Names())
+    assert seen.there[-1] is False
 
 
 DIED = TaskLostError("was killed by SIGKILL")

@@ -59,15 +59,15 @@ def is_client(given: Any) -> bool:
 
 
 @contextmanager
-def cluster(where: str, session: Session) -> Iterator[Futures]:
+def cluster(where: str, *, no_plugins: bool = False) -> Iterator[Futures]:
     """Connect to a cluster, or start one on this machine, and leave it when the block is left.
 
     Parameters
     ----------
     where : str
         The address of a scheduler, or ``local:N`` for N workers on this machine.
-    session : Session
-        What the workers have to know of the run.
+    no_plugins : bool
+        Whether the run has no plugins but guidebench's own.
 
     Raises
     ------
@@ -81,6 +81,7 @@ def cluster(where: str, session: Session) -> Iterator[Futures]:
             "Dask is not installed; pip install 'guidebench[dask]'", option="dask", value=where
         ) from None
     local = _LOCAL.fullmatch(where)
+    session = Session.of(no_plugins=no_plugins)
     if local:
         with _quiet(), LocalCluster(**_here(int(local[1]))) as started, Client(started) as client:
             yield on_client(client, session)
@@ -95,7 +96,7 @@ def cluster(where: str, session: Session) -> Iterator[Futures]:
 
 def _here(count: int) -> dict[str, Any]:
     """Return the options of a cluster on this machine, which computes as this process does."""
-    folder = cache.in_use()
+    folder = cache.in_use() or str(cache.programs())
     kept = {
         "JAX_COMPILATION_CACHE_DIR": folder,
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
@@ -107,7 +108,7 @@ def _here(count: int) -> dict[str, Any]:
         "processes": True,
         "dashboard_address": None,
         "host": "127.0.0.1",
-        "env": kept if folder else {},
+        "env": kept,
     }
 
 
