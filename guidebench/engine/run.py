@@ -77,7 +77,7 @@ def _interrupted(plan: Plan, executor: Executor, tell: Tell, collecting: Collect
                 tell(ProblemDescribed(*one.known))
             for fit in one.kept.values():
                 tell(FitFinished(fit, kept=True))
-        execute(plan.nodes, executor, tell, Assembly(plan, tell))
+        execute(plan.nodes(side_by_side=executor.slots() > 1), executor, tell, Assembly(plan, tell))
     except KeyboardInterrupt:
         if not collecting.fits:
             raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -171,7 +170,7 @@ def problem(name: str) -> Problem:
 
 
 def guide(name: str, **parts: Any) -> ChosenGuide:
-    declaration = Guide(name=name, build=lambda model: None, **parts)
+    declaration = Guide(name=name, build=lambda model: model, **parts)
     return ChosenGuide(registered=Registered(declaration, "acme", LOCAL), label=name)
 
 
@@ -344,7 +343,6 @@ class Seen:
     def look(self, tell: Tell, *inputs: Any) -> int:
         """Look for it."""
         del inputs
-        gc.collect()
         self.there.append(self._made[0]() is not None)
         return 0
 

@@ -101,7 +101,11 @@ def test_a_plugin_that_is_not_there_is_named(plugin: str, distribution: str) -> 
 @pytest.mark.parametrize("whose", [YOURS, LOCAL])
 def test_a_guide_of_the_users_own_travels_by_value(whose: str) -> None:
     scale = 3.0
-    guide = Guide(name="mine", build=lambda model, *, rank=2: (model, rank, scale), summary="Mine.", bound="none")
+
+    def build(model: Any, *, rank: int = 2) -> Any:
+        return model, rank, scale
+
+    guide = Guide(name="mine", build=build, summary="Mine.", bound="none")
     chosen = ChosenGuide(registered=Registered(guide, whose, whose), label="mine:rank=5", options={"rank": 5})
     found = there_and_back(FitGuide(guide=chosen, settings=SETTINGS)).guide
     assert found.registered is not chosen.registered
