@@ -60,6 +60,7 @@ def compare(
     no_plugins: bool | None = None,
     jobs: int | None = None,
     dask: str | None = None,
+    executor: Any = None,
     progress: bool | None = None,
     **kwargs: Any,
 ) -> Comparison:
@@ -113,6 +114,9 @@ particles, loss, init, draws, seed
         Worker processes to run fits in, side by side.
     dask : str, optional
         Where to run on a Dask cluster: the address of its scheduler, or ``"local:N"`` for N workers on this machine.
+    executor : optional
+        A ``distributed.Client`` or any ``concurrent.futures.Executor`` to run fits on, in place of `jobs` and `dask`.
+        It is left as it is.
     progress : bool, optional
         Whether to show how far the run is: by default in a notebook and on a terminal; with ``True``
         elsewhere, too, a line per fit on standard error.
@@ -155,7 +159,7 @@ particles, loss, init, draws, seed
         config = _config(problem, isinstance(model, str), specs, chosen, reference, settings)
         check_names((problem,), config)
         given = reference if isinstance(reference, Mapping) else None
-        return _run(adapted(problem, config), chosen, config, registry, given, progress)
+        return _run(adapted(problem, config), chosen, config, registry, given, progress, executor)
     except RequestError as error:
         raise error.spelled(in_python) from error.__cause__
     except GuidebenchError as error:
@@ -175,6 +179,7 @@ def _run(
     registry: Registry,
     given: Mapping[str, Any] | None,
     progress: bool | None,
+    executor: Any,
 ) -> Comparison:
     from guidebench.engine import run
     from guidebench.engine.request import Request
@@ -183,7 +188,7 @@ def _run(
         name=problem.name, problems=(problem,), guides=tuple(guides), config=config, registry=registry, given=given
     )
     with watch(progress) as watcher:
-        record = run.compare(request, progress=watcher)
+        record = run.compare(request, progress=watcher, executor=executor)
     return Comparison.from_record(record, registry.sections)
 
 

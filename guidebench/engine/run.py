@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import replace
+from typing import Any
 
 from guidebench.engine.collect import Assembly
 from guidebench.engine.consumers import Collecting, Keeping, Showing
@@ -31,7 +31,7 @@ def compare(
     *,
     progress: Progress | None = None,
     keep: Keep | None = None,
-    executor: AbstractContextManager[Executor] | None = None,
+    executor: Any = None,
 ) -> Comparison:
     """Train every guide on every problem and score them all.
 
@@ -43,7 +43,7 @@ def compare(
         Is told what happens.
     keep : Keep, optional
         Where finished fits are kept, and those of an earlier run found.
-    executor : context manager of an Executor, optional
+    executor : distributed.Client or concurrent.futures.Executor, optional
         What runs the tasks; by default as the configuration has it.
 
     Raises
@@ -63,7 +63,7 @@ def compare(
     with restored(), precision.chosen(request.config.x64):
         settings = Settings(request.config, recipe_of(request.config), request.alone)
         request.check_reference()
-        with executor or chosen(request.config) as running:
+        with chosen(request.config, executor) as running:
             plan = make_plan(replace(request, guides=_checked(request, settings, running)), settings, keep)
             interrupted = _interrupted(plan, running, tell, collecting)
         return _comparison(plan, collecting, interrupted=interrupted)
