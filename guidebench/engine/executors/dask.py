@@ -5,11 +5,14 @@ Needs the extra ``guidebench[dask]``.
 
 from __future__ import annotations
 
+import logging
+import os
 import re
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -20,7 +23,7 @@ from guidebench.inference.device import cache
 from guidebench.plugins.isolation.failures import said
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, LocalCluster
 
 #: ``local:N`` stands for N workers on this machine.
 _LOCAL = re.compile(r"local:([1-9]\d*)")
@@ -84,7 +87,10 @@ def cluster(where: str, *, no_plugins: bool = False) -> Iterator[Futures]:
     session = Session.of(no_plugins=no_plugins)
     if local:
         with _quiet(), LocalCluster(**_here(int(local[1]))) as started, Client(started) as client:
-            yield on_client(client, session)
+            try:
+                yield on_client(client, session)
+            finally:
+                _end(started)
         return
     try:
         client = Client(where, timeout=PATIENCE)
@@ -112,10 +118,25 @@ def _here(count: int) -> dict[str, Any]:
     }
 
 
+def _end(started: LocalCluster) -> None:
+    """Kill the workers of a cluster on this machine: Dask would give each some seconds to finish what it does."""
+    for nanny in started.workers.values():
+        nanny.auto_restart = False
+        if nanny.pid is not None:
+            with suppress(OSError):
+                os.kill(nanny.pid, signal.SIGKILL)
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Leave the number of threads of linear algebra as it is, for the bits' sake, and say nothing of lost workers."""
     import dask
 
-    with dask.config.set({"distributed.nanny.pre-spawn-environ": {}, "logging.distributed": "error"}):
-        yield
+    logger = logging.getLogger("distributed")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        with dask.config.set({"distributed.nanny.pre-spawn-environ": {}, "logging.distributed": "critical"}):
+            yield
+    finally:
+        logger.setLevel(before)

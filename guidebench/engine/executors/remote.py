@@ -91,11 +91,11 @@ def run_parcel(session: Session, parcel: Parcel) -> Returned:
 def run(session: Session, opened: Any, tell: Tell) -> Returned:
     """Run the task that `opened` returns with its inputs; an exception is sent back, not raised."""
     from guidebench.engine.executors.wire import pack
-    from guidebench.engine.perform import perform
+    from guidebench.engine.perform import TURN, perform
     from guidebench.plugins.isolation.state import restored
 
     try:
-        with restored():
+        with TURN, restored():  # the process may be that of the run, and the other threads may run tasks, too
             session.apply()
             task, inputs = opened()
             return Returned(pack(perform(task, inputs, tell)))
