@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import inspect
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +11,8 @@ from types import ModuleType
 from typing import Any
 
 from guidebench.api.comparison import Comparison
-from guidebench.config import RunConfig, make_config
-from guidebench.config.errors import GuidebenchError, RequestError
+from guidebench.config import OPTIONS, RunConfig, make_config
+from guidebench.config.errors import GuidebenchError, RequestError, in_python
 from guidebench.contracts import Problem
 from guidebench.engine.progress import watch
 from guidebench.inference.device import threads
@@ -59,6 +58,8 @@ def compare(
     time_limit: float | None = None,
     plugins: str | ModuleType | Sequence[str | ModuleType] = (),
     no_plugins: bool | None = None,
+    jobs: int | None = None,
+    dask: str | None = None,
     progress: bool | None = None,
     **kwargs: Any,
 ) -> Comparison:
@@ -108,6 +109,10 @@ particles, loss, init, draws, seed
         Plugins that are not installed: modules with hooks, ``"FILE.py"`` or ``"PKG.MODULE"``.
     no_plugins : bool, optional
         Import no installed plugin but guidebench's own.
+    jobs : int, optional
+        Worker processes to run fits in, side by side.
+    dask : str, optional
+        Where to run on a Dask cluster: the address of its scheduler, or ``"local:N"`` for N workers on this machine.
     progress : bool, optional
         Whether to show how far the run is: by default in a notebook and on a terminal; with ``True``
         elsewhere, too, a line per fit on standard error.
@@ -133,47 +138,34 @@ particles, loss, init, draws, seed
     >>> problem = gb.Problem(name="walk", model=walk, kwargs={"steps": 100, "y": y})  # doctest: +SKIP
     >>> gb.compare(problem, steps=2_000)  # doctest: +SKIP
     """
-    settings: dict[str, Any] = {
-        "minibatch": minibatch,
-        "recipe": recipe,
-        "optimizer": optimizer,
-        "learning_rate": learning_rate,
-        "schedule": schedule,
-        "clip_norm": clip_norm,
-        "clip_share": clip_share,
-        "validation": validation,
-        "patience": patience,
-        "steps": steps,
-        "restarts": restarts,
-        "particles": particles,
-        "loss": loss,
-        "init": init,
-        "draws": draws,
-        "seed": seed,
-        "posteriordb": None if posteriordb is None else str(posteriordb),
-        "simulations": simulations,
-        "x64": x64,
-        "time_limit": time_limit,
-        "no_plugins": no_plugins,
-    }
+    options = _options(locals())
     parts = {"predict": predict, "heldout": heldout, "observed": observed, "truth": truth, "name": name}
     threads.enough()
     try:
         local = (plugins,) if isinstance(plugins, (str, ModuleType)) else tuple(plugins)
         registry = find_plugins(local, no_plugins=bool(no_plugins), running=True)
-        settings["plugins"] = tuple(one if isinstance(one, str) else one.__name__ for one in local)
         specs = _listed(guides)
-        used = {"guides": None if guides == DEFAULT else guides, "reference": reference, "progress": progress}
-        problem = _problem(registry, model, args, kwargs, parts, {**settings, **parts, **used})
+        problem = _problem(registry, model, args, kwargs, parts, options)
         chosen = _guides(registry, specs)
-        config = _config(
-            problem, isinstance(model, str), specs, chosen, reference, {**settings, "heldout": _share(heldout)}
-        )
+        settings = {
+            **{one: options[one] for one in OPTIONS if one in options},
+            "plugins": tuple(one if isinstance(one, str) else one.__name__ for one in local),
+            "heldout": _share(heldout),
+        }
+        config = _config(problem, isinstance(model, str), specs, chosen, reference, settings)
         check_names((problem,), config)
         given = reference if isinstance(reference, Mapping) else None
         return _run(adapted(problem, config), chosen, config, registry, given, progress)
+    except RequestError as error:
+        raise error.spelled(in_python) from error.__cause__
     except GuidebenchError as error:
-        raise RequestError(_without_dashes(str(error))) from error.__cause__
+        raise RequestError(str(error)) from error.__cause__
+
+
+def _options(call: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a call of :func:`compare` by name, ``None`` where one is as the signature has it."""
+    found = [one for one in inspect.signature(compare).parameters.values() if one.kind is one.KEYWORD_ONLY]
+    return {one.name: None if call[one.name] is one.default else call[one.name] for one in found}
 
 
 def _run(
@@ -189,11 +181,6 @@ def _run(
     with watch(progress) as watcher:
         record = engine.compare(problem.name, [problem], guides, config, registry, watcher, given=given)
     return Comparison.from_record(record, registry.sections)
-
-
-def _without_dashes(message: str) -> str:
-    """Return a message of the command line in the words of Python: ``--learning-rate`` is ``learning_rate``."""
-    return re.sub(r"(?<![\w/.-])--([a-z][a-z0-9-]*)", lambda found: found[1].replace("-", "_"), message)
 
 
 def _config(
@@ -213,7 +200,7 @@ def _config(
             "problems": (problem.name if named else f"{problem.name} (from Python)",),
             "guides": tuple(specs) if texts else tuple(one.label for one in chosen),
             "observed": problem.observed,
-            "reference": None if reference is None or own else str(reference),
+            "reference": None if own else reference,
         }
     )
     return config.model_copy(update={"reference": "given"}) if own else config

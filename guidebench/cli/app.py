@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from guidebench.cli import authors, changes
-from guidebench.cli.options import NoPluginsOption, PluginOption
+from guidebench.cli.options import LogLossOption, NoPluginsOption, PluginOption
 from guidebench.cli.run import INTERRUPTED, run
 from guidebench.config.errors import GuidebenchError
 
@@ -90,7 +90,7 @@ def list_(plugin: PluginOption = None, no_plugins: NoPluginsOption = None) -> in
 @app.command()
 def report(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that 'guidebench run' wrote.")],
-    log_loss: Annotated[bool | None, typer.Option("--log-loss/--linear-loss", help="Axis of the loss curves.")] = None,
+    log_loss: LogLossOption = None,
     plugin: PluginOption = None,
     no_plugins: NoPluginsOption = None,
 ) -> int:

@@ -76,6 +76,6 @@ def _reasons(texts: Sequence[str]) -> dict[str, str]:
     for text in texts:
         name, equals, reason = (part.strip() for part in text.partition("="))
         if not equals or not name:
-            raise RequestError(f"--expect {text}: should be CHECK=REASON")
+            raise RequestError("should be CHECK=REASON", option="expect", value=text)
         found[name] = reason
     return found

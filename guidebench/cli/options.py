@@ -1,19 +1,54 @@
-"""Options that several commands have."""
+"""Options of the commands, made of their declarations in the configuration."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import inspect
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
 
 import typer
 
-PluginOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--plugin",
-        metavar="MODULE",
-        help="A plugin that is not installed: a module, or FILE.py, with hooks (repeatable).",
-    ),
-]
-NoPluginsOption = Annotated[
-    bool | None, typer.Option("--no-plugins", help="Import no installed plugin but guidebench's own.")
-]
+from guidebench.config.settings import OPTIONS
+from guidebench.config.specs import assignments
+
+#: What the command line takes, by the kind of value: names, and ``ARG=VALUE``, are given one after the other.
+_TYPES: Mapping[type, Any] = {tuple: list[str], dict: list[str]}
+
+
+def declared(name: str, *, panel: str | None = None) -> Any:
+    """Return an option of a run as Typer takes it, in its own panel of the help unless another is given."""
+    option = OPTIONS[name]
+    known: dict[str, Any] = {
+        "metavar": option.metavar or None,
+        "help": option.help,
+        "rich_help_panel": (option.panel if panel is None else panel) or None,
+    }
+    if not option.on_command_line[0].startswith("-"):
+        return typer.Argument(**known)
+    return typer.Option(*option.on_command_line, **known)
+
+
+#: Options that several commands have.
+PluginOption = Annotated[list[str] | None, declared("plugins")]
+NoPluginsOption = Annotated[bool | None, declared("no_plugins")]
+LogLossOption = Annotated[bool | None, declared("log_loss", panel="")]
+
+
+def parameters() -> Iterator[inspect.Parameter]:
+    """Yield a parameter for each option of a run, by its name, ``None`` where it is not given."""
+    for name, option in OPTIONS.items():
+        kind = _TYPES.get(option.kind, option.kind)
+        annotation = Annotated.__class_getitem__((kind | None, declared(name)))  # type: ignore[attr-defined]
+        yield inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+
+
+def values(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what was given for the options of a run as the configuration takes it."""
+    return {name: _value(name, given[name]) for name in OPTIONS}
+
+
+def _value(name: str, given: Any) -> Any:
+    kind = OPTIONS[name].kind
+    if kind is dict:
+        return assignments(name, given)
+    return tuple(given or ()) if kind is tuple else given

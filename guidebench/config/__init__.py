@@ -9,20 +9,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from guidebench.config.settings import (
-        DOWNLOAD,
-        REFERENCE_FILES,
-        REFERENCES,
-        RESULTS,
-        RunConfig,
-        assignments,
-        is_results,
-        literal,
-        make_config,
-    )
+    from guidebench.config.paths import DOWNLOAD, REFERENCE_FILES, REFERENCES
+    from guidebench.config.read import RESULTS, is_results, make_config
+    from guidebench.config.settings import OPTIONS, RunConfig
+    from guidebench.config.specs import assignments, literal
+
+_LAZY = {
+    **dict.fromkeys(("DOWNLOAD", "REFERENCES", "REFERENCE_FILES"), "guidebench.config.paths"),
+    **dict.fromkeys(("RESULTS", "is_results", "make_config"), "guidebench.config.read"),
+    **dict.fromkeys(("OPTIONS", "RunConfig"), "guidebench.config.settings"),
+    **dict.fromkeys(("assignments", "literal"), "guidebench.config.specs"),
+}
 
 __all__ = [
     "DOWNLOAD",
+    "OPTIONS",
     "REFERENCES",
     "REFERENCE_FILES",
     "RESULTS",
@@ -35,6 +36,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in __all__:
-        return getattr(import_module("guidebench.config.settings"), name)
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,14 +1,13 @@
-"""Specs that a user types: ``NAME:opt=val,opt=val``, for guides, optimisers, schedules and objectives."""
+"""What a user types: ``NAME:opt=val,opt=val``, for guides, optimisers, schedules and objectives; and ``ARG=VALUE``."""
 
 from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from guidebench.config.errors import RequestError
-from guidebench.config.settings import literal
 
 #: Commas that separate options: those outside of parentheses.
 _COMMA = re.compile(r",(?![^(]*\))")
@@ -90,3 +89,31 @@ def _tuple(text: str) -> Any:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return text
+
+
+def assignments(option: str, texts: Sequence[str] | None) -> dict[str, Any] | None:
+    """Return ``ARG=VALUE`` texts by argument, values read as Python literals where they are any.
+
+    Raises
+    ------
+    RequestError
+        Where a text is no assignment, or an argument is given twice.
+    """
+    found: dict[str, Any] = {}
+    for text in texts or ():
+        key, equals, value = (part.strip() for part in text.partition("="))
+        if not equals or not key.isidentifier():
+            raise RequestError("should be ARG=VALUE", option=option, value=text)
+        if key in found:
+            raise RequestError(f"{key} is given twice", option=option)
+        found[key] = literal(value)
+    return found or None
+
+
+def literal(text: str) -> Any:
+    """Return the number, flag or ``None`` that `text` spells, or the text itself."""
+    try:
+        value = ast.literal_eval({"true": "True", "false": "False", "none": "None"}.get(text.lower(), text))
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return text
+    return value if value is None or isinstance(value, (bool, int, float, str)) else text

@@ -26,7 +26,7 @@ from guidebench.inference.recipe import Recipe
 from guidebench.inference.simulate import Simulated, observing, refusal, simulate
 from guidebench.inference.structure import ModelStructure
 from guidebench.inference.target import Target
-from guidebench.inference.train import MakeGuide, Params, Training, train
+from guidebench.inference.train import Callbacks, MakeGuide, Params, Training, train
 from guidebench.metrics.evidence import scalars
 from guidebench.results import Status
 
@@ -107,7 +107,7 @@ def check(name: str, structure: ModelStructure) -> None:
     """Raise a RequestError where a problem cannot be simulated."""
     reason = structure.unsupported() or refusal(structure)
     if reason:
-        raise RequestError(f"--simulations: {name} cannot be simulated: {reason}")
+        raise RequestError(f"{name} cannot be simulated: {reason}", option="simulations")
 
 
 def prepare(
@@ -130,8 +130,10 @@ def prepare(
     numbers = count * max((arguments.size() + structure.latent_dim) * recipe.particles, DRAWS * structure.latent_dim)
     if numbers > MOST_NUMBERS:
         raise RequestError(
-            f"--simulations {count}: {name} has so much data that {count} copies of it do not fit into memory; "
-            f"{int(MOST_NUMBERS * count / numbers)} would"
+            f"{name} has so much data that {count} copies of it do not fit into memory; "
+            f"{int(MOST_NUMBERS * count / numbers)} would",
+            option="simulations",
+            value=count,
         )
     simulated = simulate(model, arguments, structure, jax.random.key(derive(config.seed, name, "simulate")), count)
     count = len(next(iter(simulated.latents.values())))
@@ -185,14 +187,11 @@ def ranks(
     """
     training = train(
         make_guide,
-        frame.model,
-        frame.arguments,
+        frame,
         recipe,
-        frame.starts,
         jax.random.split(jax.random.key(derive(seed, *names, "simulated train")), simulations.count),
         loss=loss,
-        axes=frame.axes,
-        on_chunk=on_chunk,
+        callbacks=Callbacks(on_chunk=on_chunk),
     )
     truth = simulations.simulated.latents
     below = _below(simulations, frame, make_guide, training, seed, names, to_draw_from)

@@ -32,10 +32,10 @@ from guidebench.engine.settling import Settling, final_loss
 from guidebench.engine.starts import keys
 from guidebench.inference import convergence
 from guidebench.inference.coordinates import Frame
-from guidebench.inference.draws import Sampler, make_sampler
+from guidebench.inference.draws import Sampler, Scoring, make_sampler
 from guidebench.inference.recipe import Recipe
 from guidebench.inference.start import starting_at
-from guidebench.inference.train import Params, Training, train
+from guidebench.inference.train import Callbacks, Params, Training, train
 from guidebench.metrics.evidence import Evidence
 from guidebench.metrics.simulated import calibration
 from guidebench.plugins.isolation.boundary import Boundary
@@ -282,7 +282,7 @@ def _attempt(
     samplers: _Samplers,
     recipe: Recipe,
 ) -> Training:
-    model, arguments = frame.stochastic or (frame.model, frame.arguments)
+    shown = frame.in_training()
     settling = Settling(
         recipe,
         samplers,
@@ -292,16 +292,13 @@ def _attempt(
         comparable=guide.declaration.bound != "none" and guide.declaration.draw is None,
     )
     training = train(
-        _make_guide(guide, model, in_parts=frame.stochastic is not None and frame.kind == "own"),
-        model,
-        arguments,
+        _make_guide(guide, shown.model, in_parts=frame.stochastic is not None and frame.kind == "own"),
+        shown,
         recipe,
-        frame.starts,
         keys(config.seed, recipe.restarts, ready.problem.name, guide.label, "train"),
         loss=_objective(guide, config, recipe),
-        on_chunk=on_chunk,
-        settled=settling,
         watched=None if ready.validation is None else ready.validation.watched(frame, config.seed, ready.problem.name),
+        callbacks=Callbacks(on_chunk=on_chunk, settled=settling),
     )
     return replace(training, agreed=settling.agreed)
 
@@ -339,17 +336,14 @@ class _Samplers:
             with raised_in("draw"):
                 self._made = make_sampler(
                     _make_guide(self._guide, frame.model),
-                    frame.model,
-                    frame.arguments,
+                    frame,
                     ready.structure,
                     params=params,
-                    start={name: value[0] for name, value in frame.starts.items()},
                     count=self._config.draws,
                     to_draw_from=declaration.draw,
-                    to_latents=frame.to_latents,
-                    log_joint=ready.log_joint,
-                    alone=ready.in_blocks,
-                    whole=ready.minibatches is not None,
+                    scoring=Scoring(
+                        log_joint=ready.log_joint, alone=ready.in_blocks, whole=ready.minibatches is not None
+                    ),
                 )
         return self._made
 

@@ -9,7 +9,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from guidebench.config.errors import RequestError
+from guidebench.config.errors import RequestError, opt
 from guidebench.inference.structure import Site
 from guidebench.plugins.isolation.failures import said
 from guidebench.results import inference_data as idata
@@ -43,7 +43,7 @@ def read(file: Path, sites: Sequence[Site]) -> Given:
     RequestError
         With one line that names the file, the site, and what was expected.
     """
-    where = f"--reference {file}"
+    where = f"{opt('reference')} {file}"
     readers = {".nc": _from_netcdf, ".npz": _from_npz, ".csv": _from_csv}
     if not file.is_file():
         raise RequestError(f"{where}: there is no such file")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,72 +19,17 @@ from guidebench.engine.keys import environment
 from guidebench.engine.keys.maker import KeyMaker
 from guidebench.engine.own import own_guides
 from guidebench.engine.progress import Progress, Silent
-from guidebench.inference import optimizers
+from guidebench.engine.recipe import recipe_of
 from guidebench.inference.device import precision
-from guidebench.inference.objectives import objective
-from guidebench.inference.recipe import RECIPES, Recipe, make_optimizer
-from guidebench.inference.schedules import Schedule
-from guidebench.inference.train import EVALUATIONS, stretches
 from guidebench.plugins.isolation.state import restored
 from guidebench.plugins.registry import Registry
 from guidebench.request.declared import quantities
 from guidebench.request.selection import ChosenGuide
 from guidebench.results import Comparison
 
-#: Evaluations of the rows kept from training in a round, at least.
-FEWEST_EVALUATIONS = 10
-
 #: After so many problems their programs are released.  They take about 30 MB a fit; tracing anew what problems share
 #: takes one to two seconds, so not after each.
 RELEASE = 5
-
-
-def recipe_of(config: RunConfig) -> Recipe:
-    """Return the recipe of a run with the user's changes in it, checked.
-
-    Raises
-    ------
-    RequestError
-        Where the optimiser, the schedule or the objective is not known, or an option has nothing to act on.
-    """
-    _check_companions(config)
-    changes = {
-        name: getattr(config, name)
-        for name in (
-            *("optimizer", "learning_rate", "steps", "restarts", "particles", "loss"),
-            *("clip_norm", "clip_share", "validation", "patience"),
-        )
-        if getattr(config, name) is not None
-    }
-    if config.schedule is not None:
-        changes["schedule"] = Schedule.parse(config.schedule)
-    if config.clip_norm == 0:
-        changes["clip_norm"] = None
-    if config.optimizer is not None and config.learning_rate is None:
-        own = optimizers.find(config.optimizer).own_rate
-        changes |= {} if own is None else {"learning_rate": own}
-    recipe = replace(RECIPES[config.recipe], **changes)
-    if config.steps is not None or not recipe.decayed():  # so many, and no more; without a decay nothing settles
-        recipe = replace(recipe, rounds=1)
-    if recipe.clip_norm is None and config.clip_share is not None:
-        raise RequestError(f"--clip-share {config.clip_share:g}: there is no norm to clip at; give --clip-norm")
-    if recipe.validation is not None and stretches(recipe.steps, watched=True) < FEWEST_EVALUATIONS:
-        raise RequestError(
-            f"--validation: {recipe.steps} steps cannot be divided into equal stretches to evaluate after; "
-            f"{-(-recipe.steps // EVALUATIONS) * EVALUATIONS} could"
-        )
-    optimizer = optimizers.find(recipe.optimizer)
-    optimizers.check(optimizer, make_optimizer(recipe))
-    objective(recipe.loss, recipe.particles)
-    return recipe
-
-
-def _check_companions(config: RunConfig) -> None:
-    """Refuse options that mean nothing alone, or do not go together."""
-    if config.patience is not None and config.validation is None:
-        raise RequestError(f"--patience {config.patience}: there is nothing to wait for; give --validation")
-    if config.validation is not None and config.simulations is not None:
-        raise RequestError("--validation and --simulations do not go together: simulated data are trained on whole")
 
 
 def compare(
@@ -173,7 +117,7 @@ def _compare(
         problems=tuple(found.record for found in described.values()),
         fits=tuple(fit for job in begun for fit in job.in_order()),
         recipe=request.recipe.describe(),
-        config=config.model_dump(mode="json", exclude={"fresh"}),
+        config=config.saved(),
         environment=environment.describe(),
         references={name: found.reference for name, found in described.items() if found.reference is not None},
         interrupted=interrupted,
@@ -192,4 +136,4 @@ def _release() -> None:
 def _check_reference(config: RunConfig, given: Mapping[str, Any] | None) -> None:
     """Refuse the name of a file that is not there, before anything takes long."""
     if given is None and config.reference not in REFERENCES and not Path(config.reference).is_file():
-        raise RequestError(f"--reference {Path(config.reference)}: there is no such file")
+        raise RequestError("there is no such file", option="reference", value=Path(config.reference))

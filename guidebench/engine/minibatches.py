@@ -47,8 +47,9 @@ def inspect_problem(problem: Problem, sizes: Mapping[str, int]) -> Inspected:
     for name in sizes:
         if name not in parameters and not gathers:
             raise RequestError(
-                f"--minibatch {given}: the model of {problem.name} has no argument {name}; "
-                f"its arguments are {', '.join(parameters)}"
+                f"the model of {problem.name} has no argument {name}; its arguments are {', '.join(parameters)}",
+                option="minibatch",
+                value=given,
             )
     problem = _with_required(problem, sizes)
     values = as_arrays(problem.arguments())
@@ -64,8 +65,10 @@ def inspect_problem(problem: Problem, sizes: Mapping[str, int]) -> Inspected:
     if not structure.subsampled:
         if sizes:
             raise RequestError(
-                f"--minibatch {given}: no plate of {problem.name} then shows fewer elements than it has; the model "
-                "must pass the argument to numpyro.plate as subsample_size, and it must be less than the plate's size"
+                f"no plate of {problem.name} then shows fewer elements than it has; the model "
+                "must pass the argument to numpyro.plate as subsample_size, and it must be less than the plate's size",
+                option="minibatch",
+                value=given,
             )
         return Inspected(problem, values, arguments, structure, None)
     if structure.control_flow:

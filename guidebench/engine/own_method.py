@@ -52,9 +52,7 @@ def run(
     training = solve(
         partial(declaration.fit, **declaration.options_for("fit", guide.options)),
         make_guide,
-        frame.model,
-        frame.arguments,
-        frame.starts,
+        frame,
         ready.valid,
         keys(config.seed, recipe.restarts, name, guide.label, "train"),
         on_start=on_start,

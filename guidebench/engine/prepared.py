@@ -181,8 +181,10 @@ def prepare(problem: Problem, config: RunConfig, recipe: Recipe) -> Prepared:
         valid = found.valid
         if not valid.any() and config.init.startswith("value:"):
             raise RequestError(
-                f"--init {config.init!r}: the log density of {problem.name} or its gradient is not finite there; "
-                "are all values inside the supports of their sites?"
+                f"the log density of {problem.name} or its gradient is not finite there; "
+                "are all values inside the supports of their sites?",
+                option="init",
+                value=repr(config.init),
             )
         if not valid.any():
             refusal = (

@@ -108,7 +108,9 @@ def _exact(ready: Prepared, config: RunConfig) -> Reference:
     problem = ready.problem
     if problem.reference is None:
         raise RequestError(
-            f"--reference exact: problem {problem.name!r} cannot draw from its exact posterior; try nuts"
+            f"problem {problem.name!r} cannot draw from its exact posterior; try nuts",
+            option="reference",
+            value="exact",
         )
     count = max(config.draws, EXACT_DRAWS)
     draws = problem.reference(derive(config.seed, problem.name, "reference"), count)
@@ -192,7 +194,7 @@ def _by_nuts(ready: Prepared, config: RunConfig, recipe: Recipe, watcher: Progre
             text = " ".join(str(error).split())[:300]
             reason = f"{type(error).__name__}: {text}" if text else type(error).__name__
     if config.reference == "nuts":
-        raise RequestError(f"--reference nuts: problem {ready.problem.name!r}: {reason}")
+        raise RequestError(f"problem {ready.problem.name!r}: {reason}", option="reference", value="nuts")
     return Reference(note=f"There is no reference, for NUTS cannot run here: {reason}.")
 
 

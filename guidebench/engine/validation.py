@@ -25,7 +25,7 @@ from numpyro.handlers import scale
 from numpyro.infer.util import log_density
 
 from guidebench.config import RunConfig
-from guidebench.config.errors import RequestError
+from guidebench.config.errors import RequestError, opt
 from guidebench.config.seeds import derive
 from guidebench.contracts import Problem, with_arguments
 from guidebench.engine.minibatches import inspect_problem
@@ -96,7 +96,7 @@ def with_validation(problem: Problem, config: RunConfig) -> tuple[Problem, Valid
     """
     if config.validation is None:
         return problem, None
-    who = f"--validation: {problem.name}"
+    who = f"{opt('validation')}: {problem.name}"
     inspected = inspect_problem(problem, config.minibatch)
     model, values, whole = inspected.problem.model, inspected.values, inspected.structure
     if whole.joint:
@@ -150,7 +150,8 @@ def _rows(who: str, values: Mapping[str, Any], observed: tuple[str, ...]) -> tup
     lengths = {name: len(values[name]) for name in observed if np.ndim(values[name])}
     if not lengths:
         raise RequestError(
-            f"{who} has no argument with rows of observations that could be kept from training; name it by --observed"
+            f"{who} has no argument with rows of observations that could be kept from training; "
+            f"name it by {opt('observed')}"
         )
     if len(set(lengths.values())) > 1:
         told = ", ".join(f"{name} {length}" for name, length in lengths.items())

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any, Literal
 
@@ -99,6 +99,17 @@ class Frame:
     axes: Any = None
     kind: Literal["own", "unconstrained", "diagonal", "affine"] = "own"
     stochastic: tuple[Callable[..., Any], Arguments] | None = None
+
+    def in_training(self) -> Frame:
+        """Return the frame with the model that training sees in the place of its own."""
+        if self.stochastic is None:
+            return self
+        model, arguments = self.stochastic
+        return replace(self, model=model, arguments=arguments, stochastic=None)
+
+    def first(self) -> dict[str, Any]:
+        """Return the first of the starting points."""
+        return {name: value[0] for name, value in self.starts.items()}
 
 
 @dataclass(frozen=True, kw_only=True)

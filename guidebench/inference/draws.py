@@ -15,8 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from guidebench.inference.arguments import Arguments
-from guidebench.inference.coordinates import ToLatents
+from guidebench.inference.coordinates import Frame
 from guidebench.inference.density import draw, draw_guide
 from guidebench.inference.device.compiled import compile_for, over_draws
 from guidebench.inference.rescoring import LARGE
@@ -72,6 +71,29 @@ class Draws:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Scoring:
+    """How the densities of draws are found where the data are many, or shown in parts.
+
+    Attributes
+    ----------
+    log_joint : callable, optional
+        log p(y, theta) of draws in float64, asked where float32 would not do.
+    alone : bool
+        Leave log p(y, theta) to `log_joint` altogether: the guide is run without the model.
+    whole : bool
+        Show the guide all elements of every plate.
+    """
+
+    log_joint: Callable[[Mapping[str, np.ndarray]], np.ndarray] | None = None
+    alone: bool = False
+    whole: bool = False
+
+
+#: All of it by the one program that draws.
+AT_ONCE = Scoring()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Sampler:
     """A compiled program that draws from one guide, given parameters."""
 
@@ -81,8 +103,7 @@ class Sampler:
     sites: tuple[str, ...]
     count: int
     compile_s: float
-    log_joint: Callable[[Mapping[str, np.ndarray]], np.ndarray] | None = None
-    alone: bool = False
+    scoring: Scoring
 
     def __call__(self, params: Params, key: jax.Array, *, keep_latents: bool = True, most: int | None = None) -> Draws:
         """Draw with the parameters of one restart, leaving the latents behind unless they are kept.
@@ -92,9 +113,10 @@ class Sampler:
         log_p, log_q, log_jacobian, latents = self.program(
             params, jax.random.split(key, self.count), self.start, self.traced
         )
-        if self.log_joint is not None and (self.alone or np.median(np.abs(log_p)) > LARGE):
-            sites = {name: np.asarray(latents[name])[: most if self.alone else None] for name in self.sites}
-            precise = self.log_joint(sites)
+        log_joint, alone = self.scoring.log_joint, self.scoring.alone
+        if log_joint is not None and (alone or np.median(np.abs(log_p)) > LARGE):
+            sites = {name: np.asarray(latents[name])[: most if alone else None] for name in self.sites}
+            precise = log_joint(sites)
             own = np.asarray(log_q, np.float64) - np.asarray(log_jacobian, np.float64)
             return Draws(log_p=precise, log_q=own[: len(precise)], latents=sites if keep_latents else {})
         kept = self.sites if keep_latents else ()  # in the order of the model; JAX sorts by name
@@ -125,51 +147,41 @@ def guide_to_draw_from(
 
 def make_sampler(
     make_guide: MakeGuide,
-    model: Callable[..., Any],
-    arguments: Arguments,
+    frame: Frame,
     structure: ModelStructure,
     *,
     params: Params,
-    start: Mapping[str, np.ndarray],
     count: int,
     to_draw_from: Callable[[Any, Params], Any] | None = None,
-    to_latents: ToLatents | None = None,
-    log_joint: Callable[[Mapping[str, np.ndarray]], np.ndarray] | None = None,
-    alone: bool = False,
-    whole: bool = False,
+    scoring: Scoring = AT_ONCE,
 ) -> Sampler:
     """Compile the drawing of `count` samples for parameters shaped like `params`.
 
     Parameters
     ----------
-    make_guide, model, arguments
+    make_guide : callable
         As for :func:`guidebench.inference.train.train`.
+    frame : Frame
+        The model as the guide is shown it, with a valid starting point for the shapes of a fresh guide.
     structure : ModelStructure
         Names the latent sites.
     params : dict
         Parameters of one restart.
-    start : mapping
-        A valid point, for the shapes of a fresh guide.
     count : int
         Number of draws.
     to_draw_from : callable, optional
         ``to_draw_from(guide, params)`` returns the guide to draw from instead of the trained one.
-    to_latents : callable, optional
-        Maps the sites of a model in other coordinates to the problem's latents, with the log Jacobian.
-    log_joint : callable, optional
-        log p(y, theta) of draws in float64, asked where float32 would not do.
-    alone : bool
-        Leave log p(y, theta) to `log_joint` altogether: the guide is run without the model.
-    whole : bool
-        Show the guide all elements of every plate.
+    scoring : Scoring, optional
+        How the densities of the draws are found.
     """
+    model, arguments, alone = frame.model, frame.arguments, scoring.alone
     names = tuple(site.name for site in structure.latents)
     size = (0 if alone else arguments.size()) + structure.latent_dim
 
     def program(params: Params, keys: jax.Array, start: Mapping[str, Any], traced: Mapping[str, Any]) -> Any:
         args, kwargs = arguments.call(model, traced)
         guide = guide_to_draw_from(make_guide(start), params, model, args, kwargs, to_draw_from)
-        if whole:
+        if scoring.whole:
             guide = Whole(guide)
 
         def by_guide(key: jax.Array) -> tuple[jax.Array, jax.Array, Mapping[str, Any]]:
@@ -183,14 +195,14 @@ def make_sampler(
             log_p, log_q, sites = by_guide(key)
             latents = {name: sites[name]["value"] for name in names}
             log_jacobian = jnp.zeros(())
-            if to_latents is not None:
-                latents, log_jacobian = to_latents(latents, traced)
+            if frame.to_latents is not None:
+                latents, log_jacobian = frame.to_latents(latents, traced)
             return log_p, log_q, log_jacobian, latents
 
         return over_draws(one, keys, size)
 
     began = time.perf_counter()
-    traced = dict(arguments.arrays)
+    traced, start = dict(arguments.arrays), frame.first()
     compiled = compile_for(program, params, jax.random.split(jax.random.key(0), count), start, traced, level=1)
     return Sampler(
         program=compiled,
@@ -198,7 +210,6 @@ def make_sampler(
         start=start,
         sites=names,
         count=count,
-        log_joint=log_joint,
-        alone=alone,
+        scoring=scoring,
         compile_s=time.perf_counter() - began,
     )

@@ -17,7 +17,7 @@ from numpyro.infer import RenyiELBO, TraceGraph_ELBO
 from numpyro.infer.elbo import ELBO
 
 from guidebench.config import specs
-from guidebench.config.errors import RequestError
+from guidebench.config.errors import RequestError, opt
 from guidebench.inference.density import TraceELBO, draw
 from guidebench.plugins.isolation.failures import said
 
@@ -109,14 +109,14 @@ def objective(spec: str, particles: int) -> Any:
     """
     name, text = specs.split(spec)
     if name not in OBJECTIVES:
-        raise RequestError(f"--loss {spec!r} is not known; choose one of {', '.join(OBJECTIVES)}")
+        raise RequestError(f"{opt('loss')} {spec!r} is not known; choose one of {', '.join(OBJECTIVES)}")
     make = OBJECTIVES[name]
     known = {
         one.name: one.default for one in inspect.signature(make).parameters.values() if one.kind is one.KEYWORD_ONLY
     }
-    owner = f"--loss {spec!r}: {name}"
+    owner = f"{opt('loss')} {spec!r}: {name}"
     if text is not None and "num_particles" in (pair.partition("=")[0].strip() for pair in text.split(",")):
-        raise RequestError(f"{owner}: give its number of particles as --particles")
+        raise RequestError(f"{owner}: give its number of particles as {opt('particles')}")
     try:
         return make(particles, **({} if text is None else specs.options(owner, text, known)))
     except ValueError as error:

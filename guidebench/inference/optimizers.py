@@ -21,7 +21,7 @@ import optax
 import optax.contrib
 
 from guidebench.config import specs
-from guidebench.config.errors import RequestError
+from guidebench.config.errors import RequestError, opt
 from guidebench.plugins.isolation.failures import reason
 
 #: Optimisers whose ``b2`` is the memory of the second moment, with the usual default.
@@ -83,16 +83,16 @@ def find(spec: str) -> Optimizer:
     module = _MODULES.get(f"{inside}." if inside else "")
     factory = getattr(module, last, None) if module is not None and not last.startswith("_") else None
     if not callable(factory):
-        raise RequestError(f"--optimizer {spec!r}: optax has no optimiser of that name{_suggestion(name)}")
+        raise RequestError(f"{opt('optimizer')} {spec!r}: optax has no optimiser of that name{_suggestion(name)}")
     known = _arguments(factory)
     if "learning_rate" not in known or last.startswith(_PARTS):
         raise RequestError(
-            f"--optimizer {spec!r}: optax.{name} is no optimiser that takes a learning rate{_suggestion(name)}"
+            f"{opt('optimizer')} {spec!r}: optax.{name} is no optimiser that takes a learning rate{_suggestion(name)}"
         )
     del known["learning_rate"]
-    owner = f"--optimizer {spec!r}: optax.{name}"
+    owner = f"{opt('optimizer')} {spec!r}: optax.{name}"
     if text is not None and "learning_rate" in (pair.partition("=")[0].strip() for pair in text.split(",")):
-        raise RequestError(f"{owner}: give its learning rate as --learning-rate")
+        raise RequestError(f"{owner}: give its learning rate as {opt('learning_rate')}")
     needed = [key for key, default in known.items() if default is inspect.Parameter.empty]
     given = {} if text is None else specs.options(owner, text, {**known, **dict.fromkeys(needed)})
     lacking = [key for key in needed if key not in given]
@@ -114,9 +114,9 @@ def build(optimizer: Optimizer, learning_rate: float, second_moment_decay: float
             warnings.simplefilter("ignore")  # of what optax would call it some day
             made = optimizer.factory(learning_rate=learning_rate, **optimizer.with_memory(second_moment_decay))
     except Exception as error:  # noqa: BLE001 - whatever optax says of its arguments is said in one line
-        raise RequestError(f"--optimizer {optimizer.describe()!r} cannot be made: {_one_line(error)}") from None
+        raise RequestError(f"{opt('optimizer')} {optimizer.describe()!r} cannot be made: {_one_line(error)}") from None
     if not isinstance(made, optax.GradientTransformation):
-        raise RequestError(f"--optimizer {optimizer.describe()!r} is no optax optimiser")
+        raise RequestError(f"{opt('optimizer')} {optimizer.describe()!r} is no optax optimiser")
     return made
 
 
@@ -145,11 +145,15 @@ def check(optimizer: Optimizer, made: Any) -> None:
             if not _keeps_its_parameters_apart(state):
                 jax.eval_shape(jax.vmap(steps), jax.tree.map(lambda one: one[None], params))
     except Exception as error:  # noqa: BLE001 - whatever optax or JAX says of it is said in one line
-        raise RequestError(f"--optimizer {optimizer.describe()!r} cannot train a guide: {_one_line(error)}") from None
+        raise RequestError(
+            f"{opt('optimizer')} {optimizer.describe()!r} cannot train a guide: {_one_line(error)}"
+        ) from None
     if _keeps_its_parameters_apart(state):
         raise RequestError(
-            f"--optimizer {optimizer.describe()!r}: a schedule-free optimiser keeps the parameters to use apart from "
-            "those that it trains, and its own average in the place of a schedule; take adam or sgd with --schedule"
+            "a schedule-free optimiser keeps the parameters to use apart from those that it trains, and its own "
+            f"average in the place of a schedule; take adam or sgd with {opt('schedule')}",
+            option="optimizer",
+            value=repr(optimizer.describe()),
         )
 
 

@@ -11,67 +11,40 @@ from typing import Literal
 
 import optax
 
+from guidebench.config.training import Trained
 from guidebench.inference import optimizers
 from guidebench.inference.schedules import Schedule, decaying
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """Settings of one training run.
+class Recipe(Trained):
+    """Settings of one training run: those that options of the same names change, and the rest.
 
     Attributes
     ----------
     name : str
         ``default`` or ``plain``, with what was changed told by the engine.
-    optimizer : str
-        An optax optimiser that takes a learning rate, with its arguments: ``sgd:momentum=0.9``.
-    learning_rate : float
-        Peak learning rate.
     schedule : Schedule
         Of the learning rate over a round.
     second_moment_decay : float or None
         ``b2`` of the Adam family, unless `optimizer` gives it; ``None`` leaves the optimiser's own.  At
         the usual 0.999 the huge first gradients of a flow inflate the second moment for thousands of
         steps.
-    clip_norm : float or None
-        Global norm at which gradients are clipped.
-    clip_share : float
-        During which first share of the steps of the first round they are; 1 is for all steps of all
-        rounds.  Clipping throughout can bias the optimum.
     tail : float
         Share of the last steps over which the unconstrained parameters are averaged (0: none).
-    steps, restarts, particles : int
-        Optimiser steps, starting points, and draws per gradient.
     rounds : int
         Training that has not settled after `steps` goes on: with twice the steps and a third of the
         learning rate each time, up to so many rounds in all.
-    loss : str
-        The objective, with its arguments: ``RenyiELBO:alpha=0.5``.
     standardise : bool
         Whether guides are trained in standardised coordinates, as far as their family allows.
-    validation : float or None
-        Share of the rows that is kept from training, to stop it early.
-    patience : int or None
-        Steps without an improvement on these rows after which training stops; ``None`` for a tenth of
-        the steps of the round.
     """
 
     name: Literal["default", "plain"]
-    optimizer: str = "adam"
-    learning_rate: float
     schedule: Schedule
     second_moment_decay: float | None = None
-    clip_norm: float | None = None
-    clip_share: float = 1.0
     tail: float = 0.0
-    steps: int
-    restarts: int
-    particles: int
     rounds: int = 1
-    loss: str = "Trace_ELBO"
     standardise: bool = False
-    validation: float | None = None
-    patience: int | None = None
 
     def decayed(self) -> bool:
         """Return whether the learning rate ends at nothing, or next to it."""

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import optax
 
 from guidebench.config import specs
-from guidebench.config.errors import RequestError
+from guidebench.config.errors import RequestError, opt
 
 #: The share of the peak at which the exponential decay ends, unless the user says; it cannot be nothing.
 EXPONENTIAL_FINAL = 0.001
@@ -80,11 +80,11 @@ class Schedule:
         """
         name, text = specs.split(spec)
         if name not in NAMES:
-            raise RequestError(f"--schedule {spec!r} is not known; choose one of {', '.join(NAMES)}")
+            raise RequestError(f"{opt('schedule')} {spec!r} is not known; choose one of {', '.join(NAMES)}")
         known = {"warmup": 0.0}
         if name != "constant":
             known["final"] = EXPONENTIAL_FINAL if name == "exponential" else 0.0
-        owner = f"--schedule {spec!r}: {name}"
+        owner = f"{opt('schedule')} {spec!r}: {name}"
         made = cls(name=name, **{**known, **({} if text is None else specs.options(owner, text, known))})
         if not 0 <= made.warmup < 1:
             raise RequestError(

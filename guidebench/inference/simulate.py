@@ -97,7 +97,7 @@ def simulate(
         with double():
             values = jax.device_get(once(draw, jax.random.split(key, count), as_double(dict(arguments.arrays))))
     except NotImplementedError:
-        raise RequestError("--simulations: the model has a distribution that cannot be drawn from") from None
+        raise RequestError("the model has a distribution that cannot be drawn from", option="simulations") from None
     sound = np.ones(count, bool)
     for sites, largest in ((structure.observed, LARGEST), (structure.latents, np.inf)):
         for site in sites:
@@ -105,8 +105,9 @@ def simulate(
             sound &= (rows < largest).all(axis=1)
     if sound.sum() < count / 2:
         raise RequestError(
-            f"--simulations: {count - sound.sum()} of {count} data sets drawn from the prior hold values beyond "
-            f"{LARGEST:.0e}; the prior is too wide to learn from"
+            f"{count - sound.sum()} of {count} data sets drawn from the prior hold values beyond "
+            f"{LARGEST:.0e}; the prior is too wide to learn from",
+            option="simulations",
         )
 
     def kept(sites: tuple[Site, ...]) -> dict[str, np.ndarray]:

@@ -7,8 +7,10 @@ columns of a flat latent are in one order, that of the sites' names, here and wh
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +19,7 @@ from numpyro.handlers import block, seed, trace
 from numpyro.infer.util import potential_energy, unconstrain_fn
 
 from guidebench.contracts import Solution, Task
-from guidebench.inference.arguments import Arguments
+from guidebench.inference.coordinates import Frame
 from guidebench.inference.density import draw
 from guidebench.inference.device.compiled import once
 from guidebench.inference.train import MakeGuide, Params, Training
@@ -26,9 +28,7 @@ from guidebench.inference.train import MakeGuide, Params, Training
 def solve(
     fit: Callable[[Task], Solution],
     make_guide: MakeGuide,
-    model: Callable[..., Any],
-    arguments: Arguments,
-    starts: Mapping[str, np.ndarray],
+    frame: Frame,
     valid: np.ndarray,
     keys: jax.Array,
     *,
@@ -40,7 +40,7 @@ def solve(
     ----------
     fit : callable
         The guide's own method.
-    make_guide, model, arguments, starts, keys
+    make_guide, frame, keys
         As for :func:`guidebench.inference.train.train`.
     valid : ndarray of bool
         From which starting points to fit, shape ``(R,)``; the others count as not finite.
@@ -59,49 +59,77 @@ def solve(
         Where what is returned is no solution, or its parameters are not those of the guide.
     """
     began = time.perf_counter()
-    arrays = jax.tree.map(jnp.asarray, dict(arguments.arrays))
-    first = {name: value[0] for name, value in starts.items()}
+    asked = _Asked(make_guide=make_guide, frame=frame, arrays=jax.tree.map(jnp.asarray, dict(frame.arguments.arrays)))
+    initial, free = once(jax.vmap(asked.init, in_axes=(0, 0, None)), keys, frame.starts, asked.arrays)
+    ready = time.perf_counter()
+    # One function of each for all starts: what a method compiles of them, it compiles once.
+    make_task = partial(Task, log_density=asked.log_density, log_weight=asked.log_weight)
+    found = []
+    for index, key in enumerate(keys):
+        params, start = (jax.tree.map(lambda value, at=index: value[at], one) for one in (initial, free))
+        if valid[index]:
+            if on_start is not None:
+                on_start(index)
+            solution = fit(make_task(start=start, params=params, key=key))
+            found.append(_Found(solution, _checked(solution, params)))
+        else:
+            found.append(_not_fitted(params))
+    return _training(found, compile_s=ready - began, train_s=time.perf_counter() - ready)
 
-    def init(key: jax.Array, start: Mapping[str, Any], traced: Mapping[str, Any]) -> tuple[Params, dict[str, Any]]:
-        args, kwargs = arguments.call(model, traced)
-        sites = trace(seed(make_guide(start), key)).get_trace(*args, **kwargs)
+
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """What the task of every start is made of: the guide, the model as it is shown it, and its traced arguments."""
+
+    make_guide: MakeGuide
+    frame: Frame
+    arrays: Any
+
+    def init(self, key: jax.Array, start: Mapping[str, Any], traced: Mapping[str, Any]) -> tuple[Params, Params]:
+        """Return the first parameters of the guide, and the unconstrained starting point."""
+        model = self.frame.model
+        args, kwargs = self.frame.arguments.call(model, traced)
+        sites = trace(seed(self.make_guide(start), key)).get_trace(*args, **kwargs)
         params = {name: site["value"] for name, site in sites.items() if site["type"] == "param"}
         with block():
             free = unconstrain_fn(seed(model, jax.random.key(0)), args, kwargs, dict(start))
         return params, {name: free[name] for name in start}
 
-    def log_density(sites: Mapping[str, Any]) -> jax.Array:
-        args, kwargs = arguments.call(model, arrays)
+    def log_density(self, sites: Mapping[str, Any]) -> jax.Array:
+        """Return the log density of the posterior at unconstrained sites."""
+        model = self.frame.model
+        args, kwargs = self.frame.arguments.call(model, self.arrays)
         with block():
             value: jax.Array = -potential_energy(seed(model, jax.random.key(0)), args, kwargs, dict(sites))
         return value
 
-    def log_weight(params: Mapping[str, Any], key: jax.Array) -> jax.Array:
-        args, kwargs = arguments.call(model, arrays)
+    def log_weight(self, params: Mapping[str, Any], key: jax.Array) -> jax.Array:
+        """Return the log weight of one draw of the guide."""
+        args, kwargs = self.frame.arguments.call(self.frame.model, self.arrays)
         with block():
-            one = draw(key, params, model, make_guide(first), args, kwargs)
+            one = draw(key, params, self.frame.model, self.make_guide(self.frame.first()), args, kwargs)
         return one.log_p - one.log_q
 
-    initial, free = once(jax.vmap(init, in_axes=(0, 0, None)), keys, starts, arrays)
-    ready = time.perf_counter()
-    params, solutions = [], []
-    for index, key in enumerate(keys):
-        own, start = (jax.tree.map(lambda value, at=index: value[at], one) for one in (initial, free))
-        if valid[index]:
-            if on_start is not None:
-                on_start(index)
-            task = Task(log_density=log_density, log_weight=log_weight, start=start, params=own, key=key)
-            found = fit(task)
-            params.append(_checked(found, own))
-        else:
-            found = Solution(params=own, converged=False, message="the density at its starting point is not finite")
-            params.append(jax.tree.map(lambda value: np.full(np.shape(value), np.nan), own))
-        solutions.append(found)
-    done = time.perf_counter()
+
+class _Found(NamedTuple):
+    """What a method said of one start, and the parameters on the host."""
+
+    solution: Solution
+    params: Params
+
+
+def _not_fitted(params: Params) -> _Found:
+    said = Solution(params=params, converged=False, message="the density at its starting point is not finite")
+    return _Found(said, jax.tree.map(lambda value: np.full(np.shape(value), np.nan), params))
+
+
+def _training(found: Sequence[_Found], *, compile_s: float, train_s: float) -> Training:
+    """Return the solutions of all starts as a training of one round."""
+    solutions, all_params = zip(*found, strict=True)
     losses = [_losses(one) for one in solutions]
     steps = max(len(own) if one.steps is None else int(one.steps) for own, one in zip(losses, solutions, strict=True))
     longest = max(map(len, losses))
-    stacked: Params = jax.tree.map(lambda *values: np.stack(values), *params)
+    stacked: Params = jax.tree.map(lambda *values: np.stack(values), *all_params)
     none = np.zeros(len(solutions), int)
     return Training(
         params=stacked,
@@ -109,12 +137,12 @@ def solve(
         rounds=(steps,),
         skipped=none,
         skipped_lately=none,
-        finite=np.array([all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(own)) for own in params]),
+        finite=np.array([all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(own)) for own in all_params]),
         snapshots={},
         snapshot_steps=np.zeros(0, int),
-        compile_s=ready - began,
-        train_s=done - ready,
-        solutions=tuple(solutions),
+        compile_s=compile_s,
+        train_s=train_s,
+        solutions=solutions,
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpyro.infer import initialization
 from numpyro.infer.util import initialize_model
 
-from guidebench.config.errors import RequestError
+from guidebench.config.errors import RequestError, opt
 from guidebench.inference.arguments import Arguments
 from guidebench.inference.device.compiled import once
 from guidebench.inference.structure import ModelStructure
@@ -42,17 +42,21 @@ def strategy(text: str, structure: ModelStructure) -> Callable[..., Any]:
     if name in STRATEGIES and not values:
         return partial(getattr(initialization, f"init_to_{name}"))
     if name != "value" or not values:
-        raise RequestError(f"--init {text!r} is not known; choose one of {', '.join(STRATEGIES)}, value:SITE=X,SITE=X")
+        raise RequestError(
+            f"{opt('init')} {text!r} is not known; choose one of {', '.join(STRATEGIES)}, value:SITE=X,SITE=X"
+        )
     shapes = {site.name: site.shape for site in structure.latents}
     found = {}
     for pair in values.split(","):
         site, equals, number = pair.partition("=")
         if site not in shapes:
-            raise RequestError(f"--init: the model has no latent site {site!r}; its sites are {', '.join(shapes)}")
+            raise RequestError(
+                f"the model has no latent site {site!r}; its sites are {', '.join(shapes)}", option="init"
+            )
         try:
             found[site] = jnp.broadcast_to(jnp.asarray(float(number)), shapes[site])
         except ValueError:
-            raise RequestError(f"--init: {pair!r} is not SITE=NUMBER{'' if equals else ' (no =)'}") from None
+            raise RequestError(f"{pair!r} is not SITE=NUMBER{'' if equals else ' (no =)'}", option="init") from None
     return partial(initialization.init_to_value, values=found)
 
 

@@ -152,10 +152,9 @@ class Given(Messenger):  # type: ignore[misc]
 
 
 def log_densities(
-    model: Callable[..., Any],
-    args: tuple[Any, ...],
-    kwargs: Mapping[str, Any],
+    minibatches: Minibatches,
     values: Mapping[str, Any],
+    traced: Mapping[str, Any],
     indices: Mapping[str, Any],
     *,
     valid: jax.Array | None = None,
@@ -169,8 +168,10 @@ def log_densities(
 
     Parameters
     ----------
-    model, args, kwargs
+    minibatches : Minibatches
         The model and its arguments.
+    traced : mapping
+        What takes the place of the arguments that are traced.
     values, indices, constrained
         As for :class:`Given`.
     valid : array of bool, optional
@@ -178,7 +179,8 @@ def log_densities(
     plate : str
         The plate that is told apart.
     """
-    given = Given(model, values, indices, constrained=constrained)
+    args, kwargs = minibatches.arguments.call(minibatches.model, traced)
+    given = Given(minibatches.model, values, indices, constrained=constrained)
     with block():  # whoever calls this from inside a NumPyro program must not see these sites
         sites = trace(seed(given, jax.random.key(0))).get_trace(*args, **kwargs)
     outside = inside = jnp.zeros(())
@@ -219,16 +221,13 @@ def in_blocks(
     """
     plate = minibatches.main
     size = minibatches.plates[plate][0]
-    args, kwargs = minibatches.arguments.call(minibatches.model, traced)
 
     @jax.checkpoint
     def one(first: jax.Array) -> tuple[jax.Array, jax.Array]:
         elements = first + jnp.arange(rows)
         chosen = {plate: jnp.minimum(elements, size - 1)}
         valid = elements < size
-        return log_densities(
-            minibatches.model, args, kwargs, values, chosen, valid=valid, plate=plate, constrained=constrained
-        )
+        return log_densities(minibatches, values, traced, chosen, valid=valid, plate=plate, constrained=constrained)
 
     def step(total: jax.Array, first: jax.Array) -> tuple[jax.Array, jax.Array]:
         outside, inside = one(first)
@@ -247,8 +246,7 @@ def on_a_part(
         name: stratified(size, count, one)
         for one, (name, (size, count)) in zip(keys, minibatches.plates.items(), strict=True)
     }
-    args, kwargs = minibatches.arguments.call(minibatches.model, traced)
-    outside, _ = log_densities(minibatches.model, args, kwargs, values, indices)
+    outside, _ = log_densities(minibatches, values, traced, indices)
     return outside
 
 
@@ -256,8 +254,7 @@ def on_some(minibatches: Minibatches, values: Mapping[str, Any], traced: Mapping
     """Return the log density over unconstrained values with `count` elements of the main plate for all of them."""
     plate = minibatches.main
     chosen = stratified(minibatches.plates[plate][0], count, jax.random.key(0))
-    args, kwargs = minibatches.arguments.call(minibatches.model, traced)
-    outside, _ = log_densities(minibatches.model, args, kwargs, values, {plate: chosen})
+    outside, _ = log_densities(minibatches, values, traced, {plate: chosen})
     return outside
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from types import ModuleType
 
-from guidebench.config.errors import RequestError
+from guidebench.config.errors import RequestError, opt
 from guidebench.plugins.isolation.failures import LOCAL
 from guidebench.plugins.isolation.state import load_owners
 from guidebench.plugins.registry import Registry, Source, load_registry, others_installed
@@ -51,7 +51,7 @@ def _local(given: str | ModuleType, missing: list[RequestError]) -> Source:
         except RequestError as error:
             if error.__cause__ is not None:  # it is there and its code fails, as that of any plugin may
                 raise error.__cause__ from None
-            missing.append(RequestError(f"--plugin {error}"))
+            missing.append(RequestError(f"{opt('plugins')} {error.text}"))
             raise
 
     return Source(given, LOCAL, load)

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from guidebench.config import RunConfig, make_config, specs
-from guidebench.config.errors import RequestError
+from guidebench.config.errors import RequestError, opt
 from guidebench.contracts import Guide, Problem, not_loaded
 from guidebench.plugins.isolation.failures import reason
 from guidebench.plugins.isolation.state import restored
@@ -81,7 +81,7 @@ def _chosen(registry: Registry, spec: Any) -> Iterator[ChosenGuide]:
             else:
                 yield _own(registry, found, rest)
         except RequestError as error:
-            raise RequestError(f"{path}: {error}") from None
+            raise RequestError(f"{path}: {error.text}") from None
     else:
         registered = registry.guide(name)
         options = _options(registered.declaration, text) if colon else {}
@@ -154,14 +154,16 @@ def choose_problems(
     # No problem has a colon in its name.
     own = tuple(dict.fromkeys(pattern for pattern in patterns if ":" in pattern or pattern.endswith(".py")))
     bundled = {pattern: _bundled(registry, pattern, config) for pattern in patterns if pattern not in own}
-    for option, file in (("--data", config.data), ("--test", config.test)):
+    for option, file in (("data", config.data), ("test", config.test)):
         if file is not None and not own:
             first = next(iter(bundled.values()))[0].name
             raise RequestError(
-                f"{option} {file} goes with a model of your own, FILE.py:MODEL; {first} has its own data"
+                f"{opt(option)} {file} goes with a model of your own, FILE.py:MODEL; {first} has its own data"
             )
     if config.test is not None and config.heldout is not None:
-        raise RequestError(f"--heldout {config.heldout:g} and --test {config.test} both say what is held out; give one")
+        raise RequestError(
+            f"{opt('heldout')} {config.heldout:g} and {opt('test')} {config.test} both say what is held out; give one"
+        )
     made: dict[str, tuple[Problem, ...]] = dict(bundled)
     if own:
         from guidebench.request.loading.problem import own_problems

@@ -15,9 +15,9 @@ Command = Callable[..., Any]
 
 
 KEYS = (
-    "problems, guides, data, test, heldout, observed, static, minibatch, recipe, optimizer, learning_rate, schedule, "
-    "clip_norm, clip_share, validation, patience, steps, restarts, particles, loss, init, draws, seed, reference, "
-    "simulations, posteriordb, x64, time_limit, plugins, no_plugins, log_loss, out, fresh, strict, quiet"
+    "problems, guides, plugins, no_plugins, data, test, heldout, observed, posteriordb, static, minibatch, recipe, "
+    "optimizer, learning_rate, schedule, clip_norm, clip_share, validation, patience, steps, restarts, particles, "
+    "loss, init, x64, seed, draws, reference, time_limit, simulations, out, log_loss, fresh, strict, quiet, jobs, dask"
 )
 
 #: Arguments of ``guidebench run``, and the line on stderr.

@@ -13,9 +13,9 @@ from guidebench.config import make_config
 from guidebench.contracts import Problem
 from guidebench.engine import references
 from guidebench.engine.gate import Reference
-from guidebench.engine.grid import recipe_of
 from guidebench.engine.prepared import Prepared, prepare
 from guidebench.engine.progress import Silent
+from guidebench.engine.recipe import recipe_of
 from guidebench.inference import nuts
 
 #: Passes for what is easy, and fails for what cannot pass however long it runs.

@@ -100,19 +100,9 @@ def test_densities_are_those_over_the_models_own_latents(name: str, x64: bool) -
         frame = ready.frame(guide.family)
         key = jax.random.split(jax.random.key(0), 1)
         make: Callable[[Any], Any] = lambda start: guide.build(frame.model)  # noqa: E731
-        training = train(make, frame.model, frame.arguments, recipe, frame.starts, key)
+        training = train(make, frame, recipe, key)
         params = {site: value[0] for site, value in training.params.items()}
-        start = {site: value[0] for site, value in frame.starts.items()}
-        sampler = make_sampler(
-            make,
-            frame.model,
-            frame.arguments,
-            ready.structure,
-            params=params,
-            start=start,
-            count=200,
-            to_latents=frame.to_latents,
-        )
+        sampler = make_sampler(make, frame, ready.structure, params=params, count=200)
         draws = sampler(params, jax.random.key(1))
     affine = frame.arguments.arrays
     assert frame.kind == guide.family

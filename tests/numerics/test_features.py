@@ -18,9 +18,9 @@ from guidebench.config import make_config
 from guidebench.contracts import Problem
 from guidebench.engine import features
 from guidebench.engine.gate import Reference
-from guidebench.engine.grid import recipe_of
 from guidebench.engine.prepared import Prepared, prepare
 from guidebench.engine.progress import Silent
+from guidebench.engine.recipe import recipe_of
 from guidebench.engine.references import with_reference
 from guidebench.inference.device import cache
 from guidebench.problems import linear_regression

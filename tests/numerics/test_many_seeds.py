@@ -60,18 +60,10 @@ def trained(
 
     keys = jax.random.split(jax.random.key(0), 1)
     starts = {name: np.full_like(value, value if offset is None else offset) for name, value in frame.starts.items()}
-    training = train(make, frame.model, frame.arguments, recipe, starts, keys)
+    frame = replace(frame, starts=starts)
+    training = train(make, frame, recipe, keys)
     params = {name: value[0] for name, value in training.params.items()}
-    sampler = make_sampler(
-        make,
-        frame.model,
-        frame.arguments,
-        ready.structure,
-        params=params,
-        start={name: value[0] for name, value in starts.items()},
-        count=DRAWS,
-        to_latents=frame.to_latents,
-    )
+    sampler = make_sampler(make, frame, ready.structure, params=params, count=DRAWS)
     return sampler, params, frame
 
 

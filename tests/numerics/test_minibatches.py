@@ -20,9 +20,9 @@ import guidebench as gb
 from guidebench.config import make_config
 from guidebench.config.errors import RequestError
 from guidebench.contracts import Problem
-from guidebench.engine.grid import recipe_of
 from guidebench.engine.minibatches import inspect_problem
 from guidebench.engine.prepared import Prepared, prepare
+from guidebench.engine.recipe import recipe_of
 from guidebench.inference import subsampling
 from guidebench.inference.coordinates import controlled
 from guidebench.inference.device.precision import double

@@ -13,9 +13,9 @@ import pytest
 from guidebench.config import make_config
 from guidebench.config.errors import RequestError
 from guidebench.contracts import Problem, ReferenceDraws
-from guidebench.engine.grid import recipe_of
 from guidebench.engine.prepared import Prepared, prepare
 from guidebench.engine.progress import Silent
+from guidebench.engine.recipe import recipe_of
 from guidebench.engine.references import with_reference
 
 

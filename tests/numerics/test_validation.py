@@ -18,7 +18,7 @@ from numpyro.infer.initialization import init_to_value
 from guidebench.config import make_config
 from guidebench.config.errors import RequestError
 from guidebench.contracts import Problem
-from guidebench.engine.grid import recipe_of
+from guidebench.engine.recipe import recipe_of
 from guidebench.engine.validation import Validation, counting, with_validation
 from guidebench.inference.arguments import Arguments
 from guidebench.inference.coordinates import Affine, Frame, standardised
@@ -134,7 +134,7 @@ def trained(recipe: Any, kept: Validation | None, smaller: Problem, starts: np.n
     watched = None if kept is None else kept.watched(frame, 0, "reg")
     keys = jax.random.split(jax.random.key(3), len(starts))
     make: Callable[..., Any] = lambda start: guide(smaller.model, init_loc_fn=init_to_value(values=start))  # noqa: E731
-    return train(make, smaller.model, arguments, recipe, frame.starts, keys, watched=watched)
+    return train(make, frame, recipe, keys, watched=watched)
 
 
 def evaluate(kept: Validation, training: Training, restart: int, watched: Watched) -> float:

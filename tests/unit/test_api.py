@@ -85,6 +85,7 @@ def test_every_option_of_a_run_is_there(asked: Asked) -> None:
         "x64": True,
         "time_limit": 30.0,
         "no_plugins": True,
+        "jobs": 2,
         "plugins": ("json",),
         "reference": "nuts",
         "observed": ("y",),
@@ -92,9 +93,11 @@ def test_every_option_of_a_run_is_there(asked: Asked) -> None:
     }
     gb.compare(model, X, y=Y, guides="auto_normal", name="mine", **options)
     assert asked.config == RunConfig(problems=("mine (from Python)",), guides=("auto_normal",), **options)
+    gb.compare(model, X, y=Y, dask="local:2")  # goes with no jobs
+    assert asked.config.dask == "local:2"
     # What is a matter of files, of the terminal, or of what a report looks like.
     others = {"data", "test", "static", "out", "fresh", "strict", "quiet", "log_loss", "problems", "guides", "heldout"}
-    assert set(RunConfig.model_fields) - set(options) == others
+    assert set(RunConfig.model_fields) - set(options) - {"dask"} == others
 
 
 def test_own_guides_are_recorded_by_their_labels(asked: Asked) -> None:

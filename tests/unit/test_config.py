@@ -44,6 +44,8 @@ def test_the_defaults() -> None:
         ('problems = "linear-*"', {}, {"problems": ("linear-*",)}),
         ("learning_rate = 1", {}, {"learning_rate": 1.0}),
         ("steps = 0", {"steps": 20}, {"steps": 20}),
+        ('dask = "local:2"', {}, {"dask": "local:2"}),
+        ('posteriordb = "pdb"', {"posteriordb": Path("mine")}, {"posteriordb": "mine"}),
     ],
 )
 def test_options_come_before_the_file_and_the_file_before_defaults(
@@ -58,7 +60,7 @@ def test_options_come_before_the_file_and_the_file_before_defaults(
     [
         (
             "step = 400",
-            "unknown key 'step'; known keys are problems, guides, data, test, heldout, observed, static, minibatch, ",
+            "unknown key 'step'; known keys are problems, guides, plugins, no_plugins, data, test, heldout, observed, ",
         ),
         ("[training]\nsteps = 400", "unknown key 'training'; known keys are "),
         ("steps = 19", "steps = 19: input should be greater than or equal to 20"),
@@ -131,7 +133,7 @@ def test_a_configuration_cannot_be_changed() -> None:
         RunConfig().steps = 3
 
 
-#: A value for every key that is not its default.
+#: A value for every key that is not its default, but for ``dask``, which goes with no ``jobs``.
 EVERYTHING = """
 problems = ["linear-*", "own.py:model", "pkg.models:model", "/there/own.py:model"]
 guides = ["all", "flow:rank=2", "guides.py:mine:scale=2"]
@@ -166,6 +168,7 @@ out = "elsewhere"
 fresh = true
 strict = true
 quiet = true
+jobs = 2
 
 [static]
 df = 4
@@ -184,7 +187,7 @@ def test_a_file_can_hold_every_key_and_its_paths_start_at_its_folder(written: Pa
     (folder / "run.toml").write_text(EVERYTHING)
     config = make_config({}, folder / "run.toml")
     default = RunConfig()
-    assert [key for key in RunConfig.model_fields if getattr(config, key) == getattr(default, key)] == []
+    assert [key for key in RunConfig.model_fields if getattr(config, key) == getattr(default, key)] == ["dask"]
     assert config.problems == ("linear-*", "below/own.py:model", "pkg.models:model", "/there/own.py:model")
     assert config.guides == ("all", "flow:rank=2", "below/guides.py:mine:scale=2")
     assert config.plugins == ("below/mine.py", "pkg.plugin", "/there/mine.py")
@@ -242,6 +245,6 @@ def test_results_that_hold_no_configuration(written: Path, text: str, message: s
     [("3", 3), ("-0.5", -0.5), ("1e3", 1000.0), ("true", True), ("False", False), ("none", None), ("probit", "probit")],
 )
 def test_an_assignment_is_read_as_a_literal(text: str, value: Any) -> None:
-    found = assignments("--static", [f"x = {text}"])
+    found = assignments("static", [f"x = {text}"])
     assert found == {"x": value}
     assert type(found["x"]) is type(value)

@@ -81,6 +81,7 @@ def test_the_same_has_the_same_key() -> None:
         {"guides": ("all",), "static": {"n": 1}, "heldout": 0.5, "data": "x.csv"},
         {"out": "elsewhere", "quiet": True, "strict": True, "log_loss": True, "fresh": True},
         {"time_limit": 30, "no_plugins": True, "plugins": ("x.py",)},
+        *({"jobs": 2}, {"dask": "local:2"}),
     ],
 )
 def test_what_changes_no_number_changes_no_key(options: dict[str, Any]) -> None:

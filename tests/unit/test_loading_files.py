@@ -178,7 +178,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, name: str, content: str | by
     if content is not None:
         file.write_bytes(content.encode() if isinstance(content, str) else content)
     with pytest.raises(RequestError) as caught:
-        read_data(str(file), "--test")
+        read_data(str(file), "test")
     assert str(caught.value).startswith(f"--test {file}{message}")
     assert "\n" not in str(caught.value)
 

@@ -15,12 +15,14 @@ import pytest
 
 from guidebench.config import make_config
 from guidebench.config.errors import RequestError
-from guidebench.engine.grid import recipe_of
+from guidebench.engine.recipe import recipe_of
 from guidebench.inference import optimizers
 from guidebench.inference.arguments import Arguments
+from guidebench.inference.coordinates import Frame
 from guidebench.inference.recipe import RECIPES, make_optimizer
 from guidebench.inference.schedules import Pace, Schedule, decaying
-from guidebench.inference.train import ROUND_RATE, Round, Training, _Carry, _new_round, train
+from guidebench.inference.train import ROUND_RATE, Callbacks, Round, Training, train
+from guidebench.inference.training.carry import Carry, new_round
 
 
 def scales(transform: Any, state: Any, steps: int) -> tuple[np.ndarray, Any]:
@@ -44,7 +46,7 @@ def test_the_rate_is_half_a_cosine_from_one_to_zero_and_stays_there() -> None:
 def test_a_round_begins_at_a_third_and_decays_over_twice_the_steps() -> None:
     transform = decaying(100, Schedule(name="cosine"))
     _, state = scales(transform, transform.init(jnp.ones(())), 100)
-    carry = _new_round(_Carry({"inner": (7, state)}, jnp.ones(2), jnp.ones(())), 200, ROUND_RATE)
+    carry = new_round(Carry({"inner": (7, state)}, jnp.ones(2), jnp.ones(())), 200, ROUND_RATE)
     inner, state = carry.state["inner"]
     assert inner == 7  # nothing else is touched: the optimiser keeps its moments
     assert isinstance(state, Pace)
@@ -83,7 +85,8 @@ def trained(shift: float, asked: list[int], rounds: int = 3, stop_after: int = 3
         return len(asked) == stop_after
 
     keys = jax.random.split(jax.random.key(0), 1)
-    return train(lambda start: guide, model, Arguments(), recipe, {"x": np.zeros(1)}, keys, settled=settled)
+    frame = Frame(model=model, arguments=Arguments(), starts={"x": np.zeros(1)})
+    return train(lambda start: guide, frame, recipe, keys, callbacks=Callbacks(settled=settled))
 
 
 def test_rounds_go_on_until_the_caller_is_satisfied() -> None:

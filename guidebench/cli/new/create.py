@@ -49,10 +49,10 @@ def create(name: str, parent: Path, *, licence: str = "Apache-2.0", author: str 
     """
     module = check_name(name)
     if licence not in LICENCES:
-        raise RequestError(f"--license {licence}: choose one of {', '.join(LICENCES)}")
+        raise RequestError(f"choose one of {', '.join(LICENCES)}", option="license", value=licence)
     author = f"The authors of {name}" if author is None else " ".join(author.split())
     if not author:
-        raise RequestError("--author: should be a name")
+        raise RequestError("should be a name", option="author")
     folder = parent / name
     if folder.exists() or folder.is_symlink():
         raise RequestError(f"new {name}: {name} is there already; choose another name, or move it away")

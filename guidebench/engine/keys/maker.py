@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from guidebench.config import REFERENCES, RunConfig
+from guidebench.config import OPTIONS, REFERENCES, RunConfig
 from guidebench.contracts import Metric, Problem
 from guidebench.engine.keys import environment, sources
 from guidebench.engine.keys.fingerprint import Unknown, fingerprint
@@ -27,14 +27,6 @@ from guidebench.request.selection import ChosenGuide
 
 #: Part of every key: what was kept before the layout or the meaning of keys changed is not found again.
 LAYOUT = 1
-
-#: Settings that no number of a fit depends on, or that are in the problems and guides themselves.
-_NOT_IN_KEYS = frozenset(
-    {
-        *("problems", "guides", "data", "test", "heldout", "observed", "static"),
-        *("plugins", "no_plugins", "time_limit", "log_loss", "out", "strict", "quiet", "fresh"),
-    }
-)
 
 #: Options of JAX that change what a program computes.
 _OPTIONS = ("jax_enable_x64", "jax_default_matmul_precision", "jax_default_prng_impl", "jax_threefry_partitionable")
@@ -66,7 +58,7 @@ class KeyMaker:
         self._run = _fingerprint(
             LAYOUT,
             _environment(),
-            {name: value for name, value in config.model_dump().items() if name not in _NOT_IN_KEYS},
+            {name: value for name, value in config.model_dump().items() if OPTIONS[name].changes == "numbers"},
             _reference(config),
             None if given is None else dict(given),
         )

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from guidebench.config.errors import RequestError
+from guidebench.config.errors import RequestError, opt
 from guidebench.request.loading.files import Unusable, missing
 
 #: Levels of a text column that a note spells out.
@@ -114,7 +114,7 @@ def _check_range(array: np.ndarray, where: str, *, wide: bool) -> None:
         beyond = array > top if array.dtype.kind == "u" else (array > top) | (array < -top - 1)
     if beyond.any():
         found = array[beyond].ravel()[0]
-        hint = "" if wide else ", or compute with --x64"
+        hint = "" if wide else f", or compute with {opt('x64')}"
         raise RequestError(f"{where} holds {found}{_place(beyond)}, beyond {bits}-bit {kind}; rescale it{hint}")
 
 

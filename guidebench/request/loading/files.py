@@ -16,7 +16,7 @@ from zipfile import BadZipFile, is_zipfile
 
 import numpy as np
 
-from guidebench.config.errors import RequestError
+from guidebench.config.errors import RequestError, opt
 from guidebench.plugins.isolation.failures import said
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Data:
         return "arrays" if self.rows is None else "columns"
 
 
-def read_data(file: str, option: str = "--data") -> Data:
+def read_data(file: str, option: str = "data") -> Data:
     """Read the columns or arrays of a file.
 
     Parameters
@@ -80,7 +80,7 @@ def read_data(file: str, option: str = "--data") -> Data:
     RequestError
         Where there is no such file, or it cannot be read.
     """
-    where, path = f"{option} {file}", Path(file)
+    where, path = f"{opt(option)} {file}", Path(file)
     readers: dict[str, Callable[[Path, str], Data]] = {".csv": _csv, ".npz": _npz, ".json": _json, ".nc": _netcdf}
     if path.suffix.lower() not in readers:
         raise RequestError(f"{where}: should be a file that ends in {', '.join(readers)}")

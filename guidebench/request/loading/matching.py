@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from guidebench.config.errors import RequestError
+from guidebench.config.errors import RequestError, opt
 from guidebench.request.loading.columns import coded, coding, is_text, levels_of, numbers
 from guidebench.request.loading.files import Data, Unusable
 
@@ -122,7 +122,7 @@ def match(
         if near:
             raise RequestError(
                 f"{data.where} has {near!r} and no {name!r}, an argument of {who}; rename it, "
-                f"or set the argument with --static {name}=VALUE"
+                f"or set the argument with {opt('static')} {name}=VALUE"
             )
     notes = [coding(column, found_levels) for column, found_levels in levels.items()]
     if left:
@@ -257,7 +257,7 @@ def _lacking(missing: Sequence[str], data: Data, who: str, left: Sequence[str]) 
             return RequestError(f"{message}; did you mean {near!r} for {name!r}?")
         if name.startswith("n_") and name.removeprefix("n_") in data.values:
             return RequestError(
-                f"{message}; levels are counted for text alone: set it with --static {name}=NUMBER "
+                f"{message}; levels are counted for text alone: set it with {opt('static')} {name}=NUMBER "
                 f"or compute it in the model"
             )
     return RequestError(f"{message}; its {data.what} are {_listed([_described(name, data) for name in data.values])}")

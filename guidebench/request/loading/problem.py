@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from guidebench.config import RunConfig
-from guidebench.config.errors import RequestError
+from guidebench.config.errors import RequestError, opt
 from guidebench.contracts import Problem, with_arguments
 from guidebench.inference.arguments import Arguments, as_arrays
 from guidebench.inference.structure import ModelStructure, inspect_model
@@ -69,11 +69,13 @@ def own_problems(targets: Sequence[str], config: RunConfig) -> tuple[Problem, ..
             raise RequestError(f"{target}: a model is a function, and this is of type {type(model).__name__}")
         own.append(_Own(target=target, model=model, parameters=parameters_of(model, target)))
     if config.data is None and config.test is not None:
-        raise RequestError(f"--test {config.test} goes with --data FILE")
+        raise RequestError(f"{opt('test')} {config.test} goes with {opt('data')} FILE")
     if config.data is None and config.heldout is not None:
-        raise RequestError(f"--heldout {config.heldout:g} holds out rows of --data FILE, which is not given")
+        raise RequestError(
+            f"{opt('heldout')} {config.heldout:g} holds out rows of {opt('data')} FILE, which is not given"
+        )
     data = None if config.data is None else read_data(config.data)
-    test = None if config.test is None else read_data(config.test, "--test")
+    test = None if config.test is None else read_data(config.test, "test")
     shared = {name for name, count in Counter(name_of(one.model) for one in own).items() if count > 1}
     return tuple(
         _problem(one, one.long_name if name_of(one.model) in shared else name_of(one.model), data, test, config)
@@ -124,7 +126,7 @@ def _check_complete(own: _Own, given: Collection[str]) -> None:
         plural = "s" if len(open_) > 1 else ""
         raise RequestError(
             f"{own.target} cannot run without the argument{plural} {', '.join(open_)}; "
-            f"give --data FILE, or --static {open_[0]}=VALUE"
+            f"give {opt('data')} FILE, or {opt('static')} {open_[0]}=VALUE"
         )
 
 
@@ -132,9 +134,11 @@ def _check_observed(problem: Problem) -> None:
     given = inspect.signature(problem.model).bind_partial(*problem.args, **problem.kwargs).arguments
     for name in problem.observed:
         if name not in given:
-            raise RequestError(f"--observed {name}: {problem.name} is given no {name}; it has its default")
+            raise RequestError(f"{problem.name} is given no {name}; it has its default", option="observed", value=name)
         if np.asarray(given[name]).dtype.kind not in "biuf":
-            raise RequestError(f"--observed {name}: the argument {name} of {problem.name} is {given[name]!r}, not data")
+            raise RequestError(
+                f"the argument {name} of {problem.name} is {given[name]!r}, not data", option="observed", value=name
+            )
 
 
 def _inspect(problem: Problem, who: str) -> ModelStructure:
@@ -151,7 +155,7 @@ def _inspect(problem: Problem, who: str) -> ModelStructure:
         structure = inspect_model(model, arguments, problem.observed)
         check_sites(model, arguments, who)
     except RequestError as error:
-        text = str(error).removeprefix(f"{who}: ")
+        text = error.text.removeprefix(f"{who}: ")
         raise RequestError(f"{who}: {text}{told}") from error
     return structure
 
@@ -169,7 +173,7 @@ def adapted(problem: Problem, config: RunConfig) -> Problem:
     if changed:
         told = ", ".join(f"{name} = {value!r}" for name, value in changed.items())
         problem = _with_arguments(problem, changed, f"Set by --static: {told}.")
-        _inspect(problem, f"--static: {problem.name}")
+        _inspect(problem, f"{opt('static')}: {problem.name}")
     observed = tuple(name for name in config.observed if name in parameters)
     if observed:
         problem = replace(problem, observed=observed)
@@ -177,7 +181,9 @@ def adapted(problem: Problem, config: RunConfig) -> Problem:
     if config.heldout is None:
         return problem
     if problem.heldout is not None:
-        raise RequestError(f"--heldout {config.heldout:g}: {problem.name} has held-out data of its own")
+        raise RequestError(
+            f"{problem.name} has held-out data of its own", option="heldout", value=f"{config.heldout:g}"
+        )
     return _held_out(problem, _inspect(problem, problem.name), config, None, set(config.minibatch))
 
 
@@ -190,12 +196,14 @@ def check_names(problems: Sequence[Problem], config: RunConfig) -> None:
         With the arguments that there are.
     """
     known = [name for problem in problems for name in inspect.signature(problem.model).parameters]
-    for option, names in (("--static", config.static), ("--observed", config.observed)):
+    for option, names in (("static", config.static), ("observed", config.observed)):
         for name in names:
             if name not in known:
                 whose = problems[0].name if len(problems) == 1 else "these problems"
                 arguments = ", ".join(dict.fromkeys(known)) or "none"
-                raise RequestError(f"{option} {name}: {whose} has no argument {name!r}; the arguments are {arguments}")
+                raise RequestError(
+                    f"{whose} has no argument {name!r}; the arguments are {arguments}", option=option, value=name
+                )
 
 
 def _with_arguments(problem: Problem, changes: Mapping[str, Any], note: str) -> Problem:
@@ -215,12 +223,12 @@ def _held_out(
 ) -> Problem:
     """Return the problem with a random share of its rows held out."""
     assert config.heldout is not None
-    who = f"--heldout {config.heldout:g}: {problem.name}"
+    who = f"{opt('heldout')} {config.heldout:g}: {problem.name}"
     values = as_arrays(problem.arguments())
     if structure.joint:
         raise RequestError(
             f"{who}: the observations of {', '.join(structure.joint)} are not independent given the latents, so rows "
-            "cannot be held out at random; give --test FILE and let the model condition on the training data"
+            f"cannot be held out at random; give {opt('test')} FILE and let the model condition on the training data"
         )
     observed = _observed_arrays(structure, values, who)
     count = _rows_of(observed, values, who) if count is None else count
@@ -242,14 +250,14 @@ def _part(problem: Problem, who: str) -> ModelStructure:
     try:
         return _inspect(problem, who)
     except RequestError as error:
-        raise RequestError(f"{error}; is the number of rows built in?") from error
+        raise RequestError(f"{error.text}; is the number of rows built in?") from error
 
 
 def _observed_arrays(structure: ModelStructure, values: Mapping[str, Any], who: str) -> list[str]:
     found = [name for name in structure.observed_arguments if np.ndim(values[name])]
     if not found:
         raise RequestError(
-            f"{who} has no argument with rows of observations; is one missing, or named with --observed?"
+            f"{who} has no argument with rows of observations; is one missing, or named with {opt('observed')}?"
         )
     return found
 
@@ -258,7 +266,7 @@ def _rows_of(observed: Sequence[str], values: Mapping[str, Any], who: str) -> in
     lengths = {name: len(values[name]) for name in observed}
     if len(set(lengths.values())) > 1:
         told = ", ".join(f"{name} {length}" for name, length in lengths.items())
-        raise RequestError(f"{who} has observations with different numbers of rows ({told}); give --test FILE")
+        raise RequestError(f"{who} has observations with different numbers of rows ({told}); give {opt('test')} FILE")
     return next(iter(lengths.values()))
 
 
@@ -267,7 +275,7 @@ def _check_sizes(values: Mapping[str, Any], count: int, sizes: Collection[str], 
         if isinstance(value, int) and not isinstance(value, bool) and value == count and name not in sizes:
             raise RequestError(
                 f"{who}: {name} = {value} is the number of rows, and would be wrong for a part of them; "
-                "take it from the shape of an array in the model, or give --test FILE"
+                f"take it from the shape of an array in the model, or give {opt('test')} FILE"
             )
 
 

@@ -43,12 +43,13 @@ def locate(path: str | None) -> Database:
     RequestError
         Where nothing is pointed at, or not at a database.
     """
-    where = "--posteriordb" if path is not None else VARIABLE
+    option = RequestError.opt("posteriordb")
+    where = option if path is not None else VARIABLE
     given = path if path is not None else os.environ.get(VARIABLE)
     if not given:
         raise RequestError(
             "the posteriors need the posterior database (github.com/stan-dev/posteriordb): give its folder as "
-            f"--posteriordb PATH, as {VARIABLE} or as posteriordb in the configuration; --posteriordb download fetches "
+            f"{option} PATH, as {VARIABLE} or as posteriordb in the configuration; {option} download fetches "
             "what is needed"
         )
     if given == DOWNLOAD:

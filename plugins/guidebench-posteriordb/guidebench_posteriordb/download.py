@@ -40,7 +40,7 @@ def fetch(folder: Path | None = None, url: str = URL) -> Path:
         import pooch
     except ImportError:
         raise RequestError(
-            "--posteriordb download needs pooch: pip install 'guidebench-posteriordb[download]'"
+            f"{RequestError.opt('posteriordb')} download needs pooch: pip install 'guidebench-posteriordb[download]'"
         ) from None
     place = folder or user_cache_path("guidebench") / f"posteriordb-{COMMIT[:12]}"
     pooch.get_logger().setLevel("WARNING")
@@ -50,5 +50,7 @@ def fetch(folder: Path | None = None, url: str = URL) -> Path:
             known.fetch(name)
         except Exception as error:
             text = " ".join(str(error).split())[:300]
-            raise RequestError(f"--posteriordb download: {url}{name} could not be fetched: {text}") from error
+            raise RequestError(
+                f"{url}{name} could not be fetched: {text}", option="posteriordb", value="download"
+            ) from error
     return place

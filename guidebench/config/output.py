@@ -1,0 +1,112 @@
+"""The options about what comes out of a run, and about how it goes on."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
+
+from guidebench.config import paths
+from guidebench.config.options import OUTPUT, RUNNING, Option, Options
+from guidebench.config.paths import REFERENCE_FILES, REFERENCES
+
+
+class OutputOptions(Options):
+    """What to measure, against what, and where to write it."""
+
+    draws: Annotated[int, Option(help="Draws from every trained guide.", metavar="N", panel=OUTPUT)] = Field(
+        4000, ge=100, le=10_000_000
+    )
+    reference: Annotated[
+        str,
+        Option(
+            help="What guides are measured against. auto: the exact posterior where it is known, else NUTS if it "
+            "converges. FILE: your own draws (.nc, .npz, .csv).",
+            metavar="auto|exact|nuts|none|FILE",
+            panel=OUTPUT,
+            from_folder=paths.reference,
+        ),
+    ] = "auto"
+    time_limit: Annotated[
+        float | None,
+        Option(
+            help="End a guide that takes longer, and a metric or section of a plugin's.",
+            metavar="SECONDS",
+            panel=OUTPUT,
+            changes="nothing",
+        ),
+    ] = Field(None, ge=0.1, allow_inf_nan=False)
+    simulations: Annotated[
+        int | None,
+        Option(
+            help="Check every guide's intervals on N data sets drawn from the model, and report their true coverage.",
+            metavar="N",
+            panel=OUTPUT,
+        ),
+    ] = Field(None, ge=20, le=100_000)
+    out: Annotated[
+        str,
+        Option(help="Results go to DIR/NAME (default: reports).", metavar="DIR", panel=OUTPUT, changes="nothing"),
+    ] = "reports"
+    log_loss: Annotated[
+        bool,
+        Option(
+            help="Axis of the loss curves.",
+            flags=("--log-loss/--linear-loss",),
+            panel=OUTPUT,
+            changes="nothing",
+        ),
+    ] = False
+    fresh: Annotated[
+        bool,
+        Option(
+            help="Train everything anew; otherwise a fit that an earlier run below --out DIR finished is kept.",
+            panel=OUTPUT,
+            changes="nothing",
+            saved=False,
+        ),
+    ] = False
+    strict: Annotated[bool, Option(help="Exit with 1 unless every fit converged.", panel=OUTPUT, changes="nothing")] = (
+        False
+    )
+    quiet: Annotated[
+        bool,
+        Option(help="Print nothing but errors.", flags=("-q", "--quiet"), panel=OUTPUT, changes="nothing"),
+    ] = False
+    jobs: Annotated[
+        int | None,
+        Option(
+            help="Worker processes to run fits in, side by side.",
+            metavar="N",
+            panel=RUNNING,
+            changes="nothing",
+            saved=False,
+        ),
+    ] = Field(None, ge=1, le=1024)
+    dask: Annotated[
+        str | None,
+        Option(
+            help="Run on a Dask cluster: the ADDRESS of its scheduler, or local:N for N workers here.",
+            metavar="ADDRESS",
+            panel=RUNNING,
+            changes="nothing",
+            saved=False,
+        ),
+    ] = None
+
+    @field_validator("reference")
+    @classmethod
+    def _reference(cls, value: str) -> str:
+        if value not in REFERENCES and not paths.is_reference_file(value):
+            known, endings = ", ".join(REFERENCES), ", ".join(REFERENCE_FILES)
+            raise PydanticCustomError("reference", f"should be one of {known}, or a file that ends in {endings}")
+        return value
+
+    @field_validator("dask")
+    @classmethod
+    def _dask(cls, value: str | None) -> str | None:
+        kind, _, count = (value or "").partition(":")
+        if kind == "local" and not (count.isdecimal() and int(count) > 0):
+            raise PydanticCustomError("dask", "should be the address of a scheduler, or local:N with N of at least 1")
+        return value
