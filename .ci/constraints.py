@@ -6,7 +6,8 @@ Run it with every supported interpreter as an argument::
 
 Each interpreter resolves the project's dependencies and all dependency groups as if for an empty
 environment; nothing is installed.  A version that all of them agree on becomes a plain line; where
-they differ, the line carries a marker.
+they differ, the line carries a marker.  With ``--keep`` in front, what the file pins already stays at
+its version, and only what is new is added.
 """
 
 from __future__ import annotations
@@ -38,14 +39,14 @@ def requirements() -> list[str]:
     return sorted(entry for entry in found if re.split(r"[^\w.-]", entry)[0] not in UNPINNED)
 
 
-def resolve(interpreter: str, wanted: list[str]) -> tuple[tuple[int, int], dict[str, str]]:
+def resolve(interpreter: str, wanted: list[str], *extra: str) -> tuple[tuple[int, int], dict[str, str]]:
     """Return the interpreter's version and the version of each distribution pip would install."""
     with tempfile.TemporaryDirectory() as scratch:
         subprocess.run([interpreter, "-m", "venv", scratch], check=True)
         report = Path(scratch, "report.json")
         pip = [str(Path(scratch, "bin", "python")), "-m", "pip", "install", "--quiet"]
         subprocess.run([*pip, "--upgrade", "pip"], check=True)
-        subprocess.run([*pip, "--dry-run", "--ignore-installed", "--report", str(report), *wanted], check=True)
+        subprocess.run([*pip, "--dry-run", "--ignore-installed", "--report", str(report), *extra, *wanted], check=True)
         found: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
     major, minor = found["environment"]["python_version"].split(".")
     pins = {
@@ -77,14 +78,16 @@ def merge(resolutions: dict[tuple[int, int], dict[str, str]]) -> list[str]:
     return lines
 
 
-def main(interpreters: list[str]) -> None:
+def main(arguments: list[str]) -> None:
     """Resolve with every interpreter and write the file."""
+    interpreters = [argument for argument in arguments if argument != "--keep"]
     if not interpreters:
-        raise SystemExit(f"usage: {Path(__file__).name} PYTHON...")
-    wanted = requirements()
-    resolutions = dict(resolve(interpreter, wanted) for interpreter in interpreters)
+        raise SystemExit(f"usage: {Path(__file__).name} [--keep] PYTHON...")
+    wanted, file = requirements(), ROOT / "constraints.txt"
+    extra = ["--constraint", str(file)] if "--keep" in arguments else []
+    resolutions = dict(resolve(interpreter, wanted, *extra) for interpreter in interpreters)
     lines = merge(resolutions)
-    (ROOT / "constraints.txt").write_text(HEADER + "\n".join(lines) + "\n", encoding="utf-8")
+    file.write_text(HEADER + "\n".join(lines) + "\n", encoding="utf-8")
     pythons = ", ".join(f"{major}.{minor}" for major, minor in sorted(resolutions))
     print(f"constraints.txt: {len(lines)} lines for Python {pythons}")
 

@@ -30,7 +30,7 @@ import numpy as np
 from numpyro.distributions.transforms import biject_to
 
 from guidebench.engine.gate import Reference
-from guidebench.engine.prepared import Prepared
+from guidebench.engine.workbench import Workbench
 from guidebench.inference.device.precision import double
 from guidebench.inference.target import Target
 
@@ -57,19 +57,19 @@ class _Shape(NamedTuple):
     skewness: float | None = None
 
 
-def features(ready: Prepared, reference: Reference) -> dict[str, float]:
+def features(bench: Workbench, reference: Reference) -> dict[str, float]:
     """Return the features of a problem, those that could be computed."""
-    found = {"dimension": float(ready.structure.latent_dim)}
+    found = {"dimension": float(bench.prepared.structure.latent_dim)}
     try:
         with np.errstate(all="ignore"):
-            found |= {name: value for name, value in _of_shape(ready, reference) if np.isfinite(value)}
+            found |= {name: value for name, value in _of_shape(bench, reference) if np.isfinite(value)}
     except Exception:  # noqa: BLE001 - what a model or somebody's support makes of draws is not known; a run goes on
         return found
     return found
 
 
-def _of_shape(ready: Prepared, reference: Reference) -> Iterator[tuple[str, float]]:
-    shape = _shape(ready, reference)
+def _of_shape(bench: Workbench, reference: Reference) -> Iterator[tuple[str, float]]:
+    shape = _shape(bench, reference)
     if shape is None:
         return
     sds = np.sqrt(np.diag(shape.covariance))
@@ -82,24 +82,24 @@ def _of_shape(ready: Prepared, reference: Reference) -> Iterator[tuple[str, floa
         correlation = shape.covariance / np.outer(sds, sds)
         yield "correlation", largest_correlation(correlation)
         yield "condition", condition(correlation)
-    landscape = ready.landscape
+    landscape = bench.prepared.landscape
     if landscape is not None and landscape.modes:
         mode = landscape.modes[0]
         yield "curvature", divergence(mode.location, mode.factor, shape.mean, shape.covariance) / len(sds)
 
 
-def _shape(ready: Prepared, reference: Reference) -> _Shape | None:
+def _shape(bench: Workbench, reference: Reference) -> _Shape | None:
     """Return the shape of the reference, or that of the best Gaussian of the search; ``None`` with neither."""
-    if ready.target is None or not 0 < ready.target.dim <= MOST_DIMENSIONS:
+    if bench.target is None or not 0 < bench.target.dim <= MOST_DIMENSIONS:
         return None
     if reference.chains:
-        supports = {site.name: site.support for site in ready.structure.latents}
-        points = unconstrained(ready.target, reference.draws, supports)
+        supports = {site.name: site.support for site in bench.prepared.structure.latents}
+        points = unconstrained(bench.target, reference.draws, supports)
         points = points[np.isfinite(points).all(axis=1)]  # a draw may round to the edge of its support
-        if len(points) < LEAST_PER_DIMENSION * ready.target.dim:
+        if len(points) < LEAST_PER_DIMENSION * bench.target.dim:
             return None
         return shape_of(points)
-    best = None if ready.landscape is None else ready.landscape.best
+    best = None if bench.prepared.landscape is None else bench.prepared.landscape.best
     return None if best is None else _Shape(best.mean, best.factor @ best.factor.T)
 
 

@@ -12,7 +12,7 @@ import xarray as xr
 
 from guidebench.config.seeds import derive
 from guidebench.engine import datasets
-from guidebench.engine.prepared import Prepared
+from guidebench.engine.workbench import Workbench
 from guidebench.inference.draws import Draws
 from guidebench.inference.predict import Forward
 from guidebench.inference.structure import Site
@@ -35,7 +35,7 @@ def affordable(outputs: int) -> int:
 
 
 def run_forward(
-    ready: Prepared, latents: Mapping[str, np.ndarray], fixed: Mapping[str, Any], seed: int
+    bench: Workbench, latents: Mapping[str, np.ndarray], fixed: Mapping[str, Any], seed: int
 ) -> tuple[Predictions, Heldout | None]:
     """Predict at the training data, on the prediction grid and at the held-out data.
 
@@ -44,38 +44,38 @@ def run_forward(
     """
 
     def run(name: str) -> tuple[Forward, dict[str, np.ndarray]]:
-        count = affordable(ready.outputs(name.removeprefix("log_")))
+        count = affordable(bench.outputs(name.removeprefix("log_")))
         some = {site: value[: max(count, FEWEST)] for site, value in latents.items()}
-        forward = ready.forward(name, some, fixed)
-        return forward, forward(jax.random.key(derive(seed, ready.problem.name, name)), some, fixed)
+        forward = bench.forward(name, some, fixed)
+        return forward, forward(jax.random.key(derive(seed, bench.prepared.problem.name, name)), some, fixed)
 
     # Given a draw of a discrete latent site, the density of an observation is not that given the others.
-    pointwise = not ready.structure.discrete
+    pointwise = not bench.prepared.structure.discrete
     groups = {}
-    if affordable(ready.outputs("train")) >= FEWEST:
+    if affordable(bench.outputs("train")) >= FEWEST:
         groups = {"posterior_predictive": run("train")}
         if pointwise:
             groups["log_likelihood"] = run("log_train")
-    if ready.predict_values is not None:
+    if bench.predict_values is not None:
         groups["predictions"] = run("predict")
     heldout = None
-    observed = [site.name for site in ready.structure.observed]
-    if ready.heldout_values is not None and observed:
+    observed = [site.name for site in bench.prepared.structure.observed]
+    if bench.prepared.problem.heldout is not None and observed:
         log_likelihood = run("log_heldout")[1] if pointwise else {}
         _, predicted = run("heldout")
-        values, counts = ready.observed("heldout"), ready.heldout_counts
+        values, counts = bench.observed("heldout"), bench.prepared.heldout_counts
         heldout = Heldout(
             observed={name: values[name][counts.get(name, ...)] for name in observed if name in values},
             predicted={name: predicted[name][:, counts.get(name, ...)] for name in observed if name in values},
             log_likelihood={name: value[:, counts.get(name, ...)] for name, value in log_likelihood.items()},
-            discrete=frozenset(site.name for site in ready.structure.observed if site.discrete),
+            discrete=frozenset(site.name for site in bench.prepared.structure.observed if site.discrete),
         )
     return Predictions(groups=groups), heldout
 
 
-def label(ready: Prepared, draws: Draws, predictions: Predictions, *, weighted: bool) -> dict[str, xr.Dataset]:
+def label(bench: Workbench, draws: Draws, predictions: Predictions, *, weighted: bool) -> dict[str, xr.Dataset]:
     """Return the groups of the InferenceData of one fit; log q and weights only where they are those of its latents."""
-    structure = ready.structure
+    structure = bench.prepared.structure
     sites = {site.name: site for site in (*structure.latents, *structure.deterministics)}
     stats = {"log_p": draws.log_p}
     if weighted:
@@ -83,30 +83,30 @@ def label(ready: Prepared, draws: Draws, predictions: Predictions, *, weighted: 
     stat_sites = {name: Site(name=name, shape=(), dims=()) for name in stats}
     groups = {
         "posterior": datasets.of_draws(draws.latents, sites),
-        **(_at_training(ready, draws, predictions) if "posterior_predictive" in predictions.groups else {}),
+        **(_at_training(bench, draws, predictions) if "posterior_predictive" in predictions.groups else {}),
         "sample_stats": datasets.of_draws(stats, stat_sites),
         "observed_data": datasets.of_arrays(
-            ready.observed("train"), {site.name: site.dims for site in structure.observed}
+            bench.observed("train"), {site.name: site.dims for site in structure.observed}
         ),
-        "constant_data": datasets.constants(ready.values, structure, structure.observed),
+        "constant_data": datasets.constants(bench.prepared.values, structure, structure.observed),
     }
     if "predictions" in predictions.groups:
         forward, values = predictions.groups["predictions"]
         groups["predictions"] = datasets.of_draws(values, forward.sites)
-        assert ready.predict_values is not None
+        assert bench.predict_values is not None
         groups["predictions_constant_data"] = datasets.constants(
-            ready.predict_values, structure, forward.sites.values()
+            bench.predict_values, structure, forward.sites.values()
         )
     return groups
 
 
-def _at_training(ready: Prepared, draws: Draws, predictions: Predictions) -> dict[str, xr.Dataset]:
+def _at_training(bench: Workbench, draws: Draws, predictions: Predictions) -> dict[str, xr.Dataset]:
     """Return the groups that hold what was computed at the training data, and the posterior with its deterministics."""
     forward, values = predictions.groups["posterior_predictive"]
-    observed = {site.name for site in ready.structure.observed}
+    observed = {site.name for site in bench.prepared.structure.observed}
     deterministic = {name: value for name, value in values.items() if name not in observed}
     predicted = {name: value for name, value in values.items() if name in observed}
-    sites = {**{site.name: site for site in ready.structure.latents}, **forward.sites}
+    sites = {**{site.name: site for site in bench.prepared.structure.latents}, **forward.sites}
     groups = {}
     if "log_likelihood" in predictions.groups:
         log_forward, log_likelihood = predictions.groups["log_likelihood"]

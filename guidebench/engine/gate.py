@@ -17,6 +17,9 @@ from guidebench.results.inference_data import mixing
 MOST_RHAT = 1.01
 LEAST_ESS = 400
 
+#: Draws that are kept of longer chains.
+MOST_DRAWS = 40_000
+
 
 @dataclass(frozen=True, kw_only=True)
 class Reference:
@@ -108,3 +111,17 @@ def judge(chains: Mapping[str, np.ndarray], divergences: int | None) -> Judgemen
     # The tails say more about errors of spreads than the bulk, and more than the draws there are is too good.
     effective = {name: min(bulk[name], tail[name], checks["draws"]) for name in by_component}
     return Judgement(checks, {name: value for name, value in effective.items() if value > 0}, ", ".join(failures))
+
+
+def used(label: str, chains: Mapping[str, np.ndarray], found: Judgement, note: str) -> Reference:
+    """Return the reference that chains make which have passed their checks, or whose checks are said in the note."""
+    kept = {name: _thinned(value) for name, value in chains.items()}
+    size = float(np.prod(next(iter(kept.values())).shape[:2]))
+    effective = {name: min(value, size) for name, value in found.effective.items()}
+    return Reference(label=label, chains=kept, effective=effective, checks=found.checks, note=note)
+
+
+def _thinned(chains: np.ndarray) -> np.ndarray:
+    """Return evenly spaced draws of every chain, as many as are kept."""
+    count, most = chains.shape[1], max(MOST_DRAWS // len(chains), 1)
+    return chains if count <= most else chains[:, np.arange(most) * count // most]

@@ -12,7 +12,7 @@ import numpy as np
 
 from guidebench.config import RunConfig
 from guidebench.config.seeds import derive
-from guidebench.contracts import Problem
+from guidebench.engine.minibatches import Inspected
 from guidebench.inference.arguments import Arguments
 from guidebench.inference.enumeration import marked
 from guidebench.inference.gaussians import Gaussian
@@ -20,8 +20,7 @@ from guidebench.inference.large import explore_large
 from guidebench.inference.modes import Landscape
 from guidebench.inference.recipe import Recipe
 from guidebench.inference.start import check, starting_points, strategy
-from guidebench.inference.structure import ModelStructure
-from guidebench.inference.subsampling import Minibatches, Stratified
+from guidebench.inference.subsampling import Stratified
 from guidebench.inference.target import Target
 
 #: Starting points of the search for modes, at least.
@@ -49,19 +48,12 @@ class Starts:
     landscape: Landscape | None = None
 
 
-def find_starts(
-    problem: Problem,
-    values: Mapping[str, Any],
-    arguments: Arguments,
-    structure: ModelStructure,
-    config: RunConfig,
-    recipe: Recipe,
-    minibatches: Minibatches | None = None,
-) -> Starts:
+def find_starts(inspected: Inspected, config: RunConfig, recipe: Recipe) -> Starts:
     """Return the common starting points: the strategy's, or points about what a search from those found.
 
     A model with parameters of its own is another one for every guide: nothing is searched.
     """
+    problem, values, arguments, structure, minibatches = inspected
     searching = recipe.standardise and not structure.params
     count = max(recipe.restarts, SEARCHES) if searching else recipe.restarts
     start_keys = keys(config.seed, count, problem.name, "start")

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import jax
@@ -63,11 +62,11 @@ class Validation:
     trained: int
     kept: int
 
-    @cached_property
-    def _target(self) -> Target:
+    def target(self) -> Target:
+        """Return the log density on the kept rows over unconstrained coordinates; made anew, for it holds programs."""
         return Target.of(self.model, self.arguments, self.structure)
 
-    def watched(self, frame: Frame, seed: int, name: str) -> Watched:
+    def watched(self, frame: Frame, seed: int, name: str, target: Target | None = None) -> Watched:
         """Return what a guide in that frame is evaluated on.
 
         Parameters
@@ -76,6 +75,8 @@ class Validation:
             The model as the guide is shown it.
         seed, name
             Of the run and of the problem; every guide is evaluated with the same random key.
+        target : Target, optional
+            As :meth:`target` returns it, where there is one already.
         """
         per_particle = len(frame.starts[next(iter(frame.starts))]) * max(self.arguments.size(), 1)
         particles = int(np.clip(BATCH_VALUES // per_particle, FEWEST_PARTICLES, PARTICLES))
@@ -83,7 +84,9 @@ class Validation:
         if frame.kind == "own":
             return Watched(model=self.model, arguments=self.arguments, key=key, particles=particles)
         arrays = {**frame.arguments.arrays, "data": dict(self.arguments.arrays)}
-        return Watched(model=model_of(self._target), arguments=Arguments(arrays=arrays), key=key, particles=particles)
+        return Watched(
+            model=model_of(target or self.target()), arguments=Arguments(arrays=arrays), key=key, particles=particles
+        )
 
 
 def with_validation(problem: Problem, config: RunConfig) -> tuple[Problem, Validation | None]:

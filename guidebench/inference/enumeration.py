@@ -35,7 +35,7 @@ def obstacle(model: Callable[..., Any], arguments: Arguments) -> str | None:
     if endless:
         return f"{', '.join(endless)} takes infinitely many values"
     values = {
-        name: jax.ShapeDtypeStruct(jnp.shape(site["value"]), float)
+        name: jax.ShapeDtypeStruct(jnp.shape(site["value"]), jnp.result_type(float))
         for name, site in latent.items()
         if not site["fn"].support.is_discrete
     }

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 from numpyro.distributions.transforms import biject_to
@@ -303,7 +304,7 @@ def _observed_constants(model: Callable[..., Any], arguments: Arguments) -> tupl
 
 
 def _dynamic_supports(model: Callable[..., Any], arguments: Arguments, latents: tuple[Site, ...]) -> tuple[str, ...]:
-    values = {site.name: jax.ShapeDtypeStruct(site.shape, float) for site in latents}
+    values = {site.name: jax.ShapeDtypeStruct(site.shape, jnp.result_type(float)) for site in latents}
 
     def supports(**sites: Any) -> dict[str, Any]:
         args, kwargs = arguments.call(model, arguments.arrays)

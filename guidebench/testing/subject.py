@@ -10,11 +10,12 @@ from typing import Any
 from numpyro.infer.autoguide import AutoGuide, AutoGuideList
 from numpyro.infer.initialization import init_to_value
 
-from guidebench import engine
 from guidebench.config import make_config
 from guidebench.config.errors import PluginError, RequestError
 from guidebench.contracts import Guide
 from guidebench.engine.minibatches import Inspected, inspect_problem
+from guidebench.engine.request import Request
+from guidebench.engine.run import compare
 from guidebench.inference.device import threads
 from guidebench.plugins.registry import Broken, Registry, load_registry
 from guidebench.request.own_guides import YOURS
@@ -154,7 +155,14 @@ class Subject:
 
 def run(toy: Toy, guides: list[ChosenGuide]) -> Comparison:
     """Train guides on a toy problem as ``guidebench run`` does."""
-    return engine.compare(toy.name, [toy.problem], guides, make_config(SETTINGS), load_registry())
+    request = Request(
+        name=toy.name,
+        problems=(toy.problem,),
+        guides=tuple(guides),
+        config=make_config(SETTINGS),
+        registry=load_registry(),
+    )
+    return compare(request)
 
 
 def _as_of_a_plugin(guide: ChosenGuide) -> ChosenGuide:

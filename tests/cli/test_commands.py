@@ -12,6 +12,7 @@ import pytest
 
 from guidebench.api import Comparison, Fit
 from guidebench.config import RunConfig
+from guidebench.engine.request import Request
 from guidebench.results import ProblemRecord, Status, Verdict
 
 Command = Callable[..., Any]
@@ -28,17 +29,17 @@ class Engine:
         self.config = RunConfig()
         self.labels: list[str] = []
 
-    def compare(self, name: str, problems: Any, guides: Any, config: RunConfig, *_: object, **__: object) -> Comparison:
-        self.config = config
-        self.labels = [guide.label for guide in guides]
+    def compare(self, request: Request, **_: object) -> Comparison:
+        self.config = request.config
+        self.labels = [guide.label for guide in request.guides]
         if self.error is not None:
             raise self.error
         return Comparison(
-            name=name,
-            problems=tuple(ProblemRecord(name=problem.name) for problem in problems),
+            name=request.name,
+            problems=tuple(ProblemRecord(name=problem.name) for problem in request.problems),
             fits=tuple(
                 Fit(
-                    problem=problems[0].name,
+                    problem=request.problems[0].name,
                     guide=f"guide_{index}",
                     plugin="acme",
                     status=status,
@@ -55,7 +56,7 @@ class Engine:
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
     stand_in = Engine()
-    monkeypatch.setattr("guidebench.engine.compare", stand_in.compare)
+    monkeypatch.setattr("guidebench.engine.run.compare", stand_in.compare)
     monkeypatch.setattr("guidebench.report.write", lambda comparison, folder, **_: Path(folder) / "report.html")
     return stand_in
 

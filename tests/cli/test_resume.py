@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from guidebench.engine.fitting import blank
+from guidebench.engine.fit.case import Case, blank
 from guidebench.results import Comparison, Fit, Status, inference_data
 from guidebench.results.store import load
 
@@ -120,14 +120,14 @@ class Trained:
     def __init__(self, command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
         self._command = command
         self._calls: list[str] = []
-        monkeypatch.setattr("guidebench.engine.job.fit_guide", self._fit)
+        monkeypatch.setattr("guidebench.engine.tasks.fit_guide", self._fit)
         monkeypatch.setattr("guidebench.report.write", lambda comparison, folder, **_: Path(folder) / "report.html")
 
-    def _fit(self, ready: Any, guide: Any, *_: object) -> Fit:
-        self._calls.append(guide.label)
+    def _fit(self, case: Case) -> Fit:
+        self._calls.append(case.guide.label)
         posterior = xr.Dataset({"w": (("chain", "draw"), np.zeros((1, 9)))})
         data = inference_data.from_groups({"posterior": posterior})
-        return replace(blank(ready.problem.name, guide), status=Status.CONVERGED, inference_data=data)
+        return replace(blank(case.prepared.problem.name, case.guide), status=Status.CONVERGED, inference_data=data)
 
     def __call__(self, *guides: str, more: tuple[str, ...] = ()) -> list[str]:
         self._calls.clear()

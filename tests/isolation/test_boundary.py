@@ -12,7 +12,7 @@ import pytest
 from numpyro.primitives import _PYRO_STACK, Messenger
 
 from guidebench.contracts import Metric, MetricValue
-from guidebench.engine.scoring import compute
+from guidebench.engine.fit.score import compute
 from guidebench.metrics.evidence import Evidence, Heldout, read_only
 from guidebench.plugins.isolation import state
 from guidebench.plugins.isolation.boundary import Boundary

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from guidebench import engine
 from guidebench.api import Comparison
 from guidebench.config import make_config
 from guidebench.contracts import Guide, Problem
-from guidebench.engine import references
+from guidebench.engine import run as engine
+from guidebench.engine import sampled
+from guidebench.engine.request import Request
 from guidebench.inference import nuts
 from guidebench.inference.device import cache
 from guidebench.plugins.registry import Registered, load_registry
@@ -39,7 +40,10 @@ def run() -> Run:
                 chosen.extend(choose_guides(registry, (guide,)))
             else:
                 chosen.append(ChosenGuide(registered=Registered(guide, "test", "test"), label=guide.name))
-        return Comparison.from_record(engine.compare(problems[0].name, problems, chosen, config, registry))
+        request = Request(
+            name=problems[0].name, problems=problems, guides=tuple(chosen), config=config, registry=registry
+        )
+        return Comparison.from_record(engine.compare(request))
 
     return compare
 
@@ -60,7 +64,7 @@ def kept_references(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def short_nuts(monkeypatch: pytest.MonkeyPatch) -> None:
     """NUTS long enough for what is easy, and for what cannot pass however long it runs."""
-    monkeypatch.setattr(references, "SETTINGS", SHORT)
+    monkeypatch.setattr(sampled, "SETTINGS", SHORT)
 
 
 class SampledError(Exception):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpyro
@@ -11,12 +11,15 @@ import numpyro.distributions as dist
 
 from guidebench.config import make_config
 from guidebench.contracts import Problem
-from guidebench.engine import references
+from guidebench.engine.events import nobody
 from guidebench.engine.gate import Reference
-from guidebench.engine.prepared import Prepared, prepare
-from guidebench.engine.progress import Silent
+from guidebench.engine.prepared import prepare
 from guidebench.engine.recipe import recipe_of
+from guidebench.engine.references import find_reference
+from guidebench.engine.request import Settings
+from guidebench.engine.workbench import Workbench
 from guidebench.inference import nuts
+from guidebench.results import ProblemRecord
 
 #: Passes for what is easy, and fails for what cannot pass however long it runs.
 SHORT = nuts.Settings(warmup=250, draws=500, doublings=0)
@@ -35,10 +38,24 @@ def line_problem(y: np.ndarray = Y) -> Problem:
     return Problem(name="line", model=line, kwargs={"x": X, "y": y})
 
 
-def prepared(problem: Problem, *, given: Mapping[str, Any] | None = None, **options: Any) -> Prepared:
+class Ready(NamedTuple):
+    """The programs of a prepared problem, its reference, and its record with what that says."""
+
+    bench: Workbench
+    reference: Reference
+    record: ProblemRecord
+
+
+def workbench(problem: Problem, **options: Any) -> Workbench:
     config = make_config(options)
-    recipe = recipe_of(config)
-    return references.with_reference(prepare(problem, config, recipe), config, recipe, given, Silent())
+    found = prepare(problem, config, recipe_of(config))
+    return Workbench(found.problem, found.target)
+
+
+def prepared(problem: Problem, *, given: Mapping[str, Any] | None = None, **options: Any) -> Ready:
+    config, bench = make_config(options), workbench(problem, **options)
+    found = find_reference(bench, Settings(config, recipe_of(config)), given, nobody)
+    return Ready(bench, found.reference, found.described(bench.prepared.record))
 
 
 def reference(problem: Problem, reference: str = "nuts", **options: Any) -> Reference:

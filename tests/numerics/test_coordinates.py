@@ -16,6 +16,7 @@ from scipy import stats
 from guidebench.config import RunConfig
 from guidebench.contracts import Family, Guide, Problem
 from guidebench.engine.prepared import prepare
+from guidebench.engine.workbench import Workbench
 from guidebench.inference.coordinates import Affine, apply
 from guidebench.inference.device.precision import chosen
 from guidebench.inference.draws import make_sampler
@@ -97,12 +98,12 @@ def test_densities_are_those_over_the_models_own_latents(name: str, x64: bool) -
     guide = load_registry().guide(name).declaration
     with chosen(x64):
         ready = prepare(problem, RunConfig(steps=60, restarts=1), recipe)
-        frame = ready.frame(guide.family)
+        frame = Workbench(ready.problem, ready.target).frame(guide.family)
         key = jax.random.split(jax.random.key(0), 1)
         make: Callable[[Any], Any] = lambda start: guide.build(frame.model)  # noqa: E731
         training = train(make, frame, recipe, key)
         params = {site: value[0] for site, value in training.params.items()}
-        sampler = make_sampler(make, frame, ready.structure, params=params, count=200)
+        sampler = make_sampler(make, frame, ready.problem.structure, params=params, count=200)
         draws = sampler(params, jax.random.key(1))
     affine = frame.arguments.arrays
     assert frame.kind == guide.family

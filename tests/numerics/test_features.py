@@ -14,17 +14,14 @@ import numpyro
 import numpyro.distributions as dist
 import pytest
 
-from guidebench.config import make_config
 from guidebench.contracts import Problem
 from guidebench.engine import features
 from guidebench.engine.gate import Reference
-from guidebench.engine.prepared import Prepared, prepare
-from guidebench.engine.progress import Silent
-from guidebench.engine.recipe import recipe_of
-from guidebench.engine.references import with_reference
+from guidebench.engine.workbench import Workbench
 from guidebench.inference.device import cache
 from guidebench.problems import linear_regression
 from guidebench.results import ProblemRecord
+from tests.numerics.referenced import prepared, workbench
 
 CORRELATION = np.array([[1.0, 0.9, 0.0], [0.9, 1.0, 0.0], [0.0, 0.0, 1.0]])
 SDS = np.array([0.1, 1.0, 20.0])
@@ -46,12 +43,6 @@ def exact(seed: int, count: int) -> Mapping[str, Any]:
     rng = np.random.default_rng(seed)
     x = rng.multivariate_normal(np.ones(3), SDS[:, None] * CORRELATION * SDS, size=count)
     return {"x": x, "t": np.exp(0.5 * rng.normal(size=count))}
-
-
-def prepared(problem: Problem, **options: Any) -> Prepared:
-    config = make_config(options)
-    recipe = recipe_of(config)
-    return with_reference(prepare(problem, config, recipe), config, recipe, None, Silent())
 
 
 def record(problem: Problem, **options: Any) -> ProblemRecord:
@@ -107,26 +98,29 @@ def test_the_seed_problem() -> None:
 
 def test_what_cannot_be_computed_is_absent(monkeypatch: pytest.MonkeyPatch) -> None:
     ready = prepared(GAUSSIAN)
+    bench = ready.bench
     few = {name: value[:, :20] for name, value in ready.reference.chains.items()}
-    assert features.features(ready, Reference(label="few", chains=few)) == {"dimension": 4.0}
+    assert features.features(bench, Reference(label="few", chains=few)) == {"dimension": 4.0}
     constant = {"x": np.ones((1, 500, 3)), "t": np.ones((1, 500))}
-    assert features.features(ready, Reference(label="constant", chains=constant)) == {"dimension": 4.0}
+    assert features.features(bench, Reference(label="constant", chains=constant)) == {"dimension": 4.0}
     outside = {"x": ready.reference.chains["x"], "t": -ready.reference.chains["t"]}
-    assert features.features(ready, Reference(label="outside", chains=outside)) == {"dimension": 4.0}
-    assert features.features(replace(ready, target=None), ready.reference) == {"dimension": 4.0}
+    assert features.features(bench, Reference(label="outside", chains=outside)) == {"dimension": 4.0}
+    untargeted = Workbench(replace(bench.prepared, has_target=False))
+    assert features.features(untargeted, ready.reference) == {"dimension": 4.0}
 
     def broken(*given: Any) -> None:
         raise RuntimeError("no")
 
     monkeypatch.setattr(features, "unconstrained", broken)
-    assert features.features(ready, ready.reference) == {"dimension": 4.0}
+    assert features.features(bench, ready.reference) == {"dimension": 4.0}
 
 
 def test_they_cost_next_to_nothing() -> None:
     ready = prepared(GAUSSIAN)
-    features.features(ready, ready.reference)
+    bench = ready.bench
+    features.features(bench, ready.reference)
     began = time.perf_counter()
-    features.features(ready, ready.reference)
+    features.features(bench, ready.reference)
     assert time.perf_counter() - began < 0.5  # 20 ms on an idle machine
 
 
@@ -160,13 +154,14 @@ def bounded() -> None:
 def test_the_maps_are_numpyros_whatever_the_support() -> None:
     from numpyro.distributions.transforms import biject_to
 
-    ready = prepared(Problem(name="bounded", model=bounded), reference="none")
-    assert ready.target is not None
+    bench = workbench(Problem(name="bounded", model=bounded), reference="none")
+    target = bench.target
+    assert target is not None
     rng = np.random.default_rng(0)
-    free = rng.normal(size=(50, ready.target.dim))
-    supports = ready.target.supports(ready.target.arguments.arrays)
-    draws = {name: np.asarray(biject_to(supports[name])(value)) for name, value in ready.target.split(free).items()}
-    kinds = {site.name: site.support for site in ready.structure.latents}
+    free = rng.normal(size=(50, target.dim))
+    supports = target.supports(target.arguments.arrays)
+    draws = {name: np.asarray(biject_to(supports[name])(value)) for name, value in target.split(free).items()}
+    kinds = {site.name: site.support for site in bench.prepared.structure.latents}
     assert {"real", "positive"} <= set(kinds.values())
     for known in (kinds, {}):
-        np.testing.assert_allclose(features.unconstrained(ready.target, draws, known), free, atol=2e-4)
+        np.testing.assert_allclose(features.unconstrained(target, draws, known), free, atol=2e-4)

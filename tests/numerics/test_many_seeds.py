@@ -16,6 +16,7 @@ from guidebench.analysis.verdict import judge
 from guidebench.config import RunConfig
 from guidebench.contracts import MetricValue, Problem
 from guidebench.engine.prepared import prepare
+from guidebench.engine.workbench import Workbench
 from guidebench.inference.coordinates import Frame
 from guidebench.inference.draws import Draws, Sampler, make_sampler
 from guidebench.inference.recipe import RECIPES, Recipe
@@ -51,7 +52,7 @@ def trained(
     """Train a full-rank guide once and return what draws from it; from `offset` in every coordinate, where given."""
     ready = prepare(problem, RunConfig(restarts=1), recipe)
     guide = load_registry().guide("auto_multivariate_normal").declaration
-    frame = ready.frame(guide.family)
+    frame = Workbench(ready.problem, ready.target).frame(guide.family)
 
     def make(start: Any) -> Any:
         built = guide.build(frame.model, **options)
@@ -63,7 +64,7 @@ def trained(
     frame = replace(frame, starts=starts)
     training = train(make, frame, recipe, keys)
     params = {name: value[0] for name, value in training.params.items()}
-    sampler = make_sampler(make, frame, ready.structure, params=params, count=DRAWS)
+    sampler = make_sampler(make, frame, ready.problem.structure, params=params, count=DRAWS)
     return sampler, params, frame
 
 

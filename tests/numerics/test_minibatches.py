@@ -17,12 +17,10 @@ from numpyro.infer.util import log_density
 from scipy import stats
 
 import guidebench as gb
-from guidebench.config import make_config
 from guidebench.config.errors import RequestError
 from guidebench.contracts import Problem
 from guidebench.engine.minibatches import inspect_problem
-from guidebench.engine.prepared import Prepared, prepare
-from guidebench.engine.recipe import recipe_of
+from guidebench.engine.workbench import Workbench
 from guidebench.inference import subsampling
 from guidebench.inference.coordinates import controlled
 from guidebench.inference.device.precision import double
@@ -30,6 +28,7 @@ from guidebench.inference.rescoring import LogJoint
 from guidebench.inference.subsampling import in_blocks, on_a_part, stratified
 from guidebench.inference.target import Target
 from guidebench.results import Fit
+from tests.numerics.referenced import workbench
 
 RNG = np.random.default_rng(7)
 N = 103  # a prime: no block and no batch divides it
@@ -245,9 +244,9 @@ def test_a_hand_written_guide_may_subsample_its_own_latents() -> None:
     assert own.value("elbo") == pytest.approx(auto.value("elbo"), abs=0.05)
 
 
-def ready(data: dict[str, Any], size: int) -> Prepared:
-    config = make_config({"minibatch": {"batch_size": size}, "reference": "none"})
-    return prepare(Problem(name="p", model=regression, kwargs=data), config, recipe_of(config))
+def ready(data: dict[str, Any], size: int) -> Workbench:
+    problem = Problem(name="p", model=regression, kwargs=data)
+    return workbench(problem, minibatch={"batch_size": size}, reference="none")
 
 
 def test_large_data_are_searched_and_scored_in_double_precision_block_by_block() -> None:
@@ -260,15 +259,16 @@ def test_large_data_are_searched_and_scored_in_double_precision_block_by_block()
         found = ready({"x": x, "y": y}, 256)
     assert found.target is not None
     assert found.target.rows == subsampling.BLOCK
-    assert found.landscape is not None
-    assert found.landscape.best is not None
+    landscape = found.prepared.landscape
+    assert landscape is not None
+    assert landscape.best is not None
 
     design = np.column_stack([x, np.ones(len(x))]).astype(float)
     precision = np.eye(3) / 4 + design.T @ design
     sds = np.sqrt(np.diag(np.linalg.inv(precision)))
-    away = (found.landscape.best.mean - np.linalg.solve(precision, design.T @ y)) / sds
+    away = (landscape.best.mean - np.linalg.solve(precision, design.T @ y)) / sds
     assert np.abs(away).max() < 0.005  # a search ends where a Newton step would gain less than 1e-6 nat
-    factor = found.landscape.best.factor
+    factor = landscape.best.factor
     np.testing.assert_allclose(factor @ factor.T, np.linalg.inv(precision), rtol=1e-6, atol=1e-12)
 
     draws = np.random.default_rng(3).normal(size=(5, 3))

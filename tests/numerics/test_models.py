@@ -17,7 +17,7 @@ from scipy.special import betaln
 import guidebench as gb
 from guidebench.config.errors import RequestError
 from guidebench.contracts import Guide, Metric, MetricValue, Problem
-from guidebench.engine import scoring
+from guidebench.engine.fit.score import compute as compute_metrics
 from guidebench.metrics.evidence import Evidence
 from guidebench.plugins.registry import Registered
 from guidebench.results import Comparison, Fit, Status
@@ -248,7 +248,7 @@ def test_a_metric_can_neither_break_a_fit_nor_speak_for_another(case: str) -> No
     good = Registered(
         Metric(name="good", compute=lambda evidence: [MetricValue(value=1, metric="good_part")]), "p", "p"
     )
-    values, failures = scoring.compute(
+    values, failures = compute_metrics(
         Evidence(latents={}), [Registered(Metric(name="odd", compute=compute), "p", "p"), good]
     )
     assert [value.metric for value, _ in values] == ["good_part"]
@@ -256,18 +256,21 @@ def test_a_metric_can_neither_break_a_fit_nor_speak_for_another(case: str) -> No
 
 
 def test_a_problem_that_does_not_run_stops_no_other() -> None:
-    from guidebench import engine
     from guidebench.config import make_config
+    from guidebench.engine.request import Request
+    from guidebench.engine.run import compare
     from guidebench.plugins.registry import load_registry
     from guidebench.request.selection import choose_guides
 
     registry = load_registry()
-    problems = [
+    problems = (
         Problem(name="broken", model=broken, args=(X,), kwargs={"y": Y}),
         Problem(name="fine", model=line, args=(X,), kwargs={"y": Y}),
-    ]
+    )
     guides = choose_guides(registry, ("auto_normal",))
-    comparison = engine.compare("both", problems, guides, make_config(QUICK), registry)
+    comparison = compare(
+        Request(name="both", problems=problems, guides=guides, config=make_config(QUICK), registry=registry)
+    )
     assert comparison["broken", "auto_normal"].status is Status.FAILED
     assert "no such thing" in comparison["broken", "auto_normal"].message
     assert comparison["fine", "auto_normal"].status.has_draws

@@ -14,7 +14,7 @@ from numpyro.distributions import constraints
 from numpyro.infer.autoguide import AutoDiagonalNormal, AutoNormal
 
 import guidebench as gb
-from guidebench.engine import fitting
+from guidebench.engine.fit import train as training
 from guidebench.results import Comparison
 
 BRIEF = {"reference": "none", "steps": 400, "restarts": 2, "draws": 400, "progress": False}
@@ -119,7 +119,7 @@ def test_a_broken_guide_is_refused_before_anything_is_trained(
     monkeypatch: pytest.MonkeyPatch, guide: Any, words: str
 ) -> None:
     trained: list[Any] = []
-    monkeypatch.setattr(fitting, "train", lambda *args, **kwargs: trained.append(args))
+    monkeypatch.setattr(training, "train", lambda *args, **kwargs: trained.append(args))
     with pytest.raises(gb.GuidebenchError) as caught:
         gb.compare("linear-regression", guides=["auto_normal", guide], **BRIEF)
     assert words in str(caught.value)

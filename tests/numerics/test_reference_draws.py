@@ -10,13 +10,9 @@ import numpyro
 import numpyro.distributions as dist
 import pytest
 
-from guidebench.config import make_config
 from guidebench.config.errors import RequestError
 from guidebench.contracts import Problem, ReferenceDraws
-from guidebench.engine.prepared import Prepared, prepare
-from guidebench.engine.progress import Silent
-from guidebench.engine.recipe import recipe_of
-from guidebench.engine.references import with_reference
+from tests.numerics import referenced
 
 
 def model(y: Any = None) -> None:
@@ -24,11 +20,9 @@ def model(y: Any = None) -> None:
     numpyro.sample("y", dist.Normal(w.sum(), 1), obs=y)
 
 
-def prepared(draws: Callable[[], Any], **options: Any) -> Prepared:
+def prepared(draws: Callable[[], Any], **options: Any) -> referenced.Ready:
     problem = Problem(name="drawn", model=model, kwargs={"y": 1.0}, reference_draws=draws)
-    config = make_config(options)
-    recipe = recipe_of(config)
-    return with_reference(prepare(problem, config, recipe), config, recipe, None, Silent())
+    return referenced.prepared(problem, **options)
 
 
 def chains(shift: float = 0.0) -> dict[str, np.ndarray]:

@@ -15,12 +15,12 @@ import xarray as xr
 from guidebench.config.errors import RequestError
 from guidebench.config.seeds import derive
 from guidebench.contracts import Problem
-from guidebench.engine import references
+from guidebench.engine import sampled
 from guidebench.engine.gate import Reference, judge
 from guidebench.inference import nuts
 from guidebench.problems import funnel, linear_regression, two_modes
 from guidebench.results import inference_data as idata
-from tests.numerics.referenced import line_problem, prepared, reference
+from tests.numerics.referenced import line_problem, reference, workbench
 
 pytestmark = pytest.mark.usefixtures("kept_references")
 
@@ -192,7 +192,7 @@ def test_diagnostics_are_those_of_arviz() -> None:
 
 def test_more_draws_are_made_only_where_they_help(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = nuts.Settings(warmup=250, draws=250, doublings=2)
-    monkeypatch.setattr(references, "SETTINGS", settings)
+    monkeypatch.setattr(sampled, "SETTINGS", settings)
 
     def lengths(divergent: bool, *, failing: int) -> list[int]:
         seen: list[int] = []
@@ -206,7 +206,7 @@ def test_more_draws_are_made_only_where_they_help(monkeypatch: pytest.MonkeyPatc
 
         with monkeypatch.context() as patch:
             patch.setattr(nuts, "rounds", made)
-            patch.setattr(references, "_read", lambda *_: None)
+            patch.setattr(sampled, "_read", lambda *_: None)
             reference(line_problem())
         return seen
 
@@ -217,13 +217,14 @@ def test_more_draws_are_made_only_where_they_help(monkeypatch: pytest.MonkeyPatc
 
 
 def test_sampling_goes_on_where_it_stopped() -> None:
-    ready = prepared(line_problem(), reference="none")
-    assert ready.target is not None
+    bench = workbench(line_problem(), reference="none")
+    ready = bench.prepared
+    assert bench.target is not None
     settings = nuts.Settings(warmup=250, draws=250, doublings=2)
     starts = nuts.chain_starts(ready.landscape, ready.points, 4, 0)
     values = {name: ready.values[name] for name in ready.arguments.arrays}
     affine = nuts.Affine.for_family("affine", ready.landscape.best, 1)
-    first, second, third = nuts.rounds(ready.target, values, affine, starts, 0, settings)
+    first, second, third = nuts.rounds(bench.target, values, affine, starts, 0, settings)
     assert [one.diverging.shape for one in (first, second, third)] == [(4, 250), (4, 500), (4, 1000)]
     np.testing.assert_array_equal(third.draws["w"][:, :250], first.draws["w"])
     np.testing.assert_array_equal(third.draws["w"][:, :500], second.draws["w"])
@@ -231,7 +232,7 @@ def test_sampling_goes_on_where_it_stopped() -> None:
 
 
 def test_chains_start_in_every_mode() -> None:
-    ready = prepared(two_modes.problem(), reference="none")
+    ready = workbench(two_modes.problem(), reference="none").prepared
     assert ready.landscape is not None
     assert ready.points is not None
     found = nuts.chain_starts(ready.landscape, ready.points, 4, 0)

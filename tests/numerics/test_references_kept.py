@@ -17,7 +17,7 @@ import pytest
 
 from guidebench.config.errors import RequestError
 from guidebench.contracts import Problem
-from guidebench.engine import references
+from guidebench.engine import sampled
 from guidebench.inference import nuts
 from guidebench.inference.arguments import Arguments, as_arrays
 from guidebench.inference.device import cache
@@ -54,11 +54,11 @@ def test_the_second_time_nothing_is_sampled(
         with pytest.raises(RequestError, match="Sampled"):
             reference(problem)
     for settings in (replace(SHORT, draws=750), replace(SHORT, warmup=500), replace(SHORT, accept=0.8)):
-        monkeypatch.setattr(references, "SETTINGS", settings)
+        monkeypatch.setattr(sampled, "SETTINGS", settings)
         with pytest.raises(RequestError, match="Sampled"):
             reference(line_problem())
-    monkeypatch.setattr(references, "SETTINGS", SHORT)
-    monkeypatch.setattr(references, "version", lambda name: "99")
+    monkeypatch.setattr(sampled, "SETTINGS", SHORT)
+    monkeypatch.setattr(sampled, "version", lambda name: "99")
     with pytest.raises(RequestError, match="Sampled"):
         reference(line_problem())
 
@@ -162,7 +162,7 @@ from guidebench.inference.arguments import Arguments, as_arrays
 from guidebench.inference.nuts import fingerprint
 from guidebench.inference.structure import inspect_model
 from guidebench.inference.target import Target
-from guidebench.engine.references import SETTINGS, _file
+from guidebench.engine.sampled import SETTINGS, _file
 for problem in guidebench_problems():
     values = as_arrays(problem.arguments())
     arguments = Arguments.split(problem.model, values)

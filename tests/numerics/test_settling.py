@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from guidebench.engine.settling import Settling
+from guidebench.engine.fit.settling import Settling
 from guidebench.inference import convergence
 from guidebench.inference.gaussians import Gaussian
 from guidebench.inference.recipe import RECIPES

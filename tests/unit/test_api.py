@@ -12,9 +12,10 @@ import numpyro.distributions as dist
 import pytest
 
 import guidebench as gb
-from guidebench import engine
 from guidebench.config import RunConfig
 from guidebench.contracts import Problem
+from guidebench.engine import run
+from guidebench.engine.request import Request
 from guidebench.request.selection import ChosenGuide
 from guidebench.results import Comparison
 
@@ -40,17 +41,17 @@ class Asked:
     config: RunConfig
     given: Any
 
-    def compare(self, name: str, problems: Sequence[Problem], guides: Any, config: Any, *rest: Any, given: Any) -> Any:
-        (self.problem,) = problems
-        assert name == self.problem.name
-        self.guides, self.config, self.given = guides, config, given
-        return Comparison(name=name, problems=(), fits=())
+    def compare(self, request: Request, **_: object) -> Comparison:
+        (self.problem,) = request.problems
+        assert request.name == self.problem.name
+        self.guides, self.config, self.given = request.guides, request.config, request.given
+        return Comparison(name=request.name, problems=(), fits=())
 
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
     found = Asked()
-    monkeypatch.setattr(engine, "compare", found.compare)
+    monkeypatch.setattr(run, "compare", found.compare)
     return found
 
 
@@ -220,6 +221,6 @@ def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*args: Any, **kwargs: Any) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(engine, "compare", broken)
+    monkeypatch.setattr(run, "compare", broken)
     with pytest.raises(ZeroDivisionError):
         gb.compare(model, X)

@@ -15,13 +15,17 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from guidebench import engine
 from guidebench.config import make_config
 from guidebench.config.errors import RequestError, ResultsError
 from guidebench.contracts import Guide, MetricValue, Problem
-from guidebench.engine.fitting import blank
-from guidebench.engine.job import Job
+from guidebench.engine import tasks
+from guidebench.engine.fit.case import Case, blank
+from guidebench.engine.gate import Reference
 from guidebench.engine.progress import Silent
+from guidebench.engine.references import Referenced
+from guidebench.engine.request import Request
+from guidebench.engine.run import compare
+from guidebench.engine.workbench import Workbenches
 from guidebench.plugins.isolation.failures import LOCAL, Failure
 from guidebench.plugins.registry import Registered, Registry
 from guidebench.request.selection import ChosenGuide
@@ -206,6 +210,16 @@ def guide(name: str) -> ChosenGuide:
     return ChosenGuide(registered=Registered(Guide(name=name, build=build), "acme", LOCAL), label=name)
 
 
+def asked(problems: str, *guides: ChosenGuide, **options: Any) -> Request:
+    return Request(
+        name="name",
+        problems=tuple(problem(name) for name in problems.split()),
+        guides=guides,
+        config=make_config(options),
+        registry=Registry(),
+    )
+
+
 class Runs:
     """Runs the engine and counts what it trains; `outcome` is asked for every fit."""
 
@@ -216,14 +230,16 @@ class Runs:
         self.told: list[tuple[str, bool]] = []
         self.outcome: Callable[[str, str], dict[str, Any]] = lambda problem, guide: {}
 
-    def fit(self, ready: Any, guide: ChosenGuide, *_: object) -> Fit:
-        self.calls.append(f"{ready.record.name}/{guide.label}")
+    def fit(self, case: Case) -> Fit:
+        name, guide = case.prepared.record.name, case.guide
+        self.calls.append(f"{name}/{guide.label}")
         parts = {"status": Status.CONVERGED, "verdict": Verdict.TRUST, "inference_data": draws(len(guide.label))}
-        return replace(blank(ready.record.name, guide), **{**parts, **self.outcome(ready.record.name, guide.label)})
+        return replace(blank(name, guide), **{**parts, **self.outcome(name, guide.label)})
 
-    def prepare(self, job: Job, *_: object) -> Any:
-        self.prepared.append(job.problem.name)
-        return SimpleNamespace(reference=SimpleNamespace(label=""), record=ProblemRecord(name=job.problem.name)), None
+    def prepare(self, problem: Problem, *_: object) -> Any:
+        self.prepared.append(problem.name)
+        record = ProblemRecord(name=problem.name)
+        return SimpleNamespace(problem=SimpleNamespace(record=record, token=problem.name, observed={}), target=None)
 
     def __call__(self, problems: str, guides: str, *, fresh: bool = False, **options: Any) -> Comparison:
         self.calls.clear()
@@ -237,17 +253,7 @@ class Runs:
 
         kept = Kept(self.folder, fresh=fresh)
         chosen = [guide(name) for name in guides.split()]
-        comparison = engine.compare(
-            *(
-                "name",
-                [problem(name) for name in problems.split()],
-                chosen,
-                make_config(options),
-                Registry(),
-                Watcher(),
-            ),
-            keep=kept,
-        )
+        comparison = compare(asked(problems, *chosen, **options), progress=Watcher(), keep=kept)
         store.save(comparison, self.folder, place=kept.place)
         if not comparison.interrupted:
             kept.tidy()
@@ -257,8 +263,10 @@ class Runs:
 @pytest.fixture
 def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runs:
     found = Runs(tmp_path)
-    monkeypatch.setattr("guidebench.engine.job.fit_guide", found.fit)
-    monkeypatch.setattr(Job, "_prepared", lambda job, *rest: found.prepare(job, *rest))
+    monkeypatch.setattr(tasks, "prepare", found.prepare)
+    monkeypatch.setattr(tasks, "find_reference", lambda *_: Referenced(Reference(), {}))
+    monkeypatch.setattr(tasks, "fit_guide", found.fit)
+    monkeypatch.setattr(tasks, "WORKBENCHES", Workbenches())
     return found
 
 
@@ -302,7 +310,7 @@ def test_a_run_of_more_problems_finds_the_fits_beside_it(runs: Runs) -> None:
 
 def test_programs_of_many_problems_are_released_now_and_then(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
     released: list[int] = []
-    monkeypatch.setattr("guidebench.engine.grid._release", lambda: released.append(len(runs.calls)))
+    monkeypatch.setattr("guidebench.engine.workbench.release", lambda: released.append(len(runs.calls)))
     runs("p1 p2 p3 p4 p5 p6", "a")
     assert released == [5]
     runs("p1 p2 p3 p4 p5 p6", "a")
@@ -432,6 +440,6 @@ def test_a_reference_that_is_not_there_is_refused_before_anything(runs: Runs) ->
 
 
 def test_without_a_place_nothing_is_kept(runs: Runs) -> None:
-    comparison = engine.compare("name", [problem("p")], [guide("a")], make_config({}), Registry())
+    comparison = compare(asked("p", guide("a")))
     assert comparison.kept == 0
     assert names(runs.folder) == set()

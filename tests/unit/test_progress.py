@@ -25,8 +25,8 @@ def use(watcher: Any) -> None:
     watcher.problem(1, "[bold]line")
     for guide in ("flow", "[bold]<b>x</b>"):
         watcher.phase("line", guide, "training")
-        watcher.steps(50, 100, 12.345)
-        watcher.steps(100, 100, float("nan"))
+        watcher.steps("line", guide, 50, 100, 12.345)
+        watcher.steps("line", guide, 100, 100, float("nan"))
         watcher.finish(FIT)
     watcher.note("writing the report")
 
@@ -171,7 +171,12 @@ def test_the_bar_moves_within_a_fit_and_over_fits() -> None:
     shown, frames, clock = panel_with_clock()
     shown.begin(2)
     values = []
-    for event in (lambda: shown.steps(1, 2, 3.0), lambda: shown.finish(FIT), lambda: shown.steps(2, 2, 3.0)):
+    events = (
+        lambda: shown.steps("line", "flow", 1, 2, 3.0),
+        lambda: shown.finish(FIT),
+        lambda: shown.steps("line", "flow", 2, 2, 3.0),
+    )
+    for event in events:
         clock.now += 1
         event()
         values.append(float(frames[-1].rsplit('value="')[1].partition('"')[0]))
@@ -184,7 +189,7 @@ def test_the_browser_is_not_flooded() -> None:
     shown.begin(1)
     for step in range(1000):
         clock.now += EVERY / 100
-        shown.steps(step, 1000, 1.0)
+        shown.steps("line", "flow", step, 1000, 1.0)
     assert len(frames) <= 12
 
 
@@ -230,6 +235,9 @@ def test_the_panel_says_how_many_were_kept() -> None:
 
 # What is counted
 
+#: The problem and the guide of a fit.
+OWN = FIT.problem, FIT.guide
+
 
 def tally_with_clock() -> tuple[Tally, Clock]:
     clock = Clock()
@@ -242,25 +250,25 @@ def test_what_is_left_is_told_from_the_fits_of_this_run() -> None:
     tally.begin(10, 5)
     assert tally.left() is None
     for _ in range(4):
-        tally.finish(kept=True)
+        tally.finish(OWN, kept=True)
     assert tally.left() is None
     clock.now = 25.0
-    tally.finish(kept=False)
+    tally.finish(OWN, kept=False)
     assert tally.left() == pytest.approx(100.0)
     assert (tally.counted(), tally.timed()) == ("5 of 10 fits, 4 kept", "25 s, about 1 min 40 s left")
     clock.now = 34.0
-    tally.steps(50, 100)
+    tally.steps(OWN, 50, 100)
     assert tally.left() == pytest.approx(29 / 1.45 * 4.55)
 
 
 def test_another_round_does_not_go_back() -> None:
     tally, _ = tally_with_clock()
     tally.begin(2, 1)
-    tally.steps(100, 100)
+    tally.steps(OWN, 100, 100)
     before = tally.completed
-    tally.steps(100, 200)
+    tally.steps(OWN, 100, 200)
     assert tally.completed == before
-    tally.finish(kept=False)
+    tally.finish(OWN, kept=False)
     assert tally.completed == 1.0
 
 
@@ -275,7 +283,7 @@ def test_nothing_is_left_at_the_end() -> None:
     tally, clock = tally_with_clock()
     tally.begin(1, 1)
     clock.now = 7.0
-    tally.finish(kept=False)
+    tally.finish(OWN, kept=False)
     assert tally.timed() == "7 s"
 
 

@@ -20,6 +20,8 @@ from guidebench.config import OPTIONS, REFERENCES, RunConfig
 from guidebench.contracts import Metric, Problem
 from guidebench.engine.keys import environment, sources
 from guidebench.engine.keys.fingerprint import Unknown, fingerprint
+from guidebench.engine.recipe import recipe_of
+from guidebench.engine.tasks import Task
 from guidebench.plugins.isolation.failures import LOCAL
 from guidebench.plugins.registry import OWN, Registered
 from guidebench.request.own_guides import YOURS
@@ -29,7 +31,7 @@ from guidebench.request.selection import ChosenGuide
 LAYOUT = 1
 
 #: Options of JAX that change what a program computes.
-_OPTIONS = ("jax_enable_x64", "jax_default_matmul_precision", "jax_default_prng_impl", "jax_threefry_partitionable")
+JAX_OPTIONS = ("jax_enable_x64", "jax_default_matmul_precision", "jax_default_prng_impl", "jax_threefry_partitionable")
 
 
 class Keys(NamedTuple):
@@ -115,10 +117,10 @@ def _reference(config: RunConfig) -> str:
 
 
 def _environment() -> dict[str, Any]:
-    values = {name: getattr(jax.config, name, None) for name in _OPTIONS}
+    values = {name: getattr(jax.config, name, None) for name in JAX_OPTIONS}
     return {
         **environment.describe(),
-        "guidebench sources": sources.own(),
+        "guidebench sources": sources.own(Task.__module__, recipe_of.__module__),
         "device kinds": ", ".join(sorted({device.device_kind for device in jax.devices()})),
         "XLA_FLAGS": os.environ.get("XLA_FLAGS", ""),
         **{name: value if isinstance(value, (bool, str)) else repr(value) for name, value in values.items()},

@@ -15,11 +15,12 @@ from functools import cache
 from importlib import import_module, metadata
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
-from pathlib import Path, PurePath
+from pathlib import Path
 from types import ModuleType
 from typing import Literal
 
 from guidebench.engine.keys.environment import PACKAGES
+from guidebench.plugins.hookspecs import PROJECT
 
 #: Python itself; what every result says the version of; another installed package; code of the user's.
 Origin = Literal["python", "base", "installed", "user"]
@@ -27,8 +28,14 @@ Origin = Literal["python", "base", "installed", "user"]
 #: Import packages whose sources :func:`own` reads.
 OWN = ("guidebench", "guidebench_guides")
 
-#: Parts of guidebench that only show, keep or check numbers, and may change without changing any.
-_ONLY_SHOWN = tuple(map(PurePath, ("cli", "engine/progress", "report", "testing")))
+#: The imports of a module, and the block of those that are for a type checker only.
+_IMPORT = re.compile(
+    r"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+import[ \t]+(\([^)]*\)|.*)|import[ \t]+([\w., \t]+))", re.MULTILINE
+)
+_FOR_TYPES = re.compile(r"^if TYPE_CHECKING:\n(?:[ \t]+.*\n|\n)+", re.MULTILINE)
+
+#: The hooks whose declarations have a part in numbers.
+_COMPUTING = ("def guidebench_guides(", "def guidebench_problems(", "def guidebench_metrics(")
 
 _SITE = {"site-packages", "dist-packages"}
 
@@ -45,17 +52,59 @@ def origin(name: str) -> Origin:
 
 
 @cache
-def own() -> str:
-    """Return a digest of all sources of guidebench's that numbers can depend on."""
-    digest = hashlib.sha256()
-    for top in OWN:
-        folder = _folder(top)
-        for file in () if folder is None else sorted(folder.rglob("*.py")):
-            place = file.relative_to(folder)  # type: ignore[arg-type]
-            if not any(place.is_relative_to(one) for one in _ONLY_SHOWN):
-                digest.update(f"\n{top}/{place.as_posix()}\n".encode())
-                digest.update(file.read_bytes())
-    return digest.hexdigest()
+def own(*roots: str) -> str:
+    """Return a digest of all sources of guidebench's that numbers can depend on.
+
+    These are the modules called `roots`, those that declare its own guides, problems and metrics with all beside
+    them, and whatever any of them imports.  It is made of what they say, not of where they are.
+
+    Parameters
+    ----------
+    *roots : str
+        Names of modules in which everything that computes is reached.
+    """
+    left = [*roots, *_declaring()]
+    found: dict[str, str] = {}
+    while left:
+        name = left.pop()
+        if name not in found and (text := _text(name)) is not None:
+            found[name] = hashlib.sha256(text.encode()).hexdigest()
+            left.extend(_imported(text))
+    return hashlib.sha256("\n".join(sorted(found.values())).encode()).hexdigest()
+
+
+def _declaring() -> Iterator[str]:
+    """Yield the modules that declare guidebench's own guides, problems and metrics, and all in the same packages."""
+    for point in metadata.entry_points(group=PROJECT):
+        text = _text(point.module) if point.module.partition(".")[0] in OWN else None
+        if text is None or not any(hook in text for hook in _COMPUTING):
+            continue
+        path = _path(point.module)
+        package, folder = (point.module, path) if path.is_dir() else (point.module.rpartition(".")[0], path.parent)
+        yield package
+        yield from (f"{package}.{file.stem}" for file in folder.glob("*.py"))
+
+
+def _imported(text: str) -> Iterator[str]:
+    """Yield the modules of guidebench's that a source imports, wherever in it; what is no module is among them."""
+    for source, names, plain in _IMPORT.findall(_FOR_TYPES.sub("", text)):
+        for one in [source] if source else re.split(r"[,\s]+", plain):
+            if one.partition(".")[0] in OWN:
+                yield one
+                yield from (f"{one}.{name}" for name in re.findall(r"\w+", names))
+
+
+def _path(name: str) -> Path:
+    """Return where a module of guidebench's is: the folder of a package, and otherwise its file without the suffix."""
+    top, *parts = name.split(".")
+    return (_folder(top) or Path(top)).joinpath(*parts)
+
+
+def _text(name: str) -> str | None:
+    """Return what a module of guidebench's says, or ``None`` where there is no such module."""
+    path = _path(name)
+    file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    return file.read_text(encoding="utf-8") if file.is_file() else None
 
 
 @cache

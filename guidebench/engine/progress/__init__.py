@@ -22,8 +22,8 @@ class Progress(Protocol):
     def phase(self, problem: str, guide: str, phase: str) -> None:
         """A fit enters a phase: compiling, training, drawing."""
 
-    def steps(self, done: int, total: int, loss: float) -> None:
-        """So many training steps are done."""
+    def steps(self, problem: str, guide: str, done: int, total: int, loss: float) -> None:
+        """So many training steps of a fit are done; others may be going on beside it."""
 
     def finish(self, fit: Fit, *, kept: bool = False) -> None:
         """A fit is complete, or was made by an earlier run."""
@@ -48,7 +48,7 @@ class Silent:
     def phase(self, problem: str, guide: str, phase: str) -> None:
         """Say nothing."""
 
-    def steps(self, done: int, total: int, loss: float) -> None:
+    def steps(self, problem: str, guide: str, done: int, total: int, loss: float) -> None:
         """Say nothing."""
 
     def finish(self, fit: Fit, *, kept: bool = False) -> None:

@@ -51,16 +51,17 @@ class Panel:
         self._what, self._phase = f"{problem}: {guide}", phase
         self._update(force=news)
 
-    def steps(self, done: int, total: int, loss: float) -> None:
+    def steps(self, problem: str, guide: str, done: int, total: int, loss: float) -> None:
         """Advance within a fit and show the loss."""
-        self._tally.steps(done, total)
+        self._tally.steps((problem, guide), done, total)
+        self._what = f"{problem}: {guide}"
         self._phase = f"step {done:,} of {total:,}, loss {loss:.4g}"
         self._update()
 
     def finish(self, fit: Fit, *, kept: bool = False) -> None:
         """Count one more fit."""
-        self._tally.finish(kept=kept)
-        self._phase = str(fit.status)
+        self._tally.finish((fit.problem, fit.guide), kept=kept)
+        self._what, self._phase = f"{fit.problem}: {fit.guide}", str(fit.status)
         self._update(force=self._tally.done == self._tally.fits)
 
     def note(self, text: str) -> None:

@@ -27,7 +27,7 @@ class Tally:
         self._began = clock()
         self.fits = self.problems = self.done = self.kept = 0
         self._number = 0
-        self._within = 0.0
+        self._within: dict[tuple[str, str], float] = {}
         self._since = self._began
 
     def begin(self, fits: int, problems: int) -> None:
@@ -39,22 +39,22 @@ class Tally:
         """Go on to another problem."""
         self._number = number
 
-    def steps(self, done: int, total: int) -> None:
-        """Go on within a fit; one that trains for another round does not go back."""
-        self._within = max(self._within, TRAINING * done / total)
+    def steps(self, fit: tuple[str, str], done: int, total: int) -> None:
+        """Go on within the fit of a guide to a problem; one that trains for another round does not go back."""
+        self._within[fit] = max(self._within.get(fit, 0.0), TRAINING * done / total)
 
-    def finish(self, *, kept: bool) -> None:
+    def finish(self, fit: tuple[str, str], *, kept: bool) -> None:
         """Count a fit."""
         self.done += 1
-        self._within = 0.0
+        self._within.pop(fit, None)
         if kept:
             self.kept += 1
             self._since = self._clock()  # no measure of how long others take
 
     @property
     def completed(self) -> float:
-        """Fits that are done, and the share of the one that is not."""
-        return self.done + self._within
+        """Fits that are done, and the shares of those that are going on."""
+        return self.done + sum(self._within.values())
 
     def elapsed(self) -> float:
         """Return the seconds since the run began."""
@@ -65,7 +65,7 @@ class Tally:
         made = self.done - self.kept
         if made == 0 or not self.fits:
             return None
-        return (self._clock() - self._since) / (made + self._within) * (self.fits - self.completed)
+        return (self._clock() - self._since) / (made + sum(self._within.values())) * (self.fits - self.completed)
 
     def counted(self) -> str:
         """Return ``7 of 150 fits``, or nothing as long as nobody knows how many there will be."""

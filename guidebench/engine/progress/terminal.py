@@ -37,15 +37,16 @@ class Bar:
         """Name the guide and what happens to it."""
         self._update(description=self._placed(f"{problem}: {guide}"), detail=escape(phase))
 
-    def steps(self, done: int, total: int, loss: float) -> None:
+    def steps(self, problem: str, guide: str, done: int, total: int, loss: float) -> None:
         """Advance within a fit and show the loss."""
-        self._tally.steps(done, total)
-        self._update(detail=f"step {done:,} of {total:,}, loss {loss:.4g}")
+        self._tally.steps((problem, guide), done, total)
+        detail = f"step {done:,} of {total:,}, loss {loss:.4g}"
+        self._update(description=self._placed(f"{problem}: {guide}"), detail=detail)
 
     def finish(self, fit: Fit, *, kept: bool = False) -> None:
         """Count one more fit."""
-        self._tally.finish(kept=kept)
-        self._update(detail=str(fit.status))
+        self._tally.finish((fit.problem, fit.guide), kept=kept)
+        self._update(description=self._placed(f"{fit.problem}: {fit.guide}"), detail=str(fit.status))
 
     def note(self, text: str) -> None:
         """Say what happens outside of fits."""

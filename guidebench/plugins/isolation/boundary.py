@@ -12,9 +12,11 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+from guidebench.plugins.isolation import whereabouts
 from guidebench.plugins.isolation.failures import Failure, Phase, phase_of, reason
 from guidebench.plugins.isolation.state import Undo, remember
-from guidebench.plugins.isolation.time_limit import OutOfTime, TimeLimit
+from guidebench.plugins.isolation.time_limit import OutOfTime, TimeLimit, told
+from guidebench.plugins.isolation.whereabouts import Where
 
 
 class Boundary:
@@ -47,6 +49,7 @@ class Boundary:
 
     def __enter__(self) -> Self:
         self._restore = remember()
+        self._say_where()
         self._limit.__enter__()
         return self
 
@@ -55,6 +58,10 @@ class Boundary:
         self._restore()
         self._limit.check()
         self.phase = phase
+        self._say_where()
+
+    def _say_where(self) -> None:
+        whereabouts.entered(Where(self.phase, self._plugin, self._distribution, self._name))
 
     def stop_clock(self) -> None:
         """Take the limit off what follows in the block, which is not the plugin's code any more."""
@@ -96,6 +103,6 @@ class Boundary:
         return True
 
     def _told(self, error: BaseException) -> str:
-        if isinstance(error, OutOfTime):
-            return f"took longer than the time limit of {self._limit.seconds:g} s"
+        if isinstance(error, OutOfTime) and self._limit.seconds is not None:
+            return told(self._limit.seconds)
         return reason(error)

@@ -4,7 +4,7 @@ On the main thread of a POSIX system the operating system's timer interrupts it 
 Python code it is in, a sleep or a wait included.  Elsewhere, and where somebody else uses that signal, a
 thread raises in the thread that is to be stopped: that reaches Python code at its next instruction, but
 not a sleep.  Nothing reaches into compiled code: a loop inside XLA or a C extension goes on until it
-returns to Python.
+returns to Python, unless it runs in a worker process, which is then ended.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import time
 from types import FrameType
 from typing import Protocol, Self
 
+from guidebench.plugins.isolation import whereabouts
+
 #: Seconds until an exception is raised again, in case what is to be stopped has swallowed it.
 AGAIN = 1.0
 
@@ -25,6 +27,11 @@ class OutOfTime(BaseException):
 
     Not an :class:`Exception`, so that no ``except Exception`` on the way out keeps the code running.
     """
+
+
+def told(seconds: float) -> str:
+    """Return what is said of something that was ended for its time."""
+    return f"took longer than the time limit of {seconds:g} s"
 
 
 class _Alarm(Protocol):
@@ -104,6 +111,7 @@ class TimeLimit:
     def __enter__(self) -> Self:
         if self.seconds is not None:
             self._until = time.monotonic() + self.seconds
+            whereabouts.limited(self.seconds)
             self._alarm = _Signal() if _Signal.usable() else _FromThread()
             self._alarm.start(self.seconds)
         return self
@@ -124,3 +132,4 @@ class TimeLimit:
         if self._alarm is not None:
             self._alarm.stop()
             self._alarm = None
+            whereabouts.limited(None)

@@ -136,7 +136,7 @@ def _from_file(place: str) -> ModuleType:
     _forget_other_siblings(file.parent)
     sys.modules[name] = module
     try:
-        with _importable(file.parent):
+        with importable(file.parent):
             spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         del sys.modules[name]
@@ -154,7 +154,7 @@ def _from_module(place: str) -> ModuleType:
     if not all(part.isidentifier() for part in place.split(".")):
         raise RequestError(f"{place}: neither a .py file nor the name of a module")
     try:
-        with _importable(Path.cwd()):
+        with importable(Path.cwd()):
             return importlib.import_module(place)
     except ModuleNotFoundError as error:
         if error.name is not None and (place == error.name or place.startswith(f"{error.name}.")):
@@ -165,7 +165,7 @@ def _from_module(place: str) -> ModuleType:
 
 
 @contextmanager
-def _importable(folder: Path) -> Iterator[None]:
+def importable(folder: Path) -> Iterator[None]:
     """Let modules in `folder` be imported, before any other."""
     entry = str(folder)
     before = list(sys.path)

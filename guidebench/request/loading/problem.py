@@ -18,6 +18,7 @@ from guidebench.contracts import Problem, with_arguments
 from guidebench.inference.arguments import Arguments, as_arrays
 from guidebench.inference.structure import ModelStructure, inspect_model
 from guidebench.inference.subsampling import Whole
+from guidebench.plugins.isolation.time_limit import OutOfTime, TimeLimit, told
 from guidebench.request.loading.files import Data, read_data
 from guidebench.request.loading.matching import Matched, match, match_test, parameters_of
 from guidebench.request.loading.objects import load_object
@@ -104,8 +105,10 @@ def _problem(own: _Own, name: str, data: Data | None, test: Data | None, config:
         notes=matched.notes,
         summary=summary,
     )
-    structure = _inspect(problem, own.target if data is None else f"{data.where} with {own.target}")
+    structure = _in_time(problem, own.target if data is None else f"{data.where} with {own.target}", config)
     _check_observed(problem)
+    if structure is None:
+        return problem
     if config.heldout is not None:
         count = None if data is None else data.rows
         return _held_out(problem, structure, config, count, {*matched.counts, *config.minibatch})
@@ -113,6 +116,18 @@ def _problem(own: _Own, name: str, data: Data | None, test: Data | None, config:
         assert data is not None
         return _tested(problem, structure, matched, data, test, wide=config.x64)
     return problem
+
+
+def _in_time(problem: Problem, who: str, config: RunConfig) -> ModelStructure | None:
+    """Inspect a problem; one whose model does not return in time is left to the run, where it costs its own rows."""
+    try:
+        with TimeLimit(config.time_limit):
+            return _inspect(problem, who)
+    except OutOfTime:
+        if config.heldout is None and config.test is None:
+            return None
+    assert config.time_limit is not None
+    raise RequestError(f"{who}: to run the model {told(config.time_limit)}, so nothing can be held out")
 
 
 def _is_open(own: _Own, name: str, values: Mapping[str, Any]) -> bool:

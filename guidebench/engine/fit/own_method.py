@@ -7,57 +7,44 @@ from functools import partial
 
 import numpy as np
 
-from guidebench.config import RunConfig
-from guidebench.engine.prepared import Prepared
-from guidebench.engine.progress import Progress
+from guidebench.engine.fit.case import Case
+from guidebench.engine.prepared import PreparedProblem
 from guidebench.engine.starts import keys
 from guidebench.inference.coordinates import Frame
-from guidebench.inference.recipe import Recipe
 from guidebench.inference.solving import solve
 from guidebench.inference.train import MakeGuide, Training
 from guidebench.plugins.isolation.boundary import Boundary
-from guidebench.request.selection import ChosenGuide
 from guidebench.results import Restart, Status
 
 
-def refusal(ready: Prepared) -> str | None:
+def refusal(prepared: PreparedProblem) -> str | None:
     """Return why no guide can find its parameters itself on this problem, or ``None``."""
-    if ready.structure.params:
-        names = ", ".join(ready.structure.params)
+    if prepared.structure.params:
+        names = ", ".join(prepared.structure.params)
         return f"the model has parameters of its own ({names}), which a guide with a fit of its own cannot tune"
-    if ready.minibatches is not None:
+    if prepared.minibatches is not None:
         return "the model shows its data in parts, and a guide with a fit of its own looks at all of them at once"
     return None
 
 
-def run(
-    ready: Prepared,
-    frame: Frame,
-    guide: ChosenGuide,
-    make_guide: MakeGuide,
-    config: RunConfig,
-    recipe: Recipe,
-    watcher: Progress,
-    at: Boundary,
-) -> tuple[Training, list[str]]:
+def run(case: Case, frame: Frame, make: MakeGuide, at: Boundary) -> tuple[Training, list[str]]:
     """Let a guide find its parameters from every start; return what came of it, and what a reader should know."""
-    declaration = guide.declaration
+    declaration, prepared, restarts = case.declaration, case.prepared, case.recipe.restarts
     assert declaration.fit is not None
-    name = ready.problem.name
 
     def on_start(index: int) -> None:
         at.begin("train")
-        watcher.phase(name, guide.label, f"fitting start {index + 1} of {recipe.restarts}")
+        case.phase(f"fitting start {index + 1} of {restarts}")
 
     training = solve(
-        partial(declaration.fit, **declaration.options_for("fit", guide.options)),
-        make_guide,
+        partial(declaration.fit, **declaration.options_for("fit", case.guide.options)),
+        make,
         frame,
-        ready.valid,
-        keys(config.seed, recipe.restarts, name, guide.label, "train"),
+        prepared.valid,
+        keys(case.config.seed, restarts, *case.names, "train"),
         on_start=on_start,
     )
-    return training, ["it is not stopped early, for it is not trained"] if ready.validation is not None else []
+    return training, ["it is not stopped early, for it is not trained"] if prepared.validation is not None else []
 
 
 def restarts(training: Training, valid: np.ndarray, final: Callable[[np.ndarray], float]) -> tuple[Restart, ...]:

@@ -1,0 +1,75 @@
+"""Who reads the events of a run: one keeps results, one shows how far it is, one has them at the end."""
+
+from __future__ import annotations
+
+from guidebench.engine.events import (
+    Event,
+    FitFinished,
+    PhaseBegan,
+    ProblemBegan,
+    ProblemDescribed,
+    RunBegan,
+    StepsDone,
+)
+from guidebench.engine.keep import Keep, worth_keeping
+from guidebench.engine.progress import Progress
+from guidebench.results import Fit
+
+
+class Keeping:
+    """Keeps each fit as soon as it is there, and with the first of them what is known of its problem."""
+
+    def __init__(self, keep: Keep) -> None:
+        self._keep = keep
+        self._described: dict[str, ProblemDescribed] = {}
+
+    def __call__(self, event: Event) -> None:
+        """Take one event."""
+        if isinstance(event, ProblemDescribed) and event.key is not None:
+            self._described[event.record.name] = event
+        elif isinstance(event, FitFinished) and not event.kept and event.key is not None and worth_keeping(event.fit):
+            self._keep.keep_fit(event.key, event.fit)
+            described = self._described.pop(event.fit.problem, None)
+            if described is not None and described.key is not None:
+                self._keep.keep_problem(described.key, (described.record, described.reference))
+
+
+class Showing:
+    """Says on a terminal or in a notebook what happens."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def __call__(self, event: Event) -> None:
+        """Take one event."""
+        shown = self._progress
+        match event:
+            case RunBegan():
+                shown.begin(*event)
+            case ProblemBegan():
+                shown.problem(*event)
+            case PhaseBegan():
+                shown.phase(*event)
+            case StepsDone():
+                shown.steps(*event)
+            case FitFinished():
+                shown.finish(event.fit, kept=event.kept)
+            case ProblemDescribed():
+                pass
+
+
+class Collecting:
+    """Has all that a run found, for whoever asked for it."""
+
+    def __init__(self) -> None:
+        self.fits: dict[tuple[str, str], Fit] = {}
+        self.described: dict[str, ProblemDescribed] = {}
+        self.kept = 0
+
+    def __call__(self, event: Event) -> None:
+        """Take one event."""
+        if isinstance(event, FitFinished):
+            self.fits[event.fit.problem, event.fit.guide] = event.fit
+            self.kept += event.kept
+        elif isinstance(event, ProblemDescribed):
+            self.described[event.record.name] = event

@@ -1,0 +1,144 @@
+"""Working through a plan: every task as soon as what it needs is there, and as many at a time as the executor takes.
+
+The graph is this module's; an executor is given one job after the other and knows nothing of their meaning.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from queue import SimpleQueue
+from typing import Any, NamedTuple, Protocol
+
+from guidebench.engine.events import Event, Tell
+from guidebench.engine.executors import Executor, Input, Job
+from guidebench.engine.lost import TaskLostError
+from guidebench.engine.plan import Node
+from guidebench.engine.tasks import Last
+
+
+class Done(NamedTuple):
+    """What a task has come to; `last` says that nothing is left to do for those after it."""
+
+    value: Any
+    last: bool = False
+
+
+class Lost(NamedTuple):
+    """The exception that ended a task, or one before it."""
+
+    error: BaseException
+
+
+Outcome = Done | Lost
+
+
+class Follower(Protocol):
+    """Is told what becomes of nodes, in the thread that works through them."""
+
+    def begin(self, node: Node) -> None:
+        """A node's task begins."""
+
+    def settle(self, node: Node, outcome: Outcome) -> None:
+        """A node has its outcome; where that is lost, or the last of its line, so are those after it."""
+
+
+class _Ended(NamedTuple):
+    node: Node
+    future: Future[Any]
+
+
+def execute(nodes: Sequence[Node], executor: Executor, tell: Tell, follower: Follower) -> None:
+    """Run the tasks of all nodes.
+
+    Parameters
+    ----------
+    nodes : sequence of Node
+        In the order in which those that are ready are begun.
+    executor : Executor
+        Runs one task, or several at a time.
+    tell : callable
+        Is told what tasks say while they run, in the thread that calls this.
+    follower : Follower
+        Is told what becomes of each node.
+    """
+    graph = _Graph(nodes, follower)
+    here, inbox = threading.current_thread(), SimpleQueue[Event | _Ended]()
+
+    def hear(event: Event) -> None:
+        if threading.current_thread() is here:
+            tell(event)
+        else:
+            inbox.put(event)
+
+    running = 0
+    while True:
+        while running < executor.slots() and (node := graph.next()) is not None:
+            running += 1
+            follower.begin(node)
+            future = executor.submit(graph.job(node), hear)
+            future.add_done_callback(lambda future, node=node: inbox.put(_Ended(node, future)))  # type: ignore[misc]
+        if not running:
+            return
+        found = inbox.get()
+        if isinstance(found, _Ended):
+            running -= 1
+            graph.settle(found.node, _outcome(*found))
+        else:
+            tell(found)
+
+
+def _outcome(node: Node, future: Future[Any]) -> Outcome:
+    error = future.exception()
+    if isinstance(error, TaskLostError) and node.spare is not None:
+        return Done(node.spare(error.how))
+    if error is not None:
+        return Lost(error)
+    value = future.result()
+    return Done(value.value, last=True) if isinstance(value, Last) else Done(value)
+
+
+class _Graph:
+    """Which nodes are left, and what those that others wait for have come to."""
+
+    def __init__(self, nodes: Sequence[Node], follower: Follower) -> None:
+        self._follower = follower
+        self._left = list(nodes)
+        self._outcomes: dict[str, Outcome] = {}
+        self._wanted = Counter(name for node in nodes for name in node.waits_for)
+
+    def next(self) -> Node | None:
+        """Take the first node that has all it needs; those that never will have are settled on the way."""
+        for node in list(self._left):
+            before = [self._outcomes.get(name) for name in node.waits_for]
+            ended = next((one for one in before if isinstance(one, Lost) or (one is not None and one.last)), None)
+            if ended is not None:
+                self._left.remove(node)
+                self.settle(node, ended)
+            elif None not in before:
+                self._left.remove(node)
+                return node
+        return None
+
+    def job(self, node: Node) -> Job:
+        """Return a node's task with all it is given."""
+        return Job(name=node.name, task=node.task, inputs=tuple(self._inputs(node)))
+
+    def _inputs(self, node: Node) -> Iterator[Input]:
+        for need in node.needs:
+            outcome = self._outcomes[need.node]
+            assert isinstance(outcome, Done)
+            value = getattr(outcome.value, need.part) if need.part else outcome.value
+            yield Input(name="/".join(filter(None, need)), value=value)
+
+    def settle(self, node: Node, outcome: Outcome) -> None:
+        """Note what a node has come to, and let go of what nobody waits for any more."""
+        if self._wanted[node.name]:
+            self._outcomes[node.name] = outcome
+        for name in node.waits_for:
+            self._wanted[name] -= 1
+            if not self._wanted[name]:
+                del self._outcomes[name]
+        self._follower.settle(node, outcome)

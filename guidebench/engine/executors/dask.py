@@ -1,0 +1,121 @@
+"""Running tasks on a Dask cluster: one that is there already, or workers on this machine.
+
+Needs the extra ``guidebench[dask]``.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from guidebench.config.errors import RequestError
+from guidebench.engine.executors.futures import Futures, Submitted
+from guidebench.engine.executors.remote import Session
+from guidebench.inference.device import cache
+from guidebench.plugins.isolation.failures import said
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+#: ``local:N`` stands for N workers on this machine.
+_LOCAL = re.compile(r"local:([1-9]\d*)")
+
+#: Seconds that a scheduler may take to answer.
+PATIENCE = 30
+
+
+class _OnCluster:
+    """A client of Dask's as an executor.
+
+    A worker may die of a task, which is then given to others.  As many of them may die of it as Dask allows
+    (``distributed.scheduler.allowed-failures``).
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def submit(self, function: Callable[..., Any], /, *args: Any) -> Submitted:
+        """Run a function on the cluster, anew even where the cluster remembers the same call."""
+        with warnings.catch_warnings():  # data travel with the task: what was put on a worker dies with it
+            warnings.filterwarnings("ignore", message="Sending large graph")
+            found: Submitted = self._client.submit(function, *args, key=f"guidebench-{uuid4().hex}", pure=False)
+            return found
+
+
+def on_client(client: Client, session: Session) -> Futures:
+    """Return an executor that runs jobs on the cluster of a client."""
+    return Futures(_OnCluster(client), session)
+
+
+def is_client(given: Any) -> bool:
+    """Return whether an object is a client of Dask's; without loading Dask, for whoever has one has loaded it."""
+    distributed = sys.modules.get("distributed")
+    return distributed is not None and isinstance(given, distributed.Client)
+
+
+@contextmanager
+def cluster(where: str, *, no_plugins: bool = False) -> Iterator[Futures]:
+    """Connect to a cluster, or start one on this machine, and leave it when the block is left.
+
+    Parameters
+    ----------
+    where : str
+        The address of a scheduler, or ``local:N`` for N workers on this machine.
+    no_plugins : bool
+        Whether the run has no plugins but guidebench's own.
+
+    Raises
+    ------
+    RequestError
+        Where Dask is not installed, or no scheduler answers.
+    """
+    try:
+        from distributed import Client, LocalCluster
+    except ImportError:
+        raise RequestError(
+            "Dask is not installed; pip install 'guidebench[dask]'", option="dask", value=where
+        ) from None
+    local = _LOCAL.fullmatch(where)
+    session = Session.of(no_plugins=no_plugins)
+    if local:
+        with _quiet(), LocalCluster(**_here(int(local[1]))) as started, Client(started) as client:
+            yield on_client(client, session)
+        return
+    try:
+        client = Client(where, timeout=PATIENCE)
+    except (OSError, ValueError) as error:
+        raise RequestError(f"no scheduler answers there: {said(error)}", option="dask", value=where) from error
+    with client:
+        yield on_client(client, session)
+
+
+def _here(count: int) -> dict[str, Any]:
+    """Return the options of a cluster on this machine, which computes as this process does."""
+    folder = cache.in_use() or str(cache.programs())
+    kept = {
+        "JAX_COMPILATION_CACHE_DIR": folder,
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+    }
+    return {
+        "n_workers": count,
+        "threads_per_worker": 1,  # NumPyro traces one thing at a time
+        "processes": True,
+        "dashboard_address": None,
+        "host": "127.0.0.1",
+        "env": kept,
+    }
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Leave the number of threads of linear algebra as it is, for the bits' sake, and say nothing of lost workers."""
+    import dask
+
+    with dask.config.set({"distributed.nanny.pre-spawn-environ": {}, "logging.distributed": "error"}):
+        yield

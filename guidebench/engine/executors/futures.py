@@ -1,0 +1,95 @@
+"""Running tasks on whatever has ``submit`` and returns futures, as :mod:`concurrent.futures` has it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import BrokenExecutor, Future
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from guidebench.engine.events import Tell
+from guidebench.engine.executors.base import Job
+from guidebench.engine.executors.remote import Session, opened, parcel, run_parcel
+from guidebench.engine.lost import TaskLostError
+
+#: Jobs that are submitted at a time.  More wait here, in the order in which they are wanted.
+AHEAD = 32
+
+
+class Submitted(Protocol):
+    """What submitting a task gives: a future of the standard library's kind, or one of Dask's."""
+
+    def result(self) -> Any:
+        """Return the result, or raise what ended the task."""
+
+    def add_done_callback(self, callback: Callable[[Any], Any], /) -> Any:
+        """Call back once the task is over."""
+
+    def cancel(self) -> Any:
+        """Give the task up, if it has not begun."""
+
+
+class Submitting(Protocol):
+    """What can be given tasks."""
+
+    def submit(self, function: Callable[..., Any], /, *args: Any) -> Submitted:
+        """Run a function elsewhere, or at another time."""
+
+
+class Futures:
+    """Runs jobs on an executor that belongs to somebody else, which is left as it is.
+
+    Parameters
+    ----------
+    executor : Submitting
+        Any of :mod:`concurrent.futures`, or one that is like them.
+    session : Session
+        What other processes have to know of the run.
+    """
+
+    def __init__(self, executor: Submitting, session: Session) -> None:
+        self._executor, self._session = executor, session
+        self._running: set[Submitted] = set()
+
+    def slots(self) -> int:
+        """Return how many jobs are submitted at a time."""
+        return AHEAD
+
+    def submit(self, job: Job, tell: Tell) -> Future[Any]:
+        """Submit a job; what its task says meanwhile is not heard."""
+        outer: Future[Any] = Future()
+
+        def finish(inner: Submitted) -> None:
+            self._running.discard(inner)
+            try:
+                outer.set_result(opened(inner.result()))
+            except BaseException as error:  # noqa: BLE001 - whatever it is, somebody waits for the outcome
+                outer.set_exception(_in_our_words(error))
+
+        try:
+            inner = self._executor.submit(run_parcel, self._session, parcel(job))
+        except Exception as error:  # noqa: BLE001 - as above
+            outer.set_exception(_in_our_words(error))
+            return outer
+        self._running.add(inner)
+        inner.add_done_callback(finish)
+        return outer
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Give up what has not begun."""
+        for one in list(self._running):
+            one.cancel()
+
+
+def _in_our_words(error: BaseException) -> BaseException:
+    """Return the death of a worker as such, whichever library tells of it."""
+    if isinstance(error, BrokenExecutor):
+        return TaskLostError(f"its process is gone, and with it the executor: {error}")
+    if type(error).__name__ == "KilledWorker":
+        return TaskLostError("its process died, as did those that it was tried in again")
+    return error

@@ -1,0 +1,77 @@
+"""Where a module of the user's is, so that another process can import the very same."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import sys
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
+
+from guidebench.config.errors import GuidebenchError, RequestError
+from guidebench.engine.keys.sources import origin
+from guidebench.request.loading.objects import PREFIX, importable, load_module
+
+
+class TravelError(GuidebenchError):
+    """Something cannot go to another process, or cannot be had there."""
+
+
+class Place(NamedTuple):
+    """A module of the user's.
+
+    `file` is where it is written down, `folder` what has to be on the path to import it by its name (nothing for a
+    file that is imported by itself), and `digest` what the file says.
+    """
+
+    module: str
+    file: str
+    folder: str
+    digest: str
+
+
+def place_of(module: ModuleType | None) -> Place | None:
+    """Return where a module is, or ``None`` where another process finds it without being told."""
+    file = getattr(module, "__file__", None)
+    if module is None or not isinstance(file, str) or module.__name__ == "__main__":
+        return None
+    name, path = module.__name__, Path(file).resolve()
+    if name.startswith(PREFIX):
+        return Place(name, str(path), "", name.rpartition("_")[2])
+    if origin(name) != "user":
+        return None
+    root = path.parent
+    for _ in range(name.count(".") + (path.name == "__init__.py")):
+        root = root.parent
+    return Place(name, str(path), str(root), _digest(str(path)))
+
+
+@cache
+def _digest(file: str) -> str:
+    """Return what a file says, as it is when somebody first asks: soon after it was imported."""
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest()
+
+
+def settle(place: Place) -> None:
+    """Import a module from its place, unless it is there already.
+
+    Raises
+    ------
+    TravelError
+        Where it cannot be had, or says something else here.
+    """
+    if place.module in sys.modules:
+        return
+    try:
+        if place.folder:
+            with importable(Path(place.folder)):
+                found = importlib.import_module(place.module)
+            same = _digest(str(Path(found.__file__ or "").resolve())) == place.digest
+        else:
+            same = load_module(place.file).__name__ == place.module  # the name has the digest in it
+    except (RequestError, ImportError, OSError) as error:
+        raise TravelError(f"{place.file} cannot be imported by the process that ran the task: {error}") from error
+    if not same:
+        raise TravelError(f"{place.file} has changed since the run began, or is another file where the task ran")

@@ -1,0 +1,236 @@
+"""Running tasks in worker processes on this machine, several at a time.
+
+Each worker is a process of its own, started anew (not forked), which a thread of this process talks to.  One that
+dies costs the task that it ran; one whose task takes longer than it may is ended.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import Future
+from contextlib import suppress
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from queue import SimpleQueue
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+from guidebench.engine.executors.base import Job
+from guidebench.engine.executors.remote import Session, opened
+from guidebench.engine.executors.worker import Answer, Entered, Hello, Limited, Order, Told
+from guidebench.engine.lost import TaskLostError
+from guidebench.inference.device import cache
+from guidebench.plugins.isolation.time_limit import told
+from guidebench.plugins.isolation.whereabouts import Where
+
+if TYPE_CHECKING:
+    from guidebench.engine.events import Tell
+
+#: Seconds that a task may go on after its time, in which its own process may end it in an orderly way.
+GRACE = 3.0
+
+#: Signals that come from outside: what ran is not to blame, and may do better a second time.
+FROM_OUTSIDE = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGHUP})
+
+#: Seconds that a process which has been killed is waited for.
+PATIENCE = 5.0
+
+_START = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[2]); "
+    "from guidebench.engine.executors.worker import main; main(int(sys.argv[1]))"
+)
+
+
+class _Order(NamedTuple):
+    job: Job
+    tell: Tell
+    future: Future[Any]
+
+
+class Processes:
+    """Runs jobs in worker processes.
+
+    Parameters
+    ----------
+    count : int
+        How many.
+    no_plugins : bool
+        Whether the run has no plugins but guidebench's own.
+    """
+
+    def __init__(self, count: int, *, no_plugins: bool = False) -> None:
+        self._orders: SimpleQueue[_Order | None] = SimpleQueue()
+        self._lanes = [_Lane(self._orders, no_plugins=no_plugins) for _ in range(count)]
+
+    def slots(self) -> int:
+        """Return the number of workers."""
+        return len(self._lanes)
+
+    def submit(self, job: Job, tell: Tell) -> Future[Any]:
+        """Give a job to the next worker that is free."""
+        future: Future[Any] = Future()
+        self._orders.put(_Order(job, tell, future))
+        return future
+
+    def __enter__(self) -> Self:
+        for lane in self._lanes:
+            lane.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End all workers, whatever they are doing."""
+        for lane in self._lanes:
+            lane.end()
+        for _ in self._lanes:
+            self._orders.put(None)
+
+
+class _Worker:
+    """A process and this end of the pipe to it."""
+
+    def __init__(self) -> None:
+        here, there = Pipe()
+        self._connection: Connection = here
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-c", _START, str(there.fileno()), json.dumps(sys.path)],
+            pass_fds=(there.fileno(),),
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C is for the process of the run, which ends the others
+        )
+        there.close()
+        self.greeted = False
+        self.held: tuple[str, ...] = ()
+
+    def greet(self, session: Session) -> None:
+        """Tell a new worker what it has to know."""
+        if not self.greeted:
+            self.say(Hello(list(sys.path), cache.in_use() or "", session))
+            self.greeted = True
+
+    def say(self, message: Any) -> None:
+        """Send a message."""
+        self._connection.send_bytes(pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL))
+
+    def hear(self, until: float | None) -> Any:
+        """Return the next message; ``None`` where there is none in time."""
+        if until is not None and not self._connection.poll(max(until - time.monotonic(), 0)):
+            return None
+        return pickle.loads(self._connection.recv_bytes())  # noqa: S301 - from a process of our own
+
+    def end(self) -> None:
+        """Kill the process."""
+        with suppress(OSError):
+            self._process.kill()
+
+    def ended(self) -> int:
+        """Return the exit status of a process that is gone; minus a signal's number where that ended it."""
+        try:
+            return self._process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:  # it has closed the pipe and goes on
+            self.end()
+            return self._process.wait()
+        finally:
+            self._connection.close()
+
+
+class _Lane:
+    """A thread that passes one order after the other to a worker, and starts another one where that is gone."""
+
+    def __init__(self, orders: SimpleQueue[_Order | None], *, no_plugins: bool) -> None:
+        self._orders, self._no_plugins = orders, no_plugins
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._worker: _Worker | None = None
+        self._closing = False
+        self._lock = threading.Lock()
+
+    def start(self) -> None:
+        """Start a worker, which has much to import, and begin to take orders."""
+        self._worker = _Worker()
+        self._thread.start()
+
+    def end(self) -> None:
+        """Kill the worker and take no more orders."""
+        with self._lock:
+            self._closing = True
+            if self._worker is not None:
+                self._worker.end()
+                self._worker.ended()
+
+    def _work(self) -> None:
+        while (order := self._orders.get()) is not None:
+            try:
+                order.future.set_result(self._run(order))
+            except BaseException as error:  # noqa: BLE001 - whatever it is, somebody waits for the outcome
+                order.future.set_exception(error)
+
+    def _run(self, order: _Order) -> Any:
+        """Return what a job comes to; it is tried once more where its process was killed from outside."""
+        try:
+            return self._attempt(order)
+        except TaskLostError as died:
+            if not died.again or self._closing:
+                raise
+        try:
+            return self._attempt(order)
+        except TaskLostError as second:
+            raise TaskLostError(f"{second.how}, twice" if second.again else second.how, second.where) from None
+
+    def _attempt(self, order: _Order) -> Any:
+        from guidebench.engine.executors.wire import pack
+
+        worker, where, until, seconds = self._at_work(), None, None, None
+        try:
+            worker.greet(Session.of(no_plugins=self._no_plugins))
+            needed = tuple(one.name for one in order.job.inputs)
+            sent = {one.name: pack(one.value) for one in order.job.inputs if one.name not in worker.held}
+            worker.say(Order(pack(order.job.task), needed, sent))
+            while True:
+                match worker.hear(until):
+                    case Answer(returned, held):
+                        worker.held = held
+                        return opened(returned)
+                    case Told(event):
+                        order.tell(event)
+                    case Entered(entered):
+                        where = entered
+                    case Limited(limit):
+                        seconds, until = limit, None if limit is None else time.monotonic() + limit + GRACE
+                    case None:
+                        worker.end()
+                        self._lost(worker)
+                        assert seconds is not None
+                        raise TaskLostError(told(seconds), where)
+        except (EOFError, OSError):
+            raise _died(self._lost(worker), where) from None
+
+    def _at_work(self) -> _Worker:
+        with self._lock:
+            if self._closing:
+                raise TaskLostError("the run is over")
+            if self._worker is None:
+                self._worker = _Worker()
+            return self._worker
+
+    def _lost(self, worker: _Worker) -> int:
+        with self._lock:
+            self._worker = None
+        return worker.ended()
+
+
+def _died(status: int, where: Where | None) -> TaskLostError:
+    """Return how a process has ended, in words."""
+    if status >= 0:
+        return TaskLostError(f"its process ended with exit status {status}", where)
+    try:
+        name = signal.Signals(-status).name
+    except ValueError:
+        name = f"signal {-status}"
+    return TaskLostError(f"its process was killed by {name}", where, again=-status in FROM_OUTSIDE)

@@ -1,0 +1,135 @@
+"""Running a task in another process than that of the run: what it is handed over as, and what comes back.
+
+This module is what a worker of whatever kind imports first; JAX is loaded when the first task comes.
+"""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from guidebench.inference.device import threads
+
+if TYPE_CHECKING:
+    from guidebench.engine.events import Tell
+    from guidebench.engine.executors.base import Job
+    from guidebench.engine.executors.wire import Packed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """What another process has to know of a run.
+
+    Attributes
+    ----------
+    no_plugins : bool
+        Whether the run has no plugins but guidebench's own.
+    options : mapping
+        Options of JAX that change what a program computes, as the process of the run has them.
+    """
+
+    no_plugins: bool = False
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, *, no_plugins: bool) -> Session:
+        """Return the session of a run in this process."""
+        import jax
+
+        from guidebench.engine.keys.maker import JAX_OPTIONS
+
+        found = {name: getattr(jax.config, name, None) for name in JAX_OPTIONS}
+        plain = {name: value for name, value in found.items() if value is None or isinstance(value, (bool, str))}
+        return cls(no_plugins=no_plugins, options=plain)
+
+    def apply(self) -> None:
+        """Give JAX the options of the run."""
+        import jax
+
+        for name, value in self.options.items():
+            if getattr(jax.config, name, value) != value:
+                jax.config.update(name, value)
+
+
+class Parcel(NamedTuple):
+    """A task and what it is given, ready to travel."""
+
+    name: str
+    task: Packed
+    inputs: tuple[Packed, ...]
+
+
+class Returned(NamedTuple):
+    """What a task has come to: its value, or the exception that ended it, with that in words."""
+
+    value: Packed | None
+    error: Packed | None = None
+    text: str = ""
+
+
+def parcel(job: Job) -> Parcel:
+    """Return a job as a parcel."""
+    from guidebench.engine.executors.wire import pack
+
+    return Parcel(job.name, pack(job.task), tuple(pack(one.value) for one in job.inputs))
+
+
+def run_parcel(session: Session, parcel: Parcel) -> Returned:
+    """Run the task in a parcel, whichever process this is."""
+    threads.enough()  # before JAX starts
+    from guidebench.engine.events import nobody
+    from guidebench.engine.executors.wire import unpack
+
+    def opened() -> tuple[Any, tuple[Any, ...]]:
+        task = unpack(parcel.task, no_plugins=session.no_plugins)
+        return task, tuple(unpack(one, no_plugins=session.no_plugins) for one in parcel.inputs)
+
+    return run(session, opened, nobody)
+
+
+def run(session: Session, opened: Any, tell: Tell) -> Returned:
+    """Run the task that `opened` returns with its inputs; an exception is sent back, not raised."""
+    from guidebench.engine.executors.wire import pack
+    from guidebench.engine.perform import perform
+    from guidebench.plugins.isolation.state import restored
+
+    try:
+        with restored():
+            session.apply()
+            task, inputs = opened()
+            return Returned(pack(perform(task, inputs, tell)))
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - it is raised again in the process of the run
+        return Returned(None, *_told(error))
+
+
+def _told(error: BaseException) -> tuple[Packed | None, str]:
+    from guidebench.engine.executors.places import TravelError
+    from guidebench.engine.executors.wire import pack
+
+    text = "".join(traceback.format_exception(error))
+    try:
+        return pack(error.with_traceback(None)), text
+    except TravelError:
+        return None, text
+
+
+def opened(returned: Returned) -> Any:
+    """Return the value of a task that ran elsewhere, or raise what ended it there."""
+    from guidebench.engine.executors.places import TravelError
+    from guidebench.engine.executors.wire import unpack
+
+    if returned.value is not None:
+        return unpack(returned.value)
+    try:
+        error = None if returned.error is None else unpack(returned.error)
+    except TravelError:
+        error = None
+    cause = ElsewhereError(returned.text)
+    if isinstance(error, BaseException):
+        raise error from cause
+    raise cause
+
+
+class ElsewhereError(Exception):
+    """An exception in another process; its message is the traceback there."""

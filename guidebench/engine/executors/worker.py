@@ -1,0 +1,146 @@
+"""What a worker process does: it takes orders from the process of the run, one after the other.
+
+It is started as ``python -c`` with the number of its end of a pipe.  Whose code it runs and how long that may take
+it says before it runs it, so that the other end knows what to do should it not come back.  It ends with the process
+of the run.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import pickle
+import signal
+import sys
+import threading
+from collections import OrderedDict
+from contextlib import suppress
+from importlib import import_module
+from multiprocessing.connection import Connection
+from queue import SimpleQueue
+from typing import Any, NamedTuple
+
+from guidebench.engine.executors.remote import Returned, Session, run
+from guidebench.inference.device import threads
+
+#: Inputs of tasks that a worker has at hand: those of the last two problems.
+AT_HAND = 6
+
+
+#: What scoring will need, imported while XLA, which holds no lock of Python's, compiles.
+AHEAD = "arviz"
+
+
+class Hello(NamedTuple):
+    """The first thing a worker is told: where modules are, where compiled programs are kept, and about the run."""
+
+    path: list[str]
+    cache: str
+    session: Session
+
+
+class Order(NamedTuple):
+    """A task, packed; the names of what it is given, and those of these things, packed, that the worker lacks."""
+
+    task: Any
+    needed: tuple[str, ...]
+    sent: dict[str, Any]
+
+
+class Entered(NamedTuple):
+    """The code of a plugin begins to run."""
+
+    where: Any
+
+
+class Limited(NamedTuple):
+    """What runs now may take so long; no limit is ``None``."""
+
+    seconds: float | None
+
+
+class Told(NamedTuple):
+    """An event of the task."""
+
+    event: Any
+
+
+class Answer(NamedTuple):
+    """What a task has come to, and the names of the inputs that the worker has at hand from now on."""
+
+    returned: Returned
+    held: tuple[str, ...]
+
+
+class _Line:
+    """The connection to the process of the run."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.orders: SimpleQueue[Any] = SimpleQueue()
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        with suppress(EOFError, OSError):
+            while True:
+                self.orders.put(pickle.loads(self._connection.recv_bytes()))  # noqa: S301 - from the run itself
+        os._exit(1)  # the process of the run is gone, or wants this one gone
+
+    def say(self, message: Any) -> None:
+        """Send a message; an alarm of the time limit that goes off meanwhile has to wait."""
+        data = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
+        try:
+            self._connection.send_bytes(data)
+        except OSError:
+            os._exit(1)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    # What is said of where the process is
+
+    def entered(self, where: Any) -> None:
+        """Say whose code begins to run."""
+        self.say(Entered(where))
+
+    def limited(self, seconds: float | None) -> None:
+        """Say how long what runs now may take."""
+        self.say(Limited(seconds))
+
+
+def main(descriptor: int) -> None:
+    """Take orders until there are none."""
+    line = _Line(Connection(descriptor))
+    threads.enough()  # before JAX starts
+    # Tracing leaves so many small objects behind that looking for cycles took an eighth of a warm run.
+    gc.set_threshold(200_000, 20, 20)
+
+    from guidebench.inference.device import cache
+    from guidebench.plugins.isolation import whereabouts
+
+    import_module("guidebench.engine.perform")  # while there is nothing else to do
+    threading.Thread(target=import_module, args=(AHEAD,), daemon=True).start()
+    hello: Hello = line.orders.get()
+    sys.path[:] = hello.path
+    cache.enable(hello.cache)
+    whereabouts.listen(line)
+    held: OrderedDict[str, Any] = OrderedDict()
+    while True:
+        _serve(line, hello.session, line.orders.get(), held)
+
+
+def _serve(line: _Line, session: Session, order: Order, held: OrderedDict[str, Any]) -> None:
+    from guidebench.engine.executors.wire import unpack
+
+    def opened() -> tuple[Any, tuple[Any, ...]]:
+        for name, packed in order.sent.items():
+            held[name] = unpack(packed, no_plugins=session.no_plugins)
+        for name in order.needed:
+            held.move_to_end(name)
+        while len(held) > max(AT_HAND, len(order.needed)):
+            held.popitem(last=False)
+        task = unpack(order.task, no_plugins=session.no_plugins)
+        return task, tuple(held[name] for name in order.needed)
+
+    returned = run(session, opened, lambda event: line.say(Told(event)))
+    line.say(Answer(returned, tuple(held)))

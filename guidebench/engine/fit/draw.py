@@ -1,0 +1,172 @@
+"""The third stage of a fit: fresh draws from the chosen restart, their densities, and predictions from them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import jax
+import numpy as np
+import xarray as xr
+
+from guidebench.config.seeds import derive
+from guidebench.engine import datasets
+from guidebench.engine.fit import own_method
+from guidebench.engine.fit.case import Case
+from guidebench.engine.fit.choose import Chosen
+from guidebench.engine.fit.train import Trained
+from guidebench.engine.forward import FEWEST, affordable, label, run_forward
+from guidebench.inference.draws import Draws
+from guidebench.inference.structure import ModelStructure
+from guidebench.metrics.evidence import Evidence
+from guidebench.plugins.isolation.boundary import Boundary
+from guidebench.results import Fit, Restart, Status
+
+#: A guide is scored with this many times the draws that are kept: weights are cheap, their noise is not.
+SCORE_BATCHES = 10
+
+#: Numbers that the scored draws of one guide may hold.
+MOST_SCORED = 20_000_000
+
+
+class ToScore(NamedTuple):
+    """What scoring needs of a fit: the evidence without a reference, and how its training ended."""
+
+    evidence: Evidence
+    status: Status
+    stopped: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """A fit with its draws, which is still to be scored and judged.
+
+    Attributes
+    ----------
+    fit : Fit
+        All that is known of it before it is scored.
+    to_score : ToScore
+        What the metrics are computed from.
+    groups : dict
+        Its draws, predictions and the course of its training, by the names of InferenceData groups.
+    remarks : tuple of str
+        What a reader should know of it.
+    """
+
+    fit: Fit
+    to_score: ToScore
+    groups: dict[str, xr.Dataset]
+    remarks: tuple[str, ...]
+
+
+def draw(case: Case, fit: Fit, trained: Trained, chosen: Chosen, at: Boundary) -> Drawn:
+    """Draw from the chosen restart and predict with the draws; `fit` is what training has made of it."""
+    prepared, bench, point = case.prepared, case.bench, case.declaration.bound == "none"
+    draws, scored = draw_from(case, chosen)
+    at.begin("density")
+    check_density(scored, prepared.structure, point=point)
+    at.begin("predict")
+    kept = draws.head(max(affordable(prepared.structure.latent_dim), FEWEST))
+    fixed = {name: value for name, value in chosen.params.items() if name in prepared.structure.params}
+    predictions, heldout = run_forward(bench, kept.latents, fixed, case.config.seed)
+    evidence = Evidence(
+        latents=scored.latents,
+        log_weights=None if point else scored.log_weights,
+        marginal_weights=case.declaration.bound == "elbo",
+        restart_elbos=tuple(one.elbo for one in chosen.restarts if one.elbo is not None),
+        heldout=heldout,
+        mode_shares=() if point else bench.mode_shares(scored.latents),
+    )
+    evaluated = time.perf_counter()
+    at.begin("inference data")
+    at.stop_clock()
+    groups = {
+        **label(bench, kept, predictions, weighted=case.declaration.bound == "elbo"),
+        **datasets.of_training(trained.training, chosen.best),
+    }
+    status = chosen.restarts[chosen.best].status
+    return Drawn(
+        fit=replace(
+            fit,
+            status=status,
+            restarts=chosen.restarts,
+            best=chosen.best,
+            compile_s=trained.training.compile_s + chosen.compile_s,
+            evaluate_s=evaluated - chosen.since,
+        ),
+        to_score=ToScore(evidence, status, trained.stopped),
+        groups=groups,
+        remarks=(
+            *trained.remarks,
+            *_stopped(trained, chosen.best),
+            *own_method.said(trained.training, chosen.best),
+            *_remarks(case, chosen.restarts, len(draws.log_p), len(kept.log_p)),
+        ),
+    )
+
+
+def draw_from(case: Case, chosen: Chosen) -> tuple[Draws, Draws]:
+    """Draw from the best restart: the draws to keep, and the many more that the scores are made of.
+
+    All of them are fresh: those that chose the best restart would flatter it.
+    """
+    point = case.declaration.bound == "none"
+    most = MOST_SCORED // max(case.config.draws * case.prepared.structure.latent_dim, 1)
+    count = 1 if point or case.bench.in_blocks else max(1, min(SCORE_BATCHES, most))
+    batches = [
+        chosen.sampler(chosen.params, jax.random.key(derive(case.config.seed, *case.names, "draws", batch)))
+        for batch in range(count)
+    ]
+    kept, scored = batches[0], Draws.concatenate(batches)
+    constant = ", ".join(kept.constant_sites())
+    if constant and not point:
+        raise ValueError(
+            f"draws of {constant} do not vary: its scale is zero or singular, as where the density has no maximum, "
+            "or it is a point estimate and should declare bound='none'"
+        )
+    return kept, scored
+
+
+def check_density(scored: Draws, structure: ModelStructure, *, point: bool) -> None:
+    """Raise a ValueError where the draws are not those of the model's sites, or a density is not finite there.
+
+    That of a point estimate is not looked at.
+    """
+    for site in structure.latents:
+        shape = scored.latents[site.name].shape[1:]
+        if shape != site.shape:
+            raise ValueError(f"draws of {site.name} have the shape {shape}, those of the model {site.shape}")
+    if not point and not np.isfinite(scored.log_weights).all():
+        share = np.mean(~np.isfinite(scored.log_weights))
+        raise ValueError(
+            f"log p or log q is not finite for {share:.1%} of its draws: its support is not the model's, "
+            "or its training went astray"
+        )
+
+
+def _stopped(trained: Trained, best: int) -> Iterator[str]:
+    """Yield where and why training stopped early, if it did, and from which step its parameters are."""
+    found = trained.training.evaluations
+    if found is None:
+        return
+    last, kept = found.steps[-1], found.kept[best]
+    if found.patience is not None:
+        yield f"stopped early at step {last:,}: the validation ELBO had not improved for {found.patience:,} steps"
+    if kept != last:
+        yield f"the parameters are those after step {kept:,}, where the validation ELBO was best"
+
+
+def _remarks(case: Case, restarts: Sequence[Restart], drawn: int, kept: int) -> Iterator[str]:
+    """Yield what a reader should know of the restarts and the draws."""
+    lost = sum(not one.status.has_draws for one in restarts)
+    skipped = sum(one.skipped for one in restarts)
+    if lost:
+        yield f"{lost} of {len(restarts)} starts diverged"
+    if skipped:
+        yield f"{skipped} step{'s' if skipped > 1 else ''} skipped because the loss or gradient was not finite"
+    if kept < drawn:
+        yield f"only {kept:,} of {drawn:,} draws are kept, for they are large"
+    if affordable(case.bench.outputs("train")) < FEWEST:
+        yield "predictions at the training data are left out, for the data are large"

@@ -1,0 +1,92 @@
+"""The last stages of a fit: every metric of its draws, and how far to trust them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from guidebench.analysis.verdict import judge
+from guidebench.config.settings import RunConfig
+from guidebench.contracts import Metric, MetricValue
+from guidebench.engine.fit.draw import ToScore
+from guidebench.engine.gate import Reference
+from guidebench.metrics.evidence import Evidence, read_only
+from guidebench.plugins.isolation.boundary import Boundary
+from guidebench.plugins.isolation.failures import Failure
+from guidebench.plugins.registry import OWN, Registered
+from guidebench.request.selection import ChosenGuide
+from guidebench.results import Verdict
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """What the draws of a fit are worth: the metrics, the verdict, and the metrics that failed."""
+
+    metrics: tuple[MetricValue, ...]
+    verdict: Verdict
+    reason: str
+    failures: tuple[Failure, ...]
+    seconds: float
+
+
+def score(
+    drawn: ToScore,
+    reference: Reference,
+    guide: ChosenGuide,
+    metrics: Sequence[Registered[Metric]],
+    config: RunConfig,
+) -> Scored:
+    """Score the draws of a fit against the reference, and judge them."""
+    began = time.perf_counter()
+    evidence = replace(drawn.evidence, reference=reference.draws, reference_ess=reference.effective)
+    values, failures = compute(evidence, metrics, config.time_limit)
+    declaration = guide.declaration
+    verdict, reason = judge(
+        [value for value, metric in values if metric.distribution == OWN],
+        declaration.bound,
+        drawn.status,
+        stopped=drawn.stopped,
+        trained=declaration.fit is None,
+    )
+    return Scored(
+        metrics=tuple(value for value, _ in values),
+        verdict=verdict,
+        reason=reason,
+        failures=tuple(failures),
+        seconds=time.perf_counter() - began,
+    )
+
+
+def compute(
+    evidence: Evidence, metrics: Sequence[Registered[Metric]], time_limit: float | None = None
+) -> tuple[list[tuple[MetricValue, Registered[Metric]]], list[Failure]]:
+    """Compute every metric that the evidence allows, each value with who made it.
+
+    One that raises, takes longer than `time_limit` seconds, or yields what is no number or belongs to
+    another, is named and left out.  None can change what the next one sees.
+    """
+    values: list[tuple[MetricValue, Registered[Metric]]] = []
+    failures = []
+    seen = read_only(evidence)
+    for one in metrics:
+        metric = one.declaration
+        if not all(evidence.has(part) for part in metric.needs):
+            continue
+        limit = None if one.distribution == OWN else time_limit
+        with Boundary(
+            "metric", plugin=one.plugin, distribution=one.distribution, name=metric.name, time_limit=limit
+        ) as at:
+            values.extend([(_checked(found, one), one) for found in metric.compute(seen)])
+        if at.failure is not None:
+            failures.append(at.failure)
+    return values, failures
+
+
+def _checked(found: MetricValue, one: Registered[Metric]) -> MetricValue:
+    own = one.name
+    name = found.metric or own
+    if one.distribution != OWN and name != own and not name.startswith(f"{own}_"):
+        raise ValueError(f"it yields {name!r}, which is not its own; names other than {own!r} start with '{own}_'")
+    mcse = None if found.mcse is None else float(found.mcse)
+    return replace(found, metric=name, value=float(found.value), mcse=mcse)

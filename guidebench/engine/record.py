@@ -1,0 +1,94 @@
+"""What the report needs to know of a problem, read off its model and its data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from guidebench.config.errors import RequestError
+from guidebench.contracts import Problem
+from guidebench.engine.minibatches import Inspected, describe
+from guidebench.inference.predict import observation_sd
+from guidebench.inference.structure import ModelStructure
+from guidebench.results import ProblemRecord
+
+
+def record_of(inspected: Inspected, heldout_size: int) -> ProblemRecord:
+    """Return the record of a problem, without what is still to be found out about its reference.
+
+    Raises
+    ------
+    RequestError
+        Where what is said of the true values does not fit the model.
+    """
+    problem, values, arguments, structure, _ = inspected
+    truth = _truth(problem, structure)
+    noise: dict[str, np.ndarray] = {}
+    if truth.keys() == {site.name for site in structure.latents} and truth and not structure.discrete:
+        noise = observation_sd(problem.model, arguments, structure, truth)
+    along = [
+        name
+        for name, value in (problem.predict or {}).items()
+        if np.ndim(value) == 1 and np.ndim(values[name]) == 1 and name not in structure.observed_arguments
+    ]
+    return ProblemRecord(
+        name=problem.name,
+        summary=problem.summary,
+        cite=problem.cite,
+        latents=tuple(site.name for site in structure.latents),
+        observed=tuple(site.name for site in structure.observed),
+        truth={name: np.asarray(value).tolist() for name, value in truth.items()},
+        noise_sd={name: value.tolist() for name, value in noise.items()},
+        log_evidence=problem.log_evidence,
+        predictor=along[0] if len(along) == 1 else None,
+        heldout_size=heldout_size,
+        notes=tuple(_notes(inspected)),
+    )
+
+
+def _truth(problem: Problem, structure: ModelStructure) -> Mapping[str, Any]:
+    shapes = {site.name: site.shape for site in structure.latents}
+    truth = dict(problem.truth or {})
+    for name, value in truth.items():
+        if name not in shapes:
+            raise RequestError(f"problem {problem.name!r}: truth names {name}, which is no latent site")
+        if np.asarray(value).dtype.kind not in "biuf" or np.shape(value) != shapes[name]:
+            raise RequestError(f"problem {problem.name!r}: truth of {name} must be numbers of shape {shapes[name]}")
+    return truth
+
+
+def _notes(inspected: Inspected) -> Iterator[str]:
+    """Yield what a reader should know of the model."""
+    problem, structure = inspected.problem, inspected.structure
+    yield from problem.notes
+    if inspected.minibatches is not None:
+        yield describe(inspected.minibatches)
+    if structure.params:
+        yield (
+            f"The model itself has parameters ({', '.join(structure.params)}): every guide tunes them, "
+            "so each guide's ELBO belongs to another model."
+        )
+    if structure.factors:
+        yield (
+            f"The model has numpyro.factor terms ({', '.join(structure.factors)}); they are part of the "
+            "density but no observation, so nothing is predicted for them."
+        )
+    circular = [site.name for site in structure.latents if site.support == "circular"]
+    if circular:
+        yield (
+            f"{', '.join(circular)} is an angle, and guides see it cut open at ±π: where the posterior has mass "
+            "there, use numpyro.handlers.reparam with CircularReparam."
+        )
+    if structure.discrete:
+        yield (
+            f"The discrete latent sites ({', '.join(site.name for site in structure.discrete)}) are summed out: guides "
+            "are trained on the others, and predictions draw them from their prior given these. There is no log "
+            "density of single observations."
+        )
+    known = problem.log_evidence is not None or problem.reference is not None
+    if not structure.observed and not structure.factors and not known:
+        yield "The model observes nothing: what was trained is its prior.  Was the data argument left out?"
+    if structure.masked and problem.heldout is not None:
+        yield f"{', '.join(structure.masked)} is observed under a mask: only held-out data that count are scored."

@@ -1,0 +1,212 @@
+"""Draws by NUTS as a reference: until they pass their checks, and read back where an earlier run has made them.
+
+NUTS results, passed or failed, are kept in the cache and read back when model, data, settings and
+versions are the same; nothing that is read is ever executed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from guidebench.config.errors import RequestError
+from guidebench.config.seeds import derive
+from guidebench.engine import datasets
+from guidebench.engine.events import PhaseBegan, Tell
+from guidebench.engine.gate import Judgement, Reference, judge, used
+from guidebench.engine.minibatches import Inspected
+from guidebench.engine.prepared import PreparedProblem
+from guidebench.engine.request import Settings
+from guidebench.engine.starts import Starts, find_starts
+from guidebench.engine.workbench import Workbench
+from guidebench.inference import nuts
+from guidebench.inference.coordinates import Affine
+from guidebench.inference.device import cache
+from guidebench.inference.structure import ModelStructure
+from guidebench.plugins.isolation.failures import reason
+from guidebench.results import inference_data as idata
+
+#: Numbers that the draws of all chains may hold.
+MOST_NUMBERS = 40_000_000
+
+SETTINGS = nuts.Settings()
+
+
+class _Sampled(NamedTuple):
+    """What NUTS gave, what checks found, how long it took, and whether it was read back."""
+
+    chains: nuts.Chains
+    found: Judgement
+    seconds: float
+    reused: bool = False
+
+
+def by_nuts(bench: Workbench, settings: Settings, tell: Tell) -> Reference:
+    """Return draws by NUTS, or the reason why there are none; a refusal where NUTS was asked for by name."""
+    prepared, config = bench.prepared, settings.config
+    obstacle = _obstacle(prepared)
+    if obstacle is None and config.reference == "auto" and bench.in_blocks:
+        size = prepared.arguments.size()
+        return Reference(note=f"NUTS was not run on {size:,} numbers of data; --reference nuts does, and takes long.")
+    if obstacle is None:
+        try:
+            return _judged(_sampled(bench, settings, tell))
+        except Exception as error:  # noqa: BLE001 - guides can be trained on what NUTS fails on
+            obstacle = reason(error)
+    if config.reference == "nuts":
+        raise RequestError(f"problem {prepared.problem.name!r}: {obstacle}", option="reference", value="nuts")
+    return Reference(note=f"There is no reference, for NUTS cannot run here: {obstacle}.")
+
+
+def _obstacle(prepared: PreparedProblem) -> str | None:
+    """Return why NUTS cannot run on a model, or ``None``."""
+    if prepared.refusal is not None:
+        return prepared.refusal
+    if prepared.structure.params:
+        names = ", ".join(prepared.structure.params)
+        return f"the model has parameters of its own ({names}), so it is one for every guide"
+    if _affordable(prepared.structure) < 1:
+        return f"draws of {prepared.structure.latent_dim:,} coordinates are too many to keep"
+    return None
+
+
+def _affordable(structure: ModelStructure) -> int:
+    """Return how many times the draws of a first round can be kept."""
+    per_draw = max(structure.latent_dim, sum(int(np.prod(site.shape)) for site in structure.latents))
+    return MOST_NUMBERS // (SETTINGS.chains * SETTINGS.draws * per_draw)
+
+
+def _judge(chains: nuts.Chains) -> Judgement:
+    return judge(chains.draws, int(chains.diverging.sum()))
+
+
+def _judged(sampled: _Sampled) -> Reference:
+    chains, found = sampled.chains, sampled.found
+    count, length = chains.diverging.shape
+    how = (
+        f"{count} chains of {length:,} draws after {SETTINGS.warmup:,} steps of warm-up, "
+        f"{'kept from an earlier run, where they took' if sampled.reused else 'in'} {sampled.seconds:.1f} s"
+    )
+    if found.failure:
+        note = f"NUTS failed its checks and is used for nothing: {found.failure}. It ran {how}."
+        return Reference(checks=found.checks, note=note)
+    return used("NUTS", chains.draws, found, f"NUTS: {how}.")
+
+
+def _sampled(bench: Workbench, settings: Settings, tell: Tell) -> _Sampled:
+    """Run NUTS until its draws pass or there is no point in going on, or read what an earlier run kept."""
+    began = time.perf_counter()
+    prepared, name = bench.prepared, bench.prepared.problem.name
+    tell(PhaseBegan(name, "reference", "NUTS"))
+    search = _search(bench, settings)
+    target, landscape, points = search.target, search.landscape, search.points
+    if target is None or landscape is None or points is None:
+        raise ValueError("no starting point with a finite log density and gradient was found")
+    values = {name: prepared.values[name] for name in prepared.arguments.arrays}
+    # The same for every seed of a run, so that a reference is made once.
+    seed = derive(0, name, "nuts")
+    lengths = replace(SETTINGS, doublings=min(SETTINGS.doublings, _affordable(prepared.structure).bit_length() - 1))
+    program = nuts.fingerprint(target, values)
+    # A search that found more modes has more to say: chains that started elsewhere do not stand in for it.
+    modes = min(len(landscape.modes), lengths.chains)
+    file = None if program is None else _file(program, prepared.structure, lengths, seed, modes)
+    kept = None if file is None else _read(file, prepared.structure)
+    if kept is not None:
+        return kept
+    affine = Affine.for_family("affine", landscape.best, target.dim)
+    starts = nuts.chain_starts(landscape, points, lengths.chains, derive(seed, "starts"))
+    for chains in nuts.rounds(
+        target,
+        values,
+        affine,
+        starts,
+        seed,
+        lengths,
+        lambda done, total: tell(PhaseBegan(name, "reference", f"NUTS, step {done:,} of {total:,}")),
+    ):
+        found = _judge(chains)
+        if not found.failure or found.checks["divergences"]:
+            break  # divergences do not get fewer by waiting
+    sampled = _Sampled(chains, found, time.perf_counter() - began)
+    if file is not None:
+        _keep(sampled, prepared.structure, file)
+    return sampled
+
+
+def _search(bench: Workbench, settings: Settings) -> Starts:
+    """Return starting points from all over: those of training where they are, and others where they are not."""
+    one, config = bench.prepared, settings.config
+    own = Starts(values=one.starts, valid=one.valid, points=one.points, target=bench.target, landscape=one.landscape)
+    if own.target is not None and config.init == "uniform" and config.seed == 0:
+        return own  # the search of seed 0: what is kept must not depend on who came first
+    found = find_starts(
+        Inspected(one.problem, dict(one.values), one.arguments, one.structure, None),
+        config.model_copy(update={"init": "uniform", "seed": 0}),
+        replace(settings.recipe, standardise=True),
+    )
+    return own if found.target is None else found
+
+
+# What is kept between runs
+
+
+def _file(program: str, structure: ModelStructure, *settings: object) -> Path:
+    """Return where the draws of that program under those settings are kept."""
+    versions = [f"{name} {version(name)}" for name in ("guidebench", "jax", "numpyro")]
+    text = "\n".join([program, repr(structure.latents), *map(repr, settings), *versions])
+    return cache.folder() / "references" / f"{hashlib.sha256(text.encode()).hexdigest()}.nc"
+
+
+def _keep(sampled: _Sampled, structure: ModelStructure, file: Path) -> None:
+    """Write draws for later runs, in one step; a folder that cannot be written is no reason to stop."""
+    data = labelled(sampled.chains.draws, structure, sampled.chains.diverging, seconds=sampled.seconds)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=file.parent) as folder:
+            partial = Path(folder) / file.name
+            idata.save(data, partial)
+            partial.replace(file)
+    except OSError:
+        pass
+
+
+def _read(file: Path, structure: ModelStructure) -> _Sampled | None:
+    """Return the draws that an earlier run kept, or ``None``; what cannot be read is made anew."""
+    try:
+        data = idata.load(file)
+        posterior, stats = idata.group(data, "posterior"), idata.group(data, "sample_stats")
+        if posterior is None or stats is None:
+            return None
+        diverging = stats["diverging"].to_numpy().astype(bool)
+        draws = {site.name: posterior[site.name].to_numpy() for site in structure.latents}
+        if any(draws[site.name].shape != (*diverging.shape, *site.shape) for site in structure.latents):
+            return None
+        chains = nuts.Chains(draws, diverging)
+        return _Sampled(chains, _judge(chains), float(posterior.attrs["seconds"]), reused=True)
+    except Exception:  # noqa: BLE001 - what a broken NetCDF file makes h5py and xarray raise is not documented
+        return None
+
+
+def labelled(
+    chains: Mapping[str, np.ndarray], structure: ModelStructure, diverging: np.ndarray | None = None, **attrs: float
+) -> idata.InferenceData:
+    """Return draws of chains as InferenceData with one group, ``posterior``."""
+    sites = {site.name: site for site in structure.latents}
+    # The labels of the first chain are those of all.
+    first = datasets.of_draws({name: value[0] for name, value in chains.items()}, sites)
+    count = len(next(iter(chains.values())))
+    coords = {dim: np.arange(count if dim == "chain" else size) for dim, size in first.sizes.items()}
+    posterior = {name: (first[name].dims, value[:, : first.sizes["draw"]]) for name, value in chains.items()}
+    groups = {"posterior": xr.Dataset(posterior, coords=coords, attrs=attrs)}
+    if diverging is not None:
+        groups["sample_stats"] = xr.Dataset({"diverging": (("chain", "draw"), diverging)})
+    return idata.from_groups(groups)
