@@ -7,16 +7,20 @@ from collections.abc import Sequence
 from types import FrameType
 
 import jax
+from beartype import BeartypeConf, beartype
 from jax._src.numpy import util
 from jaxtyping import install_import_hook
 
 #: Where every array has its shape in its annotation, and no array is given more axes than it has without saying so.
 PACKAGES = ("guidebench.inference", "guidebench.metrics")
 
+#: What checks a call.  As for a static checker, a whole number is a number.
+checked = beartype(conf=BeartypeConf(is_pep484_tower=True))
+
 
 def shapes() -> None:
     """Check the annotations of these packages whenever one of their functions is called; before they are imported."""
-    install_import_hook(list(PACKAGES), "beartype.beartype")
+    install_import_hook(list(PACKAGES), f"{__name__}.checked")
 
 
 def ranks() -> None:
