@@ -27,7 +27,8 @@ COMMANDS = """\
 `--strict`, did not converge), a check failed, or something got worse from one run to another; 2 the request was wrong:
 one line says how, and nothing is written; 130 interrupted, with the finished fits kept.
 
-[Fits side by side](side-by-side.md) is about `--jobs` and `--dask`, [Long runs](long-runs.md) about what is kept and goes on.
+[Fits side by side](side-by-side.md) is about `--jobs` and `--dask`, [Long runs](long-runs.md) about what is kept
+and goes on.
 """
 
 #: The part of ``docs/compatibility.md`` that is generated.
