@@ -107,3 +107,19 @@ def test_a_model_that_never_returns_costs_its_rows(notes: Notes, tmp_path: Path)
     assert 60 < time.monotonic() - began < 150
     assert found["first"].status is Status.FAILED
     assert found["first"].message == "the problem could not be prepared: took longer than the time limit of 60 s"
+
+
+@pytest.mark.slow
+def test_a_file_that_changes_meanwhile_is_named_in_the_row(notes: Notes) -> None:
+    def change() -> None:
+        (pid,) = until(notes.waiting)
+        with Path(notes.plugin).open("a") as file:
+            file.write("# another\n")
+        os.kill(pid, signal.SIGKILL)
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    found = notes.compared("first", "waits", jobs=2)
+    thread.join()
+    assert found["waits"].message.startswith(f"train: TravelError: {notes.plugin} has changed since the run began")
+    assert found["first"].status.has_draws
