@@ -154,8 +154,8 @@ def command(tmp_path: Path, notes: Notes) -> Iterator[Commands]:
     """Start ``guidebench run tiny`` with the guests, in a folder of the test's."""
     begun: list[Command] = []
 
-    def start(guides: tuple[str, ...], *options: str, folder: str = "run") -> Command:
-        place = tmp_path / folder
+    def start(guides: tuple[str, ...], *options: str) -> Command:
+        place = tmp_path / "run"
         place.mkdir(exist_ok=True)
         begun.append(Command(place, notes.plugin, guides, *options))
         return begun[-1]

@@ -127,9 +127,7 @@ def test_another_process_imports_the_same_file_or_says_so(folder: Path) -> None:
     with pytest.raises(TravelError, match=changed):
         elsewhere()
     file.unlink()
-    with pytest.raises(
-        TravelError, match=rf"^{re.escape(str(file))} cannot be imported by the process"
-    ):
+    with pytest.raises(TravelError, match=rf"^{re.escape(str(file))} cannot be imported by the process"):
         elsewhere()
 
 
