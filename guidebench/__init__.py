@@ -11,11 +11,22 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from guidebench.config.errors import GuidebenchError, RequestError
-from guidebench.contracts import Guide, Metric, MetricValue, Problem, ReferenceDraws, Section, Solution, Task
+from guidebench.contracts import (
+    Guide,
+    Metric,
+    MetricValue,
+    Problem,
+    Quantity,
+    ReferenceDraws,
+    Rule,
+    Section,
+    Solution,
+    Task,
+)
 from guidebench.plugins.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from guidebench.api.compare import compare
+    from guidebench.api.comparing import compare
     from guidebench.api.comparison import Comparison, Fit, load
     from guidebench.api.difference import Diff, diff
 
@@ -56,8 +67,10 @@ __all__ = [
     "Number",
     "Page",
     "Problem",
+    "Quantity",
     "ReferenceDraws",
     "RequestError",
+    "Rule",
     "Section",
     "Solution",
     "Table",

@@ -6,6 +6,7 @@ import gc
 import inspect
 import os
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -20,8 +21,11 @@ from guidebench.config.options import OUTPUT
 from guidebench.inference.device import threads
 
 if TYPE_CHECKING:
+    from guidebench.engine.executors import Executor
+    from guidebench.engine.request import Request
     from guidebench.plugins.isolation.failures import Failure
     from guidebench.plugins.registry import Registry
+    from guidebench.results import Comparison
 
 #: Exit status after Ctrl-C, as shells have it.
 INTERRUPTED = 130
@@ -56,6 +60,7 @@ def run(*, config: Path | None, **given: Any) -> int:
     """Train guides on problems, score them all alike, and write a report."""
     threads.enough()
     from guidebench.config import is_results, make_config
+    from guidebench.engine.executors.choose import chosen
     from guidebench.request.find_plugins import find_plugins
     from guidebench.request.selection import choose_guides, choose_problems
 
@@ -67,27 +72,36 @@ def run(*, config: Path | None, **given: Any) -> int:
     problems = choose_problems(registry, settings.problems, settings)
     guides = choose_guides(registry, settings.guides)
     name = problems[0].name if len(problems) == 1 else f"{len(problems)}-problems"
-    target = Path(settings.out) / name
-    _check_out(target)
+    _check_out(Path(settings.out) / name)
+    with ExitStack() as workers:
+        executor = workers.enter_context(chosen(settings))  # they have much to import, as this process has now
+        from guidebench.engine.request import Request
 
+        asked = Request(name=name, problems=problems, guides=guides, config=settings, registry=registry)
+        return _run(asked, executor, workers.close)
+
+
+def _run(request: Request, executor: Executor, end_workers: Callable[[], None]) -> int:
+    """Make a run and write its report; return the exit status."""
     # Tracing leaves so many small objects behind that looking for cycles took an eighth of a warm run.
     gc.set_threshold(200_000, 20, 20)
 
     from guidebench.cli import tables
     from guidebench.engine import run as engine
     from guidebench.engine.progress.terminal import bar
-    from guidebench.engine.request import Request
     from guidebench.inference.device import cache
     from guidebench.report import write
     from guidebench.results.kept import Kept
     from guidebench.results.store import record, save
 
+    settings = request.config
     cache.enable()
     Thread(target=_import_ahead, daemon=True).start()
-    request = Request(name=name, problems=problems, guides=guides, config=settings, registry=registry)
+    target = Path(settings.out) / request.name
     kept = Kept(target, fresh=settings.fresh)
     with bar(quiet=settings.quiet) as watcher:
-        comparison = engine.compare(request, progress=watcher, keep=kept)
+        comparison = engine.compare(request, progress=watcher, keep=kept, executor=executor)
+        end_workers()
         watcher.note("writing the report")
         folder = save(comparison, target, place=kept.place)
         if not comparison.interrupted:
@@ -96,7 +110,7 @@ def run(*, config: Path | None, **given: Any) -> int:
         page = write(
             comparison,
             folder,
-            sections=registry.sections,
+            sections=request.registry.sections,
             log_loss=settings.log_loss,
             on_failure=failed.append,
         )
@@ -104,11 +118,16 @@ def run(*, config: Path | None, **given: Any) -> int:
     comparison = replace(comparison, failures=(*comparison.failures, *failed))
     if not settings.quiet:
         tables.print_comparison(comparison, page)
+    return _status(comparison, strict=settings.strict)
+
+
+def _status(comparison: Comparison, *, strict: bool) -> int:
+    """Return the exit status of a run."""
     if comparison.interrupted:
         return INTERRUPTED
     if not any(fit.status.has_draws for fit in comparison):
         return 1
-    bad = {"failed", "diverged"} | ({"max_steps"} if settings.strict else set())
+    bad = {"failed", "diverged"} | ({"max_steps"} if strict else set())
     return int(any(fit.status in bad for fit in comparison) or bool(comparison.all_failures()))
 
 

@@ -61,6 +61,8 @@ class Node:
         What the result that the node leads to may be kept under.
     spare : callable, optional
         ``spare(how)`` returns what stands in for the result where the process that was to find it died.
+    dear : bool
+        Whether it should be begun before others, where several go on side by side.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Node:
     after: tuple[str, ...] = ()
     key: str | None = None
     spare: Callable[[str], Any] | None = None
+    dear: bool = True
 
     @property
     def waits_for(self) -> tuple[str, ...]:
@@ -130,10 +133,18 @@ class Plan:
     settings: Settings
     problems: tuple[ProblemPlan, ...]
 
-    @property
-    def nodes(self) -> tuple[Node, ...]:
-        """All nodes, in the order in which one process works through them."""
-        return tuple(node for one in self.problems for node in one.nodes)
+    def nodes(self, *, side_by_side: bool) -> tuple[Node, ...]:
+        """Return all nodes in the order in which they are begun: problem by problem, in the order of the guides.
+
+        Where tasks go on side by side, the guides that are the richest take longest and go first, so that nobody is
+        left waiting for one of them at the end: those whose family any affine map leaves unchanged have at least
+        :math:`D (D + 1) / 2` parameters.
+        """
+        return tuple(
+            node
+            for one in self.problems
+            for node in (sorted(one.nodes, key=lambda node: not node.dear) if side_by_side else one.nodes)
+        )
 
 
 def checks(request: Request, settings: Settings) -> tuple[Node, ...]:
@@ -240,7 +251,10 @@ def _nodes_of(
     prepared, reference = Need(f"{name}/prepare"), Need(f"{name}/reference", "reference")
 
     def node(named: str, task: Task, needs: tuple[Need, ...], after: tuple[str, ...] = ()) -> Node:
-        return Node(name=named, problem=name, guide=guide.label, task=task, needs=needs, after=after, key=key)
+        dear = guide.declaration.family == "affine"
+        return Node(
+            name=named, problem=name, guide=guide.label, task=task, needs=needs, after=after, key=key, dear=dear
+        )
 
     yield node(fit.fit, FitGuide(guide=guide, settings=settings), (prepared,))
     task = ScoreFit(guide=guide, settings=settings, metrics=tuple(metrics))

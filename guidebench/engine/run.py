@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 from guidebench.engine.collect import Assembly
 from guidebench.engine.consumers import Collecting, Keeping, Showing
 from guidebench.engine.events import Event, FitFinished, ProblemDescribed, RunBegan, Tell, nobody
 from guidebench.engine.execute import Lost, Outcome, execute
 from guidebench.engine.executors import Executor
-from guidebench.engine.executors.choose import chosen
+from guidebench.engine.executors.here import Here
 from guidebench.engine.keep import Keep
 from guidebench.engine.keys import environment
 from guidebench.engine.lost import TaskLostError
@@ -31,7 +30,7 @@ def compare(
     *,
     progress: Progress | None = None,
     keep: Keep | None = None,
-    executor: Any = None,
+    executor: Executor | None = None,
 ) -> Comparison:
     """Train every guide on every problem and score them all.
 
@@ -43,8 +42,8 @@ def compare(
         Is told what happens.
     keep : Keep, optional
         Where finished fits are kept, and those of an earlier run found.
-    executor : distributed.Client or concurrent.futures.Executor, optional
-        What runs the tasks; by default as the configuration has it.
+    executor : Executor, optional
+        What runs the tasks; by default this process.
 
     Raises
     ------
@@ -63,9 +62,9 @@ def compare(
     with restored(), precision.chosen(request.config.x64):
         settings = Settings(request.config, recipe_of(request.config), request.alone)
         request.check_reference()
-        with chosen(request.config, executor) as running:
-            plan = make_plan(replace(request, guides=_checked(request, settings, running)), settings, keep)
-            interrupted = _interrupted(plan, running, tell, collecting)
+        running = executor or Here()
+        plan = make_plan(replace(request, guides=_checked(request, settings, running)), settings, keep)
+        interrupted = _interrupted(plan, running, tell, collecting)
         return _comparison(plan, collecting, interrupted=interrupted)
 
 
@@ -78,7 +77,7 @@ def _interrupted(plan: Plan, executor: Executor, tell: Tell, collecting: Collect
                 tell(ProblemDescribed(*one.known))
             for fit in one.kept.values():
                 tell(FitFinished(fit, kept=True))
-        execute(plan.nodes, executor, tell, Assembly(plan, tell))
+        execute(plan.nodes(side_by_side=executor.slots() > 1), executor, tell, Assembly(plan, tell))
     except KeyboardInterrupt:
         if not collecting.fits:
             raise

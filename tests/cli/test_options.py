@@ -27,7 +27,7 @@ Command = Callable[..., Any]
 NOT_IN_PYTHON = {"problems", "data", "test", "static", "out", "log_loss", "fresh", "strict", "quiet"}
 
 #: What :func:`guidebench.compare` takes that is no option of a run: parts of the problem, and a matter of notebooks.
-OF_PYTHON = {"predict", "truth", "name", "progress"}
+OF_PYTHON = {"predict", "truth", "name", "progress", "executor"}
 
 RUN: Any = typer.main.get_command(app).commands["run"]  # type: ignore[attr-defined]
 SIGNATURE = inspect.signature(gb.compare)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -171,11 +170,11 @@ def problem(name: str) -> Problem:
 
 
 def guide(name: str, **parts: Any) -> ChosenGuide:
-    declaration = Guide(name=name, build=lambda model: None, **parts)
+    declaration = Guide(name=name, build=lambda model: model, **parts)
     return ChosenGuide(registered=Registered(declaration, "acme", LOCAL), label=name)
 
 
-def nodes(problems: str, *guides: ChosenGuide, **options: Any) -> tuple[Node, ...]:
+def nodes(problems: str, *guides: ChosenGuide, side_by_side: bool = False, **options: Any) -> tuple[Node, ...]:
     config = make_config(options)
     request = Request(
         name="run",
@@ -184,7 +183,7 @@ def nodes(problems: str, *guides: ChosenGuide, **options: Any) -> tuple[Node, ..
         config=config,
         registry=Registry(),
     )
-    return make_plan(request, Settings(config, recipe_of(config)), None).nodes
+    return make_plan(request, Settings(config, recipe_of(config)), None).nodes(side_by_side=side_by_side)
 
 
 def came_to(job: Job) -> Any:
@@ -234,6 +233,16 @@ def test_several_at_a_time_go_on_with_what_is_ready() -> None:
     assert [job.name for job in executor.jobs] == [
         "p/prepare", "q/prepare", "p/reference", "p/a/fit", "q/reference", "p/a/score", "q/a/fit", "q/a/score",
     ]  # fmt: skip
+
+
+def test_the_richest_guides_go_first_where_several_go_on_at_a_time() -> None:
+    plain, scaled, rich = guide("a"), guide("b", family="diagonal"), guide("c", family="affine")
+    alone, together = Recording(outcome=came_to), Recording(2, outcome=came_to)
+    execute(nodes("p", plain, scaled, rich), alone, nobody, Heard())
+    execute(nodes("p", plain, scaled, rich, side_by_side=True), together, nobody, Heard())
+    fits = [[job.name for job in executor.jobs if job.name.endswith("fit")] for executor in (alone, together)]
+    assert fits == [["p/a/fit", "p/b/fit", "p/c/fit"], ["p/c/fit", "p/a/fit", "p/b/fit"]]
+    assert {job.name for job in alone.jobs} == {job.name for job in together.jobs}
 
 
 def test_slots_are_respected_as_they_come_and_go() -> None:
@@ -328,63 +337,57 @@ class Large:
     """Something that can be seen to go."""
 
 
-def test_what_is_not_needed_any_more_is_let_go() -> None:
-    made: list[weakref.ref[Large]] = []
-    there: list[tuple[str, bool]] = []
+class Seen:
+    """A task that makes something large, and others that look whether it is still there."""
 
-    def large(tell: Tell) -> Large:
+    def __init__(self) -> None:
+        self._made: list[weakref.ref[Large]] = []
+        self.there: list[bool] = []
+
+    def large(self, tell: Tell) -> Large:
+        """Make it."""
         found = Large()
-        made.append(weakref.ref(found))
+        self._made.append(weakref.ref(found))
         return found
 
-    def look(name: str) -> Callable[..., int]:
-        def does(tell: Tell, *inputs: Any) -> int:
-            del inputs
-            gc.collect()
-            there.append((name, made[0]() is not None))
-            return 0
+    def look(self, tell: Tell, *inputs: Any) -> int:
+        """Look for it."""
+        del inputs
+        self.there.append(self._made[0]() is not None)
+        return 0
 
-        return does
 
-    follower = Names()
-    execute(
-        [
-            node("a", large),
-            node("b", look("b")),
-            node("c", look("c"), "a"),
-            node("d", look("d"), "b"),
-            node("e", look("e"), "d"),
-        ],
-        Here(),
-        nobody,
-        follower,
-    )
+def test_what_is_not_needed_any_more_is_let_go() -> None:
+    seen, follower = Seen(), Names()
+    chain = [
+        node("a", seen.large),
+        node("b", seen.look),
+        node("c", seen.look, "a"),
+        node("d", seen.look, "b"),
+        node("e", seen.look, "d"),
+    ]
+    execute(chain, Here(), nobody, follower)
     assert follower.settled == list("abcde")
-    assert there == [("b", True), ("c", True), ("d", False), ("e", False)]
+    assert seen.there == [True, True, False, False]
 
 
 def test_what_a_line_that_was_lost_waited_for_is_let_go() -> None:
-    made: list[weakref.ref[Large]] = []
-    there: list[bool] = []
-
-    def large(tell: Tell) -> Large:
-        found = Large()
-        made.append(weakref.ref(found))
-        return found
-
-    def look(tell: Tell, *inputs: Any) -> None:
-        gc.collect()
-        there.append(made[0]() is not None)
-
+    seen = Seen()
     chain = [
-        node("a", large),
+        node("a", seen.large),
         node("b", fails(ValueError("no"))),
-        node("c", gives(0), "a", "b"),
-        node("d", look),
-        node("e", look),
+        node("c", zero, "a", "b"),
+        node("d", seen.look),
+        node("e", seen.look),
     ]
     execute(chain, Here(), nobody, Names())
-    assert there[-1] is False
+    assert seen.there[-1] is False
+
+
+def test_what_nothing_waits_for_is_not_held() -> None:
+    seen = Seen()
+    execute([node("a", seen.large), node("b", seen.look), node("c", seen.look)], Here(), nobody, Names())
+    assert seen.there[-1] is False
 
 
 DIED = TaskLostError("was killed by SIGKILL")

@@ -1,14 +1,19 @@
-"""The seam between a run and what runs it: a job, and an executor."""
+"""The seam between a run and what runs it: a job, and an executor.
+
+Nothing heavy is imported here, nor by :mod:`guidebench.engine.executors.processes`: workers, which have much to
+import, are started before this process has.
+"""
 
 from __future__ import annotations
 
 from concurrent.futures import Future
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 
-from guidebench.engine.events import Tell
-from guidebench.engine.tasks import Task
+if TYPE_CHECKING:
+    from guidebench.engine.events import Tell
+    from guidebench.engine.tasks import Task
 
 
 class Input(NamedTuple):

@@ -1,4 +1,7 @@
-"""Which executor a run gets: what was asked for, and this process where nothing was."""
+"""Which executor a run gets: what was asked for, and this process where nothing was.
+
+Nothing heavy is imported before it is known which.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,6 @@ from typing import Any
 from guidebench.config.errors import RequestError
 from guidebench.config.settings import RunConfig
 from guidebench.engine.executors.base import Executor
-from guidebench.engine.executors.here import Here
 
 
 def chosen(config: RunConfig, given: Any = None) -> AbstractContextManager[Executor]:
@@ -26,32 +28,31 @@ def chosen(config: RunConfig, given: Any = None) -> AbstractContextManager[Execu
     RequestError
         Where two are asked for, or what is given is no executor.
     """
-    if given is None and config.jobs is None and config.dask is None:
-        return Here()
-    from guidebench.engine.executors.remote import Session
-
-    session = Session.of(no_plugins=config.no_plugins)
     if given is not None:
-        return _of(given, config, session)
+        return _of(given, config)
+    if config.jobs is not None:
+        from guidebench.engine.executors.processes import Processes
+
+        return Processes(config.jobs, no_plugins=config.no_plugins)
     if config.dask is not None:
         from guidebench.engine.executors.dask import cluster
 
-        return cluster(config.dask, session)
-    from guidebench.engine.executors.processes import Processes
+        return cluster(config.dask, no_plugins=config.no_plugins)
+    from guidebench.engine.executors.here import Here
 
-    return Processes(config.jobs or 1, session)
+    return Here()
 
 
-def _of(given: Any, config: RunConfig, session: Any) -> Executor:
+def _of(given: Any, config: RunConfig) -> Executor:
     from guidebench.engine.executors.dask import is_client, on_client
     from guidebench.engine.executors.futures import Futures
+    from guidebench.engine.executors.remote import Session
 
     if config.jobs is not None or config.dask is not None:
         raise RequestError("executor: there is one already, so neither jobs nor dask can be given")
     if is_client(given):
-        return on_client(given, session)
+        return on_client(given, Session.of(no_plugins=config.no_plugins, watched=True))
     if not callable(getattr(given, "submit", None)):
-        raise RequestError(
-            f"executor: should be a distributed.Client or an executor of concurrent.futures, not {type(given).__name__}"
-        )
-    return Futures(given, session)
+        kind = type(given).__name__
+        raise RequestError(f"executor: should be a distributed.Client or one of concurrent.futures, not {kind}")
+    return Futures(given, Session.of(no_plugins=config.no_plugins))

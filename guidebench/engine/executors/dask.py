@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from guidebench.config.errors import RequestError
-from guidebench.engine.executors.futures import Futures, Submitted
+from guidebench.engine.executors.futures import AHEAD, Futures, Submitted
 from guidebench.engine.executors.remote import Session
 from guidebench.inference.device import cache
 from guidebench.plugins.isolation.failures import said
@@ -51,8 +51,12 @@ class _OnCluster:
 
 
 def on_client(client: Client, session: Session) -> Futures:
-    """Return an executor that runs jobs on the cluster of a client."""
-    return Futures(_OnCluster(client), session)
+    """Return an executor that runs jobs on the cluster of a client.
+
+    It submits as many as there are threads: a task that waits on a worker is charged with that worker's death, though
+    another one's task has killed it.  As long as there is no worker some are submitted, for clusters that grow.
+    """
+    return Futures(_OnCluster(client), session, lambda: sum(client.nthreads().values()) or AHEAD)
 
 
 def is_client(given: Any) -> bool:
@@ -62,15 +66,15 @@ def is_client(given: Any) -> bool:
 
 
 @contextmanager
-def cluster(where: str, session: Session) -> Iterator[Futures]:
+def cluster(where: str, *, no_plugins: bool = False) -> Iterator[Futures]:
     """Connect to a cluster, or start one on this machine, and leave it when the block is left.
 
     Parameters
     ----------
     where : str
         The address of a scheduler, or ``local:N`` for N workers on this machine.
-    session : Session
-        What the workers have to know of the run.
+    no_plugins : bool
+        Whether the run has no plugins but guidebench's own.
 
     Raises
     ------
@@ -84,6 +88,7 @@ def cluster(where: str, session: Session) -> Iterator[Futures]:
             "Dask is not installed; pip install 'guidebench[dask]'", option="dask", value=where
         ) from None
     local = _LOCAL.fullmatch(where)
+    session = Session.of(no_plugins=no_plugins, watched=True)
     if local:
         with _quiet(), LocalCluster(**_here(int(local[1]))) as started, Client(started) as client:
             try:
@@ -101,7 +106,7 @@ def cluster(where: str, session: Session) -> Iterator[Futures]:
 
 def _here(count: int) -> dict[str, Any]:
     """Return the options of a cluster on this machine, which computes as this process does."""
-    folder = cache.in_use()
+    folder = cache.in_use() or str(cache.programs())
     kept = {
         "JAX_COMPILATION_CACHE_DIR": folder,
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
@@ -113,7 +118,7 @@ def _here(count: int) -> dict[str, Any]:
         "processes": True,
         "dashboard_address": None,
         "host": "127.0.0.1",
-        "env": kept if folder else {},
+        "env": kept,
     }
 
 
@@ -126,16 +131,25 @@ def _end(started: LocalCluster) -> None:
                 os.kill(nanny.pid, signal.SIGKILL)
 
 
+#: Settings of Dask's for a cluster on this machine: the threads of linear algebra are left as they are, for the bits'
+#: sake; what kills a worker is tried once more; and no process tells of what the run will tell.
+_LIKE_HERE = {
+    "distributed.nanny.pre-spawn-environ": {},
+    "distributed.scheduler.allowed-failures": 1,
+    "logging.distributed": "critical",
+}
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Leave the number of threads of linear algebra as it is, for the bits' sake, and say nothing of lost workers."""
+    """Set Dask up for a cluster on this machine, and leave it as it was."""
     import dask
 
     logger = logging.getLogger("distributed")
     before = logger.level
     logger.setLevel(logging.CRITICAL)
     try:
-        with dask.config.set({"distributed.nanny.pre-spawn-environ": {}, "logging.distributed": "critical"}):
+        with dask.config.set(_LIKE_HERE):
             yield
     finally:
         logger.setLevel(before)

@@ -19,17 +19,18 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from guidebench.engine.events import Tell
 from guidebench.engine.executors.base import Job
 from guidebench.engine.executors.remote import Session, opened
-from guidebench.engine.executors.wire import pack
 from guidebench.engine.executors.worker import Answer, Entered, Hello, Limited, Order, Told
 from guidebench.engine.lost import TaskLostError
 from guidebench.inference.device import cache
 from guidebench.plugins.isolation.time_limit import told
 from guidebench.plugins.isolation.whereabouts import Where
+
+if TYPE_CHECKING:
+    from guidebench.engine.events import Tell
 
 #: Seconds that a task may go on after its time, in which its own process may end it in an orderly way.
 GRACE = 3.0
@@ -59,13 +60,13 @@ class Processes:
     ----------
     count : int
         How many.
-    session : Session
-        What they have to know of the run.
+    no_plugins : bool
+        Whether the run has no plugins but guidebench's own.
     """
 
-    def __init__(self, count: int, session: Session) -> None:
+    def __init__(self, count: int, *, no_plugins: bool = False) -> None:
         self._orders: SimpleQueue[_Order | None] = SimpleQueue()
-        self._lanes = [_Lane(self._orders, session) for _ in range(count)]
+        self._lanes = [_Lane(self._orders, no_plugins=no_plugins) for _ in range(count)]
 
     def slots(self) -> int:
         """Return the number of workers."""
@@ -95,7 +96,7 @@ class Processes:
 class _Worker:
     """A process and this end of the pipe to it."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self) -> None:
         here, there = Pipe()
         self._connection: Connection = here
         self._process = subprocess.Popen(
@@ -105,10 +106,17 @@ class _Worker:
             start_new_session=True,  # Ctrl-C is for the process of the run, which ends the others
         )
         there.close()
+        self.greeted = False
         self.held: tuple[str, ...] = ()
-        self.say(Hello(list(sys.path), str(cache.in_use() or ""), session))
+
+    def greet(self, session: Session) -> None:
+        """Tell a new worker what it has to know."""
+        if not self.greeted:
+            self.say(Hello(list(sys.path), cache.in_use() or "", session))
+            self.greeted = True
 
     def say(self, message: Any) -> None:
+        """Send a message."""
         self._connection.send_bytes(pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL))
 
     def hear(self, until: float | None) -> Any:
@@ -136,8 +144,8 @@ class _Worker:
 class _Lane:
     """A thread that passes one order after the other to a worker, and starts another one where that is gone."""
 
-    def __init__(self, orders: SimpleQueue[_Order | None], session: Session) -> None:
-        self._orders, self._session = orders, session
+    def __init__(self, orders: SimpleQueue[_Order | None], *, no_plugins: bool) -> None:
+        self._orders, self._no_plugins = orders, no_plugins
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._worker: _Worker | None = None
         self._closing = False
@@ -145,7 +153,7 @@ class _Lane:
 
     def start(self) -> None:
         """Start a worker, which has much to import, and begin to take orders."""
-        self._worker = _Worker(self._session)
+        self._worker = _Worker()
         self._thread.start()
 
     def end(self) -> None:
@@ -176,8 +184,11 @@ class _Lane:
             raise TaskLostError(f"{second.how}, twice" if second.again else second.how, second.where) from None
 
     def _attempt(self, order: _Order) -> Any:
+        from guidebench.engine.executors.wire import pack
+
         worker, where, until, seconds = self._at_work(), None, None, None
         try:
+            worker.greet(Session.of(no_plugins=self._no_plugins))
             needed = tuple(one.name for one in order.job.inputs)
             sent = {one.name: pack(one.value) for one in order.job.inputs if one.name not in worker.held}
             worker.say(Order(pack(order.job.task), needed, sent))
@@ -205,7 +216,7 @@ class _Lane:
             if self._closing:
                 raise TaskLostError("the run is over")
             if self._worker is None:
-                self._worker = _Worker(self._session)
+                self._worker = _Worker()
             return self._worker
 
     def _lost(self, worker: _Worker) -> int:

@@ -27,6 +27,10 @@ from guidebench.inference.device import threads
 AT_HAND = 6
 
 
+#: What scoring will need, imported while XLA, which holds no lock of Python's, compiles.
+AHEAD = "arviz"
+
+
 class Hello(NamedTuple):
     """The first thing a worker is told: where modules are, where compiled programs are kept, and about the run."""
 
@@ -107,8 +111,6 @@ class _Line:
 def main(descriptor: int) -> None:
     """Take orders until there are none."""
     line = _Line(Connection(descriptor))
-    hello: Hello = line.orders.get()
-    sys.path[:] = hello.path
     threads.enough()  # before JAX starts
     # Tracing leaves so many small objects behind that looking for cycles took an eighth of a warm run.
     gc.set_threshold(200_000, 20, 20)
@@ -117,6 +119,9 @@ def main(descriptor: int) -> None:
     from guidebench.plugins.isolation import whereabouts
 
     import_module("guidebench.engine.perform")  # while there is nothing else to do
+    threading.Thread(target=import_module, args=(AHEAD,), daemon=True).start()
+    hello: Hello = line.orders.get()
+    sys.path[:] = hello.path
     cache.enable(hello.cache)
     whereabouts.listen(line)
     held: OrderedDict[str, Any] = OrderedDict()

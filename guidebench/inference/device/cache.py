@@ -17,6 +17,11 @@ def folder() -> Path:
     return Path(chosen) if chosen else user_cache_path("guidebench")
 
 
+def programs() -> Path:
+    """Return the folder in which compiled programs are kept."""
+    return folder() / "xla"
+
+
 def enable(chosen: str = "") -> None:
     """Let JAX keep compiled programs, unless the user told JAX where to keep them.
 
@@ -26,7 +31,7 @@ def enable(chosen: str = "") -> None:
     import jax
 
     if jax.config.jax_compilation_cache_dir is None:  # type: ignore[attr-defined]
-        jax.config.update("jax_compilation_cache_dir", chosen or str(folder() / "xla"))
+        jax.config.update("jax_compilation_cache_dir", chosen or str(programs()))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 

@@ -159,7 +159,8 @@ particles, loss, init, draws, seed
         config = _config(problem, isinstance(model, str), specs, chosen, reference, settings)
         check_names((problem,), config)
         given = reference if isinstance(reference, Mapping) else None
-        return _run(adapted(problem, config), chosen, config, registry, given, progress, executor)
+        request = {"problems": (adapted(problem, config),), "guides": chosen, "config": config, "given": given}
+        return _run(registry, request, progress, executor)
     except RequestError as error:
         raise error.spelled(in_python) from error.__cause__
     except GuidebenchError as error:
@@ -172,23 +173,16 @@ def _options(call: Mapping[str, Any]) -> dict[str, Any]:
     return {one.name: None if call[one.name] is one.default else call[one.name] for one in found}
 
 
-def _run(
-    problem: Problem,
-    guides: Sequence[ChosenGuide],
-    config: RunConfig,
-    registry: Registry,
-    given: Mapping[str, Any] | None,
-    progress: bool | None,
-    executor: Any,
-) -> Comparison:
-    from guidebench.engine import run
-    from guidebench.engine.request import Request
+def _run(registry: Registry, asked: Mapping[str, Any], progress: bool | None, executor: Any) -> Comparison:
+    from guidebench.engine.executors.choose import chosen
 
-    request = Request(
-        name=problem.name, problems=(problem,), guides=tuple(guides), config=config, registry=registry, given=given
-    )
-    with watch(progress) as watcher:
-        record = run.compare(request, progress=watcher, executor=executor)
+    with chosen(asked["config"], executor) as running:  # workers, if any, have as much to import as this process
+        from guidebench.engine import run
+        from guidebench.engine.request import Request
+
+        request = Request(name=asked["problems"][0].name, registry=registry, **asked)
+        with watch(progress) as watcher:
+            record = run.compare(request, progress=watcher, executor=running)
     return Comparison.from_record(record, registry.sections)
 
 
