@@ -11,7 +11,18 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from guidebench.config.errors import GuidebenchError, RequestError
-from guidebench.contracts import Guide, Metric, MetricValue, Problem, ReferenceDraws, Section, Solution, Task
+from guidebench.contracts import (
+    Guide,
+    Metric,
+    MetricValue,
+    Problem,
+    Quantity,
+    ReferenceDraws,
+    Rule,
+    Section,
+    Solution,
+    Task,
+)
 from guidebench.plugins.hookspecs import hookimpl
 
 if TYPE_CHECKING:
@@ -56,8 +67,10 @@ __all__ = [
     "Number",
     "Page",
     "Problem",
+    "Quantity",
     "ReferenceDraws",
     "RequestError",
+    "Rule",
     "Section",
     "Solution",
     "Table",

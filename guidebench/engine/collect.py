@@ -17,6 +17,7 @@ from guidebench.engine.fit.draw import Drawn
 from guidebench.engine.fit.score import Scored
 from guidebench.engine.fit.stages import failed
 from guidebench.engine.lost import TaskLostError
+from guidebench.engine.perform import TURN
 from guidebench.engine.plan import FitNodes, Node, Plan, ProblemPlan
 from guidebench.engine.sampled import labelled
 from guidebench.plugins.isolation.failures import Failure, Phase, reason, said
@@ -145,7 +146,7 @@ def _assembled(drawn: Drawn, scored: Scored, one: FitNodes, calibrated: Calibrat
     elif calibrated is not None and calibrated.ranks is not None:
         groups["simulations"], seconds = calibrated.ranks, calibrated.seconds
         metrics = (*metrics, *calibrated.metrics)
-    with boundary(one.guide, "inference data") as at:
+    with TURN, boundary(one.guide, "inference data") as at:
         return replace(
             fit,
             metrics=metrics,

@@ -11,13 +11,14 @@ from guidebench.engine.tasks import Task
 from guidebench.inference.device import precision
 from guidebench.plugins.isolation.state import restored
 
-#: NumPyro keeps its handlers on one list for all threads, so two tasks of one process take turns.
-_TURN = threading.Lock()
+#: NumPyro keeps its handlers on one list for all threads, so two tasks of one process take turns; and whoever notes
+#: global state and puts it back takes one, too.
+TURN = threading.RLock()
 
 
 def perform(task: Task, inputs: tuple[Any, ...], tell: Tell) -> Any:
     """Return what a task comes to."""
-    with _TURN, restored(), precision.chosen(task.settings.config.x64), warnings.catch_warnings():
+    with TURN, restored(), precision.chosen(task.settings.config.x64), warnings.catch_warnings():
         # NumPyro says so for every program that it traces; the report says it once.
         warnings.filterwarnings("ignore", message="Continuous inference poorly handles circular")
         return task.run(inputs, tell)

@@ -58,7 +58,7 @@ def one(rows: int, guide: str, steps: int | None) -> dict[str, Any]:
                 "verdict": str(fit.verdict),
                 "elbo": fit.value("elbo"),
                 "step_ms": 1e3 * (fit.train_s or 0) / fit.steps,
-                "seconds": (fit.compile_s or 0) + (fit.train_s or 0) + (fit.evaluate_s or 0),
+                "seconds": fit.seconds,
             }
             for fit in comparison
         ],

@@ -174,7 +174,7 @@ def guide(name: str, **parts: Any) -> ChosenGuide:
     return ChosenGuide(registered=Registered(declaration, "acme", LOCAL), label=name)
 
 
-def nodes(problems: str, *guides: ChosenGuide, **options: Any) -> tuple[Node, ...]:
+def nodes(problems: str, *guides: ChosenGuide, side_by_side: bool = False, **options: Any) -> tuple[Node, ...]:
     config = make_config(options)
     request = Request(
         name="run",
@@ -183,7 +183,7 @@ def nodes(problems: str, *guides: ChosenGuide, **options: Any) -> tuple[Node, ..
         config=config,
         registry=Registry(),
     )
-    return make_plan(request, Settings(config, recipe_of(config)), None).nodes
+    return make_plan(request, Settings(config, recipe_of(config)), None).nodes(side_by_side=side_by_side)
 
 
 def came_to(job: Job) -> Any:
@@ -233,6 +233,16 @@ def test_several_at_a_time_go_on_with_what_is_ready() -> None:
     assert [job.name for job in executor.jobs] == [
         "p/prepare", "q/prepare", "p/reference", "p/a/fit", "q/reference", "p/a/score", "q/a/fit", "q/a/score",
     ]  # fmt: skip
+
+
+def test_the_richest_guides_go_first_where_several_go_on_at_a_time() -> None:
+    plain, scaled, rich = guide("a"), guide("b", family="diagonal"), guide("c", family="affine")
+    alone, together = Recording(outcome=came_to), Recording(2, outcome=came_to)
+    execute(nodes("p", plain, scaled, rich), alone, nobody, Heard())
+    execute(nodes("p", plain, scaled, rich, side_by_side=True), together, nobody, Heard())
+    fits = [[job.name for job in executor.jobs if job.name.endswith("fit")] for executor in (alone, together)]
+    assert fits == [["p/a/fit", "p/b/fit", "p/c/fit"], ["p/c/fit", "p/a/fit", "p/b/fit"]]
+    assert {job.name for job in alone.jobs} == {job.name for job in together.jobs}
 
 
 def test_slots_are_respected_as_they_come_and_go() -> None:

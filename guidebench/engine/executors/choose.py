@@ -50,10 +50,9 @@ def _of(given: Any, config: RunConfig) -> Executor:
 
     if config.jobs is not None or config.dask is not None:
         raise RequestError("executor: there is one already, so neither jobs nor dask can be given")
-    session = Session.of(no_plugins=config.no_plugins)
     if is_client(given):
-        return on_client(given, session)
+        return on_client(given, Session.of(no_plugins=config.no_plugins, watched=True))
     if not callable(getattr(given, "submit", None)):
         kind = type(given).__name__
         raise RequestError(f"executor: should be a distributed.Client or one of concurrent.futures, not {kind}")
-    return Futures(given, session)
+    return Futures(given, Session.of(no_plugins=config.no_plugins))

@@ -5,22 +5,25 @@ Needs the extra ``guidebench[dask]``.
 
 from __future__ import annotations
 
+import logging
+import os
 import re
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from guidebench.config.errors import RequestError
-from guidebench.engine.executors.futures import Futures, Submitted
+from guidebench.engine.executors.futures import AHEAD, Futures, Submitted
 from guidebench.engine.executors.remote import Session
 from guidebench.inference.device import cache
 from guidebench.plugins.isolation.failures import said
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, LocalCluster
 
 #: ``local:N`` stands for N workers on this machine.
 _LOCAL = re.compile(r"local:([1-9]\d*)")
@@ -48,8 +51,12 @@ class _OnCluster:
 
 
 def on_client(client: Client, session: Session) -> Futures:
-    """Return an executor that runs jobs on the cluster of a client."""
-    return Futures(_OnCluster(client), session)
+    """Return an executor that runs jobs on the cluster of a client.
+
+    It submits as many as there are threads: a task that waits on a worker is charged with that worker's death, though
+    another one's task has killed it.  As long as there is no worker some are submitted, for clusters that grow.
+    """
+    return Futures(_OnCluster(client), session, lambda: sum(client.nthreads().values()) or AHEAD)
 
 
 def is_client(given: Any) -> bool:
@@ -81,10 +88,13 @@ def cluster(where: str, *, no_plugins: bool = False) -> Iterator[Futures]:
             "Dask is not installed; pip install 'guidebench[dask]'", option="dask", value=where
         ) from None
     local = _LOCAL.fullmatch(where)
-    session = Session.of(no_plugins=no_plugins)
+    session = Session.of(no_plugins=no_plugins, watched=True)
     if local:
         with _quiet(), LocalCluster(**_here(int(local[1]))) as started, Client(started) as client:
-            yield on_client(client, session)
+            try:
+                yield on_client(client, session)
+            finally:
+                _end(started)
         return
     try:
         client = Client(where, timeout=PATIENCE)
@@ -112,10 +122,34 @@ def _here(count: int) -> dict[str, Any]:
     }
 
 
+def _end(started: LocalCluster) -> None:
+    """Kill the workers of a cluster on this machine: Dask would give each some seconds to finish what it does."""
+    for nanny in started.workers.values():
+        nanny.auto_restart = False
+        if nanny.pid is not None:
+            with suppress(OSError):
+                os.kill(nanny.pid, signal.SIGKILL)
+
+
+#: Settings of Dask's for a cluster on this machine: the threads of linear algebra are left as they are, for the bits'
+#: sake; what kills a worker is tried once more; and no process tells of what the run will tell.
+_LIKE_HERE = {
+    "distributed.nanny.pre-spawn-environ": {},
+    "distributed.scheduler.allowed-failures": 1,
+    "logging.distributed": "critical",
+}
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Leave the number of threads of linear algebra as it is, for the bits' sake, and say nothing of lost workers."""
+    """Set Dask up for a cluster on this machine, and leave it as it was."""
     import dask
 
-    with dask.config.set({"distributed.nanny.pre-spawn-environ": {}, "logging.distributed": "error"}):
-        yield
+    logger = logging.getLogger("distributed")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        with dask.config.set(_LIKE_HERE):
+            yield
+    finally:
+        logger.setLevel(before)

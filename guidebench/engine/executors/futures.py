@@ -45,15 +45,17 @@ class Futures:
         Any of :mod:`concurrent.futures`, or one that is like them.
     session : Session
         What other processes have to know of the run.
+    slots : callable, optional
+        Returns how many jobs are submitted at a time.
     """
 
-    def __init__(self, executor: Submitting, session: Session) -> None:
-        self._executor, self._session = executor, session
+    def __init__(self, executor: Submitting, session: Session, slots: Callable[[], int] = lambda: AHEAD) -> None:
+        self._executor, self._session, self._slots = executor, session, slots
         self._running: set[Submitted] = set()
 
     def slots(self) -> int:
         """Return how many jobs are submitted at a time."""
-        return AHEAD
+        return self._slots()
 
     def submit(self, job: Job, tell: Tell) -> Future[Any]:
         """Submit a job; what its task says meanwhile is not heard."""

@@ -9,6 +9,7 @@ import traceback
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from guidebench.engine.executors import watchdog
 from guidebench.inference.device import threads
 
 if TYPE_CHECKING:
@@ -27,13 +28,16 @@ class Session:
         Whether the run has no plugins but guidebench's own.
     options : mapping
         Options of JAX that change what a program computes, as the process of the run has them.
+    watched : bool
+        Whether the process has to see for itself to it that nothing takes longer than it may.
     """
 
     no_plugins: bool = False
     options: dict[str, Any] = field(default_factory=dict)
+    watched: bool = False
 
     @classmethod
-    def of(cls, *, no_plugins: bool) -> Session:
+    def of(cls, *, no_plugins: bool, watched: bool = False) -> Session:
         """Return the session of a run in this process."""
         import jax
 
@@ -41,7 +45,7 @@ class Session:
 
         found = {name: getattr(jax.config, name, None) for name in JAX_OPTIONS}
         plain = {name: value for name, value in found.items() if value is None or isinstance(value, (bool, str))}
-        return cls(no_plugins=no_plugins, options=plain)
+        return cls(no_plugins=no_plugins, options=plain, watched=watched)
 
     def apply(self) -> None:
         """Give JAX the options of the run."""
@@ -78,6 +82,8 @@ def parcel(job: Job) -> Parcel:
 def run_parcel(session: Session, parcel: Parcel) -> Returned:
     """Run the task in a parcel, whichever process this is."""
     threads.enough()  # before JAX starts
+    if session.watched:
+        watchdog.start()
     from guidebench.engine.events import nobody
     from guidebench.engine.executors.wire import unpack
 
@@ -91,11 +97,11 @@ def run_parcel(session: Session, parcel: Parcel) -> Returned:
 def run(session: Session, opened: Any, tell: Tell) -> Returned:
     """Run the task that `opened` returns with its inputs; an exception is sent back, not raised."""
     from guidebench.engine.executors.wire import pack
-    from guidebench.engine.perform import perform
+    from guidebench.engine.perform import TURN, perform
     from guidebench.plugins.isolation.state import restored
 
     try:
-        with restored():
+        with TURN, restored():  # the process may be that of the run, and the other threads may run tasks, too
             session.apply()
             task, inputs = opened()
             return Returned(pack(perform(task, inputs, tell)))

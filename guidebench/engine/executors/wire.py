@@ -13,6 +13,7 @@ from __future__ import annotations
 import io
 import pickle
 import sys
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -22,6 +23,7 @@ import jax.numpy as jnp
 
 from guidebench.contracts import Guide, Metric, Problem, Section
 from guidebench.engine.executors.places import Place, TravelError, place_of, settle
+from guidebench.inference.device import precision
 from guidebench.plugins.isolation.failures import LOCAL, reason
 from guidebench.plugins.registry import Registered, Registry
 from guidebench.request.find_plugins import find_plugins
@@ -50,13 +52,19 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         return None
 
     def reducer_override(self, obj: Any) -> Any:
-        """Note the modules that are named, and say how a typed random key is made again, which JAX does not pickle."""
+        """Note the modules that are named, and say how arrays of JAX's are made again.
+
+        A typed random key JAX does not pickle, and a float64 it would make a float32 where the other thread or process
+        has no float64 of its own.
+        """
         if isinstance(obj, ModuleType):
             self._note(obj)
         elif isinstance(module := getattr(obj, "__module__", None), str):
             self._note(sys.modules.get(module))
-        if isinstance(obj, jax.Array) and jnp.issubdtype(obj.dtype, jax.dtypes.prng_key):
-            return _key, (str(jax.random.key_impl(obj)), jax.device_get(jax.random.key_data(obj)))
+        if isinstance(obj, jax.Array):
+            if jnp.issubdtype(obj.dtype, jax.dtypes.prng_key):
+                return _key, (str(jax.random.key_impl(obj)), jax.device_get(jax.random.key_data(obj)))
+            return _array, obj.__reduce__()
         return super().reducer_override(obj)
 
     def _note(self, module: ModuleType | None) -> None:
@@ -67,6 +75,11 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
 def _key(implementation: str, data: Any) -> jax.Array:
     found: jax.Array = jax.random.wrap_key_data(jnp.asarray(data), impl=implementation)
     return found
+
+
+def _array(make: Callable[..., jax.Array], arguments: tuple[Any, ...]) -> jax.Array:
+    with precision.double():
+        return make(*arguments)
 
 
 class _Unpickler(pickle.Unpickler):
