@@ -26,7 +26,7 @@ from guidebench.contracts import (
 from guidebench.plugins.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from guidebench.api.compare import compare
+    from guidebench.api.comparing import compare
     from guidebench.api.comparison import Comparison, Fit, load
     from guidebench.api.difference import Diff, diff
 

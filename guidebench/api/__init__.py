@@ -1,7 +1,24 @@
-"""The Python face: compare guides on a model from a script or a notebook."""
+"""The Python face: compare guides on a model from a script or a notebook, and look at what came of it.
 
-from guidebench.api.compare import DEFAULT, compare
+What runs guides is imported on first use: to look at results takes neither JAX nor NumPyro.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from guidebench.api.comparison import Comparison, Fit, load
 from guidebench.api.difference import Diff, diff
 
+if TYPE_CHECKING:
+    from guidebench.api.comparing import DEFAULT, compare
+
 __all__ = ["DEFAULT", "Comparison", "Diff", "Fit", "compare", "diff", "load"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("DEFAULT", "compare"):
+        from guidebench.api import comparing
+
+        return getattr(comparing, name)
+    raise AttributeError(f"module 'guidebench.api' has no attribute {name!r}")

@@ -75,3 +75,15 @@ def test_the_lazy_names_are_all_there() -> None:
     assert dir(guidebench) == sorted(guidebench.__all__)
     with pytest.raises(AttributeError, match="has no attribute 'comparre'"):
         guidebench.comparre  # noqa: B018 - the access is the test
+
+
+def test_results_are_looked_at_without_jax(python: Python, tmp_path: Path) -> None:
+    code = """
+import sys
+from guidebench import Comparison, diff, load
+run = Comparison(name="empty", problems=(), fits=())
+load(run.save("saved")).summary()
+print("\\nmodules:", 0, *{name.partition(".")[0] for name in sys.modules})
+"""
+    _, modules = loaded(python, tmp_path, code)
+    assert not modules & COMPUTING
