@@ -123,7 +123,7 @@ def _here(count: int) -> dict[str, Any]:
         "n_workers": count,
         "threads_per_worker": 1,  # NumPyro traces one thing at a time
         "processes": True,
-        "dashboard_address": None,
+        "dashboard_address": "127.0.0.1:0",  # none at all would be port 8787, which another run may have
         "host": "127.0.0.1",
         "env": kept,
     }
