@@ -189,9 +189,9 @@ def test_the_death_of_a_process_is_no_such_end() -> None:
 
 @pytest.mark.parametrize("problems", ["p", "p q"])
 def test_without_a_reference_whose_process_died_there_are_scores_all_the_same(problems: str) -> None:
-    found = run({"p/reference": TaskLostError("was killed by SIGKILL")}, problems)
+    found = run({"p/reference": TaskLostError("its process was killed by SIGKILL")}, problems)
     assert all(well(fit) for fit in found.fits)
-    note = "There is no reference: the process that was to find it was killed by SIGKILL."
+    note = "There is no reference, for it could not be found: its process was killed by SIGKILL."
     assert (found.problems[0].reference, found.problems[0].reference_note) == ("", note)
 
 
