@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import copy
 from typing import Any
 
 import pytest
@@ -42,6 +43,11 @@ class Notes:
 
     folder: Path
 
+    @property
+    def plugin(self) -> str:
+        """The plugin with the guests, as it is named to a run."""
+        return str(self.folder / GUESTS.name)
+
     def go(self) -> None:
         """Let those that wait go on, from now on."""
         (self.folder / "go").touch()
@@ -51,9 +57,12 @@ class Notes:
         return [int(one.name.partition("-")[2]) for one in self.folder.glob("waiting-*")]
 
     def trained(self) -> Counter[str]:
-        """Return how often each guest's training has begun."""
-        log = self.folder / "log"
-        return Counter(line.split()[0] for line in log.read_text().splitlines()) if log.exists() else Counter()
+        """Return how often the training of each guest has begun."""
+        return Counter(one.name.split("-")[1] for one in self.folder.glob("trained-*"))
+
+    def compared(self, *guides: Any, problem: str = "tiny", **options: Any) -> gb.Comparison:
+        """Compare guests in this process, or from it."""
+        return gb.compare(problem, guides=list(guides), plugins=[self.plugin], **{**SETTINGS, **options})
 
     def processes(self) -> list[int]:
         """Return the processes that belong to a run with this folder."""
@@ -82,14 +91,10 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> str:
 def notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, programs: str) -> Notes:
     found = Notes(tmp_path / "notes")
     found.folder.mkdir()
-    monkeypatch.setenv("GUESTS", str(found.folder))
+    copy(GUESTS, found.folder)
+    monkeypatch.setenv("GUESTS", str(found.folder))  # which tells the processes of a run from others
     monkeypatch.setenv(VARIABLE, programs)
     return found
-
-
-def compared(*guides: Any, problem: Any = "tiny", **options: Any) -> gb.Comparison:
-    """Compare guests in this process, or from it."""
-    return gb.compare(problem, guides=list(guides), plugins=[str(GUESTS)], **{**SETTINGS, **options})
 
 
 def numbers(comparison: gb.Comparison, folder: Path) -> list[str]:
@@ -105,14 +110,14 @@ def of(guide: str, lines: list[str]) -> list[str]:
 class Command:
     """A run of the guests by the command line, in processes of its own."""
 
-    def __init__(self, folder: Path, guides: tuple[str, ...], *options: str) -> None:
+    def __init__(self, folder: Path, plugin: str, guides: tuple[str, ...], *options: str) -> None:
         given = [part for name, value in SETTINGS.items() for part in (f"--{name}", str(value))]
         chosen = [part for guide in guides for part in ("-g", guide)]
         self.results = folder / "reports" / "tiny"
         self._out, self._err = folder / "out", folder / "err"
         with self._out.open("w") as out, self._err.open("w") as err:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "guidebench", "run", "tiny", "--plugin", GUESTS, *chosen, *given, *options],
+                [sys.executable, "-m", "guidebench", "run", "tiny", "--plugin", plugin, *chosen, *given, *options],
                 cwd=folder,
                 env={**os.environ, "PYTHONSAFEPATH": "1"},
                 stdout=out,
@@ -149,10 +154,10 @@ def command(tmp_path: Path, notes: Notes) -> Iterator[Commands]:
     """Start ``guidebench run tiny`` with the guests, in a folder of the test's."""
     begun: list[Command] = []
 
-    def start(guides: tuple[str, ...], *options: str, folder: str = "run") -> Command:
-        place = tmp_path / folder
+    def start(guides: tuple[str, ...], *options: str) -> Command:
+        place = tmp_path / "run"
         place.mkdir(exist_ok=True)
-        begun.append(Command(place, guides, *options))
+        begun.append(Command(place, notes.plugin, guides, *options))
         return begun[-1]
 
     yield start
