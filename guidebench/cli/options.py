@@ -38,7 +38,7 @@ def parameters() -> Iterator[inspect.Parameter]:
     """Yield a parameter for each option of a run, by its name, ``None`` where it is not given."""
     for name, option in OPTIONS.items():
         kind = _TYPES.get(option.kind, option.kind)
-        annotation = Annotated.__class_getitem__((kind | None, declared(name)))  # type: ignore[attr-defined]
+        annotation: Any = Annotated[kind | None, declared(name)]
         yield inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 

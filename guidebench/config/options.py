@@ -43,6 +43,9 @@ class Option:
         what decides which problems, guides and metrics there are, which have keys of their own.
     saved : bool
         Whether it is part of the results, and so of a run that is had again from them.
+    executor : str
+        The module of ``engine.executors`` with what the option chooses to run fits on, where it chooses that: its
+        function ``of(config)`` returns it.
     from_folder : callable, optional
         Returns a text of a file as seen from the working directory, given the text and the folder of the file.
     name : str
@@ -57,6 +60,7 @@ class Option:
     flags: tuple[str, ...] = ()
     changes: Changes = "numbers"
     saved: bool = True
+    executor: str = ""
     from_folder: Callable[[str, Path], str] | None = None
     name: str = ""
     kind: Kind = str

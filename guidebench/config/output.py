@@ -82,6 +82,7 @@ class OutputOptions(Options):
             panel=RUNNING,
             changes="nothing",
             saved=False,
+            executor="processes",
         ),
     ] = Field(None, ge=1, le=1024)
     dask: Annotated[
@@ -92,6 +93,7 @@ class OutputOptions(Options):
             panel=RUNNING,
             changes="nothing",
             saved=False,
+            executor="dask",
         ),
     ] = None
 

@@ -41,8 +41,9 @@ def make_config(options: Mapping[str, Any], file: Path | None = None) -> RunConf
         config = RunConfig(**{**values, **given})
     except ValidationError as error:
         raise _refused(error, None if _key(error) in given else file) from None
-    if config.jobs is not None and config.dask is not None:
-        raise RequestError(f"{opt('jobs')} and {opt('dask')} both say where fits are made; give one")
+    executors = [opt(name) for name, one in OPTIONS.items() if one.executor and getattr(config, name) is not None]
+    if len(executors) > 1:
+        raise RequestError(f"{' and '.join(executors[:2])} both say where fits are made; give one")
     return config
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from guidebench.engine.events import Event, FitFinished, ProblemBegan, ProblemDescribed, Tell
-from guidebench.engine.execute import Lost, Outcome
+from guidebench.engine.execute import Done, Lost, Outcome
 from guidebench.engine.fit.calibrate import Calibrated
 from guidebench.engine.fit.case import blank, boundary
 from guidebench.engine.fit.draw import Drawn
@@ -85,7 +85,7 @@ class _Parts:
             nodes = [name for name in (one.fit, one.score, one.calibration) if name is not None]
             if all(name in self.outcomes for name in nodes):
                 self._left.remove(one)
-                key = None if self.plan.keys is None else self.plan.keys.fits[one.guide.label]
+                key = self.plan.keys.fits[one.guide.label] if self.plan.keys and self._whole() else None
                 yield FitFinished(self._fit(one), key)
                 for name in nodes:  # its draws may be large
                     del self.outcomes[name]
@@ -103,7 +103,12 @@ class _Parts:
             note = f"There is no calibration by simulation: {said(simulated.error, LONGEST_LINE)}."
             record = replace(record, notes=(*record.notes, note))
         data = labelled(reference.chains, prepared.value.structure) if reference.label else None
-        return ProblemDescribed(record, data, None if self.plan.keys is None else self.plan.keys.problem)
+        return ProblemDescribed(record, data, self.plan.keys.problem if self.plan.keys and self._whole() else None)
+
+    def _whole(self) -> bool:
+        """Return whether nothing that all fits share is lost: if something is, the next run shall try again."""
+        reference, simulations = (self.outcomes.get(name) for name in (self.plan.reference, self.plan.simulations))
+        return isinstance(reference, Done) and not reference.spare and not isinstance(simulations, Lost)
 
     def _fit(self, one: FitNodes) -> Fit:
         problem = self.plan.problem.name

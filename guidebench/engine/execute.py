@@ -20,10 +20,15 @@ from guidebench.engine.tasks import Last
 
 
 class Done(NamedTuple):
-    """What a task has come to; `last` says that nothing is left to do for those after it."""
+    """What a task has come to.
+
+    `last` says that nothing is left to do for those after it, and `spare` that the value stands in for one that is
+    lost.
+    """
 
     value: Any
     last: bool = False
+    spare: bool = False
 
 
 class Lost(NamedTuple):
@@ -93,7 +98,7 @@ def execute(nodes: Sequence[Node], executor: Executor, tell: Tell, follower: Fol
 def _outcome(node: Node, future: Future[Any]) -> Outcome:
     error = future.exception()
     if isinstance(error, TaskLostError) and node.spare is not None:
-        return Done(node.spare(error.how))
+        return Done(node.spare(error.how), spare=True)
     if error is not None:
         return Lost(error)
     value = future.result()

@@ -50,7 +50,7 @@ class Referenced(NamedTuple):
 
 def no_reference(how: str) -> Referenced:
     """Return what stands in for a reference whose process died."""
-    return Referenced(Reference(note=f"There is no reference: the process that was to find it {how}."), {})
+    return Referenced(Reference(note=f"There is no reference, for it could not be found: {how}."), {})
 
 
 def find_reference(bench: Workbench, settings: Settings, given: Mapping[str, Any] | None, tell: Tell) -> Referenced:

@@ -19,6 +19,7 @@ from guidebench.engine.fit.calibrate import Calibrated
 from guidebench.engine.fit.draw import Drawn, ToScore
 from guidebench.engine.fit.score import Scored
 from guidebench.engine.gate import Reference
+from guidebench.engine.keep import Keep
 from guidebench.engine.lost import TaskLostError
 from guidebench.engine.progress import Silent
 from guidebench.engine.references import Referenced
@@ -100,6 +101,7 @@ def run(
     *,
     slots: int = 1,
     progress: Silent | None = None,
+    keep: Keep | None = None,
     **options: Any,
 ) -> Comparison:
     request = Request(
@@ -112,7 +114,7 @@ def run(
         config=make_config(options),
         registry=Registry(),
     )
-    return compare(request, progress=progress, executor=Table(table, slots))
+    return compare(request, progress=progress, keep=keep, executor=Table(table, slots))
 
 
 def well(fit: Fit) -> bool:
@@ -187,9 +189,9 @@ def test_the_death_of_a_process_is_no_such_end() -> None:
 
 @pytest.mark.parametrize("problems", ["p", "p q"])
 def test_without_a_reference_whose_process_died_there_are_scores_all_the_same(problems: str) -> None:
-    found = run({"p/reference": TaskLostError("was killed by SIGKILL")}, problems)
+    found = run({"p/reference": TaskLostError("its process was killed by SIGKILL")}, problems)
     assert all(well(fit) for fit in found.fits)
-    note = "There is no reference: the process that was to find it was killed by SIGKILL."
+    note = "There is no reference, for it could not be found: its process was killed by SIGKILL."
     assert (found.problems[0].reference, found.problems[0].reference_note) == ("", note)
 
 
@@ -327,3 +329,31 @@ def test_an_interrupted_run_has_what_was_complete() -> None:
     assert [record.name for record in found.problems] == ["p", "q"]
     with pytest.raises(KeyboardInterrupt):
         run({"p/a/fit": KeyboardInterrupt()}, "p q r")
+
+
+class Noted:
+    """Keeps nothing and notes what it was given."""
+
+    def __init__(self) -> None:
+        self.kept: list[str] = []
+
+    def fit(self, key: str) -> Fit | None:
+        """Find nothing."""
+
+    def problem(self, key: str) -> None:
+        """Find nothing."""
+
+    def keep_fit(self, key: str, fit: Fit) -> None:
+        """Note the fit."""
+        self.kept.append(f"{fit.problem}/{fit.guide}")
+
+    def keep_problem(self, key: str, problem: tuple[ProblemRecord, Any]) -> None:
+        """Note the problem."""
+        self.kept.append(problem[0].name)
+
+
+@pytest.mark.parametrize("lost", ["reference", "simulations"])
+def test_what_lacks_a_part_that_was_lost_is_not_kept(lost: str) -> None:
+    keep = Noted()
+    run({f"p/{lost}": TaskLostError("its process was killed by SIGKILL")}, keep=keep, simulations=64)
+    assert keep.kept == ["q/a", "q", "q/b"]

@@ -408,7 +408,7 @@ def test_a_spare_stands_in_where_a_worker_died() -> None:
         ],
         Recording(outcome=outcome),
     )
-    assert found["a"] == Done("nothing, for it was killed by SIGKILL")
+    assert found["a"] == Done("nothing, for it was killed by SIGKILL", spare=True)
     assert found["c"] == Done(("nothing, for it was killed by SIGKILL",))
     assert found["b"] == found["d"] == Lost(DIED)
 
@@ -423,7 +423,10 @@ def test_the_reference_of_a_run_has_a_spare_and_nothing_else_has() -> None:
     assert [one.name for one in found] == ["p/reference"]
     spare = found[0].spare
     assert spare is not None
-    assert "the process that was to find it was killed by SIGKILL" in spare("was killed by SIGKILL").reference.note
+    assert (
+        "for it could not be found: its process was killed by SIGKILL"
+        in spare("its process was killed by SIGKILL").reference.note
+    )
 
 
 # What ends a run

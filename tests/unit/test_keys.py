@@ -160,7 +160,7 @@ def test_a_version_changes_the_key(monkeypatch: pytest.MonkeyPatch, package: str
 
 def test_guidebench_itself_changes_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
     before = of(keys())
-    monkeypatch.setattr(sources, "own", lambda: "edited")
+    monkeypatch.setattr(sources, "own", lambda *roots: "edited")
     assert of(keys()) != before
 
 

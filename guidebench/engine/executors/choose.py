@@ -6,10 +6,11 @@ Nothing heavy is imported before it is known which.
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from importlib import import_module
 from typing import Any
 
-from guidebench.config.errors import RequestError
-from guidebench.config.settings import RunConfig
+from guidebench.config.errors import RequestError, opt
+from guidebench.config.settings import OPTIONS, RunConfig
 from guidebench.engine.executors.base import Executor
 
 
@@ -19,7 +20,7 @@ def chosen(config: RunConfig, given: Any = None) -> AbstractContextManager[Execu
     Parameters
     ----------
     config : RunConfig
-        Its ``jobs`` and ``dask`` say which.
+        Those of its options that have an executor say which.
     given : distributed.Client or concurrent.futures.Executor, optional
         In their place, what a caller from Python has.
 
@@ -28,19 +29,14 @@ def chosen(config: RunConfig, given: Any = None) -> AbstractContextManager[Execu
     RequestError
         Where two are asked for, or what is given is no executor.
     """
+    asked = [name for name, one in OPTIONS.items() if one.executor and getattr(config, name) is not None]
+    if given is not None and asked:
+        raise RequestError(f"executor: there is one already, so {opt(asked[0])} cannot be given")
     if given is not None:
         return _of(given, config)
-    if config.jobs is not None:
-        from guidebench.engine.executors.processes import Processes
-
-        return Processes(config.jobs, no_plugins=config.no_plugins)
-    if config.dask is not None:
-        from guidebench.engine.executors.dask import cluster
-
-        return cluster(config.dask, no_plugins=config.no_plugins)
-    from guidebench.engine.executors.here import Here
-
-    return Here()
+    module = OPTIONS[asked[0]].executor if asked else "here"
+    found: AbstractContextManager[Executor] = import_module(f"guidebench.engine.executors.{module}").of(config)
+    return found
 
 
 def _of(given: Any, config: RunConfig) -> Executor:
@@ -48,8 +44,6 @@ def _of(given: Any, config: RunConfig) -> Executor:
     from guidebench.engine.executors.futures import Futures
     from guidebench.engine.executors.remote import Session
 
-    if config.jobs is not None or config.dask is not None:
-        raise RequestError("executor: there is one already, so neither jobs nor dask can be given")
     if is_client(given):
         return on_client(given, Session.of(no_plugins=config.no_plugins, watched=True))
     if not callable(getattr(given, "submit", None)):

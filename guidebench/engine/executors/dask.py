@@ -12,11 +12,12 @@ import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from guidebench.config.errors import RequestError
+from guidebench.config.settings import RunConfig
 from guidebench.engine.executors.futures import AHEAD, Futures, Submitted
 from guidebench.engine.executors.remote import Session
 from guidebench.inference.device import cache
@@ -65,6 +66,12 @@ def is_client(given: Any) -> bool:
     return distributed is not None and isinstance(given, distributed.Client)
 
 
+def of(config: RunConfig) -> AbstractContextManager[Futures]:
+    """Return the cluster that a run asks for."""
+    assert config.dask is not None
+    return cluster(config.dask, no_plugins=config.no_plugins)
+
+
 @contextmanager
 def cluster(where: str, *, no_plugins: bool = False) -> Iterator[Futures]:
     """Connect to a cluster, or start one on this machine, and leave it when the block is left.
@@ -98,7 +105,7 @@ def cluster(where: str, *, no_plugins: bool = False) -> Iterator[Futures]:
         return
     try:
         client = Client(where, timeout=PATIENCE)
-    except (OSError, ValueError) as error:
+    except (OSError, TypeError, ValueError) as error:  # a TypeError where tls:// has no certificates
         raise RequestError(f"no scheduler answers there: {said(error)}", option="dask", value=where) from error
     with client:
         yield on_client(client, session)
@@ -116,7 +123,7 @@ def _here(count: int) -> dict[str, Any]:
         "n_workers": count,
         "threads_per_worker": 1,  # NumPyro traces one thing at a time
         "processes": True,
-        "dashboard_address": None,
+        "dashboard_address": "127.0.0.1:0",  # none at all would be port 8787, which another run may have
         "host": "127.0.0.1",
         "env": kept,
     }

@@ -37,7 +37,7 @@ def place_of(module: ModuleType | None) -> Place | None:
     file = getattr(module, "__file__", None)
     if module is None or not isinstance(file, str) or module.__name__ == "__main__":
         return None
-    name, path = module.__name__, Path(file).resolve()
+    name, path = module.__name__, Path(_file(module))
     if name.startswith(PREFIX):
         return Place(name, str(path), "", name.rpartition("_")[2])
     if origin(name) != "user":
@@ -62,16 +62,22 @@ def settle(place: Place) -> None:
     TravelError
         Where it cannot be had, or says something else here.
     """
-    if place.module in sys.modules:
-        return
     try:
-        if place.folder:
-            with importable(Path(place.folder)):
-                found = importlib.import_module(place.module)
-            same = _digest(str(Path(found.__file__ or "").resolve())) == place.digest
-        else:
-            same = load_module(place.file).__name__ == place.module  # the name has the digest in it
+        found = sys.modules.get(place.module) or _imported(place)
+        # The name of a file that is imported by itself has the digest in it.
+        same = found.__name__ == place.module and (not place.folder or _digest(_file(found)) == place.digest)
     except (RequestError, ImportError, OSError) as error:
         raise TravelError(f"{place.file} cannot be imported by the process that ran the task: {error}") from error
     if not same:
         raise TravelError(f"{place.file} has changed since the run began, or is another file where the task ran")
+
+
+def _imported(place: Place) -> ModuleType:
+    if not place.folder:
+        return load_module(place.file)
+    with importable(Path(place.folder)):
+        return importlib.import_module(place.module)
+
+
+def _file(module: ModuleType) -> str:
+    return str(Path(module.__file__ or "").resolve())

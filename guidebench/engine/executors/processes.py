@@ -21,6 +21,7 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
+from guidebench.config.settings import RunConfig
 from guidebench.engine.executors.base import Job
 from guidebench.engine.executors.remote import Session, opened
 from guidebench.engine.executors.worker import Answer, Entered, Hello, Limited, Order, Told
@@ -45,6 +46,12 @@ _START = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[2]); "
     "from guidebench.engine.executors.worker import main; main(int(sys.argv[1]))"
 )
+
+
+def of(config: RunConfig) -> Processes:
+    """Return as many workers as a run asks for."""
+    assert config.jobs is not None
+    return Processes(config.jobs, no_plugins=config.no_plugins)
 
 
 class _Order(NamedTuple):
