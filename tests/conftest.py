@@ -10,7 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from guidebench.inference.device import threads
+from tests import strict
+
+strict.shapes()
+
+from guidebench.inference.device import threads  # noqa: E402 - it is one of the modules whose shapes are checked
 
 Python = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -18,6 +22,7 @@ Python = Callable[..., subprocess.CompletedProcess[str]]
 OF_A_USERS = ("guidebench_own_", "guidebench_test_", "beside", "tools")
 
 threads.enough()  # before any test starts JAX, as the command line does
+strict.ranks()
 
 
 @pytest.fixture

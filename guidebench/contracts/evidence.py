@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,6 +29,7 @@ class Heldout(Protocol):
         """Sites with discrete values, whose central intervals cannot have a given coverage."""
 
 
+@runtime_checkable
 class Evidence(Protocol):
     """The draws of the best restart of one fit."""
 

@@ -16,7 +16,7 @@ from guidebench.config.settings import RunConfig
 from guidebench.contracts import Family
 from guidebench.engine.prepared import PreparedProblem
 from guidebench.inference.arguments import Arguments
-from guidebench.inference.coordinates import Affine, Frame, model_of, to_latents
+from guidebench.inference.coordinates import Frame, model_of, to_latents
 from guidebench.inference.newton import Modes, modes
 from guidebench.inference.recipe import Recipe
 from guidebench.inference.simulate import Simulated, observing, refusal, simulate
@@ -79,23 +79,24 @@ class Simulations:
         if family == "none":
             latents = jax.device_get(_constrained(target, self.points, self.traced, self.axes))
             return Frame(model=target.model, arguments=Arguments(arrays=self.traced), starts=latents, axes=self.axes)
-        affine = self._affine(family)
-        arrays = {"data": self.traced, "center": affine.center, "factor": affine.factor}
+        center, factor = self._affine(family)
+        arrays = {"data": self.traced, "center": center, "factor": factor}
         return Frame(
             model=model_of(target),
             arguments=Arguments(arrays=arrays),
             starts=target.split(np.zeros_like(self.points) if self.found else self.points),
             to_latents=lambda sites, traced: to_latents(target, sites, traced),
             axes={"data": self.axes, "center": 0, "factor": 0},
-            kind="affine" if affine.factor.ndim == 3 else "diagonal",
+            kind="affine" if factor.ndim == 3 else "diagonal",
         )
 
-    def _affine(self, family: Family) -> Affine:
+    def _affine(self, family: Family) -> tuple[np.ndarray, np.ndarray]:
+        """Return centre and factor of every data set's own map, with a leading axis N."""
         if self.found is None:
-            return Affine(center=np.zeros_like(self.points), factor=np.ones_like(self.points))
+            return np.zeros_like(self.points), np.ones_like(self.points)
         factor = self.found.factor
         scales = np.sqrt(np.sum(factor**2, axis=2))
-        return Affine(center=self.found.location, factor=factor if family == "affine" else scales)
+        return self.found.location, factor if family == "affine" else scales
 
 
 def check(name: str, structure: ModelStructure) -> None:

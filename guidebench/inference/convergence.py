@@ -15,6 +15,7 @@ settled run unsettled in a third of cases when it is asked once, at the end.
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Float
 
 from guidebench.results import Status
 
@@ -36,7 +37,7 @@ FEWEST = 50
 MOST_SKIPPED = 0.05
 
 
-def improvement(losses: np.ndarray, block: int, back: int = 0) -> tuple[float, float]:
+def improvement(losses: Float[np.ndarray, " T"], block: int, back: int = 0) -> tuple[float, float]:
     """Return by how much the last block's mean loss is below that of the block before, and its error.
 
     Parameters
@@ -63,11 +64,11 @@ def improvement(losses: np.ndarray, block: int, back: int = 0) -> tuple[float, f
     return float(np.mean(early) - np.mean(late)), error
 
 
-def _finite(values: np.ndarray) -> np.ndarray:
+def _finite(values: Float[np.ndarray, " T"]) -> Float[np.ndarray, " F"]:
     return np.asarray(values[np.isfinite(values)])
 
 
-def plateaued(losses: np.ndarray, resolution: float = RESOLUTION) -> bool:
+def plateaued(losses: Float[np.ndarray, " T"], resolution: float = RESOLUTION) -> bool:
     """Return whether the loss has visibly stopped improving, over every horizon and twice running."""
     for share, before_end in COMPARISONS:
         block = max(int(share * len(losses)), 2)
@@ -77,7 +78,7 @@ def plateaued(losses: np.ndarray, resolution: float = RESOLUTION) -> bool:
     return block >= FEWEST and SIGNIFICANT * error <= resolution
 
 
-def agree(before: np.ndarray, after: np.ndarray) -> bool:
+def agree(before: Float[np.ndarray, " S"], after: Float[np.ndarray, " S"]) -> bool:
     """Return whether a guide has visibly stopped improving from one time to another, under common draws.
 
     Parameters
@@ -92,7 +93,14 @@ def agree(before: np.ndarray, after: np.ndarray) -> bool:
     return abs(float(np.mean(difference))) <= max(SIGNIFICANT * error, TOLERANCE) and SIGNIFICANT * error <= RESOLUTION
 
 
-def judge(losses: np.ndarray, *, skipped: int, finite: bool, decayed: bool, resolution: float = RESOLUTION) -> Status:
+def judge(
+    losses: Float[np.ndarray, " T"],
+    *,
+    skipped: int,
+    finite: bool,
+    decayed: bool,
+    resolution: float = RESOLUTION,
+) -> Status:
     """Return how the training of one restart ended.
 
     Parameters

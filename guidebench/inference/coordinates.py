@@ -23,6 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro
 import numpyro.distributions as dist
+from jaxtyping import Array, Float, Float64, PRNGKeyArray, Shaped
 from numpyro.distributions.transforms import biject_to
 
 from guidebench.contracts import Family
@@ -46,8 +47,8 @@ class Affine:
         Shape ``(D,)`` (coordinate-wise) or ``(D, D)``, lower triangular; float64.
     """
 
-    center: np.ndarray
-    factor: np.ndarray
+    center: Float64[np.ndarray, " D"]
+    factor: Float64[np.ndarray, " D"] | Float64[np.ndarray, "D D"]
 
     @classmethod
     def for_family(cls, family: Family, gaussian: Gaussian | None, dim: int) -> Affine:
@@ -58,13 +59,15 @@ class Affine:
         factor = gaussian.factor if family == "affine" else gaussian.conditional_sds()
         return cls(center=gaussian.mean, factor=factor)
 
-    def inverse(self, points: np.ndarray) -> np.ndarray:
+    def inverse(self, points: Float[np.ndarray, "S D"]) -> Float64[np.ndarray, "S D"]:
         """Return z of rows u, in float64."""
-        centred = np.asarray(points, np.float64) - self.center
-        return centred / self.factor if self.factor.ndim == 1 else np.linalg.solve(self.factor, centred.T).T
+        centred = np.asarray(points, np.float64) - self.center[None]
+        return centred / self.factor[None] if self.factor.ndim == 1 else np.linalg.solve(self.factor, centred.T).T
 
 
-def apply(center: jax.Array, factor: jax.Array, flat: jax.Array) -> tuple[jax.Array, jax.Array]:
+def apply(
+    center: Float[Array, " D"], factor: Float[Array, " D"] | Float[Array, "D D"], flat: Float[Array, " D"]
+) -> tuple[Float[Array, " D"], Float[Array, ""]]:
     """Return u of one z, and log |du/dz|."""
     if jnp.ndim(factor) == 1:
         return center + factor * flat, jnp.sum(jnp.log(factor))
@@ -94,7 +97,7 @@ class Frame:
 
     model: Callable[..., Any]
     arguments: Arguments
-    starts: Mapping[str, np.ndarray]
+    starts: Mapping[str, Shaped[np.ndarray, "R ..."]]
     to_latents: ToLatents | None = None
     axes: Any = None
     kind: Literal["own", "unconstrained", "diagonal", "affine"] = "own"
@@ -124,19 +127,23 @@ class Expansion:
         c, v, g and H, in float64.
     """
 
-    center: np.ndarray
-    value: np.ndarray
-    gradient: np.ndarray
-    hessian: np.ndarray
+    center: Float64[np.ndarray, " D"]
+    value: Float64[np.ndarray | np.float64, ""]
+    gradient: Float64[np.ndarray, " D"]
+    hessian: Float64[np.ndarray, "D D"]
 
-    def arrays(self) -> dict[str, np.ndarray]:
+    def arrays(self) -> dict[str, Float64[np.ndarray | np.float64, "..."]]:
         """Return the parts by name."""
         return {name: getattr(self, name) for name in ("center", "value", "gradient", "hessian")}
 
 
 def controlled(
-    target: Target, flat: jax.Array, traced: Mapping[str, Any], key: jax.Array, expansion: Mapping[str, Any] | None
-) -> jax.Array:
+    target: Target,
+    flat: Float[Array, " D"],
+    traced: Mapping[str, Any],
+    key: PRNGKeyArray,
+    expansion: Mapping[str, Any] | None,
+) -> Float[Array, ""]:
     r"""Return an estimate of the target from a random part of the data, with little noise near the expansion.
 
     With :math:`\hat\pi` the log density of the part scaled up and :math:`\hat T` its own expansion at c,
@@ -152,24 +159,26 @@ def controlled(
     for control variates at the mode, of gradients.
     """
     if expansion is None:
-        plain: jax.Array = target.estimate(flat, traced, key)
+        plain: Float[Array, ""] = target.estimate(flat, traced, key)
         return plain
     step = flat - expansion["center"]
 
-    def along(share: jax.Array) -> jax.Array:
+    def along(share: Float[Array, ""]) -> Float[Array, ""]:
         return target.estimate(expansion["center"] + share * step, traced, key)
 
-    def slope(share: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def slope(share: Float[Array, ""]) -> tuple[Float[Array, ""], Float[Array, ""]]:
         return jax.jvp(along, (share,), (jnp.ones_like(share),))
 
     zero = jnp.zeros((), flat.dtype)
     (value, first), (_, second) = jax.jvp(slope, (zero,), (jnp.ones_like(zero),))
     whole = expansion["value"] + expansion["gradient"] @ step + step @ expansion["hessian"] @ step / 2
-    estimate: jax.Array = target.estimate(flat, traced, key) - (value + first + second / 2) + whole
+    estimate: Float[Array, ""] = target.estimate(flat, traced, key) - (value + first + second / 2) + whole
     return estimate
 
 
-def standardised(target: Target, affine: Affine, starts: np.ndarray, expansion: Expansion | None = None) -> Frame:
+def standardised(
+    target: Target, affine: Affine, starts: Float[np.ndarray, "R D"], expansion: Expansion | None = None
+) -> Frame:
     """Return the posterior in standardised coordinates.
 
     Parameters
@@ -208,7 +217,10 @@ def model_of(target: Target, *, estimated: bool = False) -> Callable[..., Any]:
     """
 
     def standardised_model(
-        data: Mapping[str, Any], center: jax.Array, factor: jax.Array, expansion: Mapping[str, Any] | None = None
+        data: Mapping[str, Any],
+        center: Float[Array | np.ndarray, " D"],
+        factor: Float[Array | np.ndarray, " D"] | Float[Array | np.ndarray, "D D"],
+        expansion: Mapping[str, Any] | None = None,
     ) -> None:
         sites = [
             # Samples like a standard normal where a guide asks for a prior draw, but adds no density.
@@ -216,7 +228,7 @@ def model_of(target: Target, *, estimated: bool = False) -> Callable[..., Any]:
             for name, shape in target.shapes.items()
         ]
         flat = jnp.concatenate([jnp.ravel(site) for site in sites])
-        point, log_jacobian = apply(center, factor, flat)
+        point, log_jacobian = apply(jnp.asarray(center), jnp.asarray(factor), flat)
         if estimated:
             density = controlled(target, point, data, _fresh_key(), expansion)
         else:
@@ -226,7 +238,7 @@ def model_of(target: Target, *, estimated: bool = False) -> Callable[..., Any]:
     return standardised_model
 
 
-def _fresh_key() -> jax.Array:
+def _fresh_key() -> PRNGKeyArray:
     """Return a key of the program that runs; any will do where a model is only looked at."""
     key = numpyro.prng_key()
     return jax.random.key(0) if key is None else key

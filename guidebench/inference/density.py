@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
 from numpyro.handlers import replay, seed
 from numpyro.infer.elbo import ELBO
 from numpyro.infer.util import log_density
@@ -21,20 +22,20 @@ from numpyro.infer.util import log_density
 class Draw(NamedTuple):
     """One draw from a guide: log p(y, theta) and log q(theta) in nats, and the traces of model and guide."""
 
-    log_p: jax.Array
-    log_q: jax.Array
+    log_p: Float[Array, ""]
+    log_q: Float[Array, ""]
     trace: Mapping[str, Any]
     guide_trace: Mapping[str, Any]
 
 
 def draw(
-    key: jax.Array,
+    key: PRNGKeyArray,
     params: Mapping[str, Any],
     model: Callable[..., Any],
     guide: Callable[..., Any],
     args: tuple[Any, ...],
     kwargs: Mapping[str, Any],
-    model_key: jax.Array | None = None,
+    model_key: PRNGKeyArray | None = None,
 ) -> Draw:
     """Draw once from `guide` and replay the whole guide trace against `model`.
 
@@ -55,12 +56,12 @@ def draw(
 
 
 def draw_guide(
-    key: jax.Array,
+    key: PRNGKeyArray,
     params: Mapping[str, Any],
     guide: Callable[..., Any],
     args: tuple[Any, ...],
     kwargs: Mapping[str, Any],
-) -> tuple[jax.Array, Mapping[str, Any]]:
+) -> tuple[Float[Array, ""], Mapping[str, Any]]:
     """Draw once from `guide` as :func:`draw` does, without the model: log q(theta) in nats, and the guide's trace."""
     _, guide_key = jax.random.split(key)  # in the order of NumPyro, for the same draws
     return log_density(seed(guide, guide_key), args, dict(kwargs), dict(params))  # type: ignore[no-any-return]
@@ -94,7 +95,7 @@ class TraceELBO(ELBO):  # type: ignore[misc]
 
     def loss_with_mutable_state(
         self,
-        rng_key: jax.Array,
+        rng_key: PRNGKeyArray,
         param_map: Mapping[str, Any],
         model: Callable[..., Any],
         guide: Callable[..., Any],
@@ -105,7 +106,7 @@ class TraceELBO(ELBO):  # type: ignore[misc]
         # One part of the data serves all particles: looking rows up costs more than computing with them.
         shared = jax.random.fold_in(rng_key, 0)
 
-        def log_weight(key: jax.Array) -> jax.Array:
+        def log_weight(key: PRNGKeyArray) -> Float[Array, ""]:
             one = draw(key, param_map, model, guide, args, kwargs, shared)
             return one.log_p - one.log_q
 

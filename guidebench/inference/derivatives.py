@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, Float64
 
 from guidebench.inference.device.compiled import compile_for, over_draws
 from guidebench.inference.target import Target
@@ -22,18 +23,20 @@ DRAWS = 64
 class Functions:
     """The compiled pieces of a search, in float64."""
 
-    def __init__(self, target: Target, starts: np.ndarray, traced: Mapping[str, Any]) -> None:
+    def __init__(self, target: Target, starts: Float[np.ndarray, "S D"], traced: Mapping[str, Any]) -> None:
         self.batch, self.dim = starts.shape
         # One transfer of the data; the programs are called hundreds of times.
         self.traced = jax.tree.map(jnp.asarray, dict(traced))
         target.record(self.traced)
 
-        def slope(flat: jax.Array, traced: Mapping[str, Any]) -> tuple[jax.Array, jax.Array]:
+        def slope(flat: Float[Array, " D"], traced: Mapping[str, Any]) -> tuple[Float[Array, ""], Float[Array, " D"]]:
             return jax.value_and_grad(target.log_density)(flat, traced)
 
-        def second(flat: jax.Array, traced: Mapping[str, Any]) -> tuple[jax.Array, jax.Array, jax.Array]:
-            def column(direction: jax.Array) -> jax.Array:
-                tangent: jax.Array = jax.jvp(
+        def second(
+            flat: Float[Array, " D"], traced: Mapping[str, Any]
+        ) -> tuple[Float[Array, ""], Float[Array, " D"], Float[Array, "D D"]]:
+            def column(direction: Float[Array, " D"]) -> Float[Array, " D"]:
+                tangent: Float[Array, " D"] = jax.jvp(
                     lambda at: jax.grad(target.log_density)(at, traced), (flat,), (direction,)
                 )[1]
                 return tangent
@@ -42,13 +45,13 @@ class Functions:
             hessian = over_draws(column, jnp.eye(self.dim), BATCH_SHARE * target.evaluated)
             return *slope(flat, traced), hessian
 
-        def all_second(points: jax.Array, traced: Mapping[str, Any]) -> Any:
+        def all_second(points: Float[Array, "S D"], traced: Mapping[str, Any]) -> Any:
             size = BATCH_SHARE * self.dim * target.evaluated
             return over_draws(lambda point: second(point, traced), points, size)
 
-        def many(flat: jax.Array, traced: Mapping[str, Any]) -> jax.Array:
+        def many(flat: Float[Array, "S D"], traced: Mapping[str, Any]) -> Float[Array, " S"]:
             size = target.evaluated + self.dim
-            densities: jax.Array = over_draws(lambda one: target.log_density(one, traced), flat, size)
+            densities: Float[Array, " S"] = over_draws(lambda one: target.log_density(one, traced), flat, size)
             return densities
 
         points = np.zeros((self.batch, self.dim))
@@ -56,24 +59,28 @@ class Functions:
         self._second = compile_for(all_second, points, self.traced, level=1)
         self._many = compile_for(many, np.zeros((self.batch * DRAWS, self.dim)), self.traced, level=1)
 
-    def slope(self, flat: np.ndarray) -> tuple[float, np.ndarray]:
+    def slope(self, flat: Float64[np.ndarray, " D"]) -> tuple[float, Float64[np.ndarray, " D"]]:
         """Return the target and its gradient at one point."""
         value, gradient = self._slope(flat, self.traced)
         return float(value), np.asarray(gradient)
 
-    def second(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def second(
+        self, points: Float64[np.ndarray, "K D"]
+    ) -> tuple[Float64[np.ndarray, " K"], Float64[np.ndarray, "K D"], Float64[np.ndarray, "K D D"]]:
         """Return target, gradient and Hessian at any number of points."""
         value, gradient, hessian = _in_batches(lambda batch: self._second(batch, self.traced), points, self.batch)
         return value, gradient, hessian
 
-    def density(self, points: np.ndarray) -> np.ndarray:
+    def density(self, points: Float64[np.ndarray, "K S D"]) -> Float64[np.ndarray, "K S"]:
         """Return the target at points of shape ``(K, DRAWS, D)``, as ``(K, DRAWS)``."""
         flat = points.reshape(-1, self.dim)
         (values,) = _in_batches(lambda batch: (self._many(batch, self.traced),), flat, self.batch * DRAWS)
         return values.reshape(len(points), DRAWS)
 
 
-def _in_batches(function: Callable[[np.ndarray], Any], points: np.ndarray, size: int) -> tuple[np.ndarray, ...]:
+def _in_batches(
+    function: Callable[[np.ndarray], Any], points: Float64[np.ndarray, "K D"], size: int
+) -> tuple[Float64[np.ndarray, "K ..."], ...]:
     """Apply a program compiled for `size` points to any number of them, filling up the last batch."""
     missing = -len(points) % size
     filled = np.concatenate([points, np.repeat(points[-1:], missing, axis=0)])
@@ -81,16 +88,18 @@ def _in_batches(function: Callable[[np.ndarray], Any], points: np.ndarray, size:
     return tuple(np.concatenate(one)[: len(points)] for one in zip(*parts, strict=True))
 
 
-def scaled_curvature(hessian: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def scaled_curvature(
+    hessian: Float64[np.ndarray, "D D"],
+) -> tuple[Float64[np.ndarray, "D D"], Float64[np.ndarray, " D"]]:
     """Return the negative Hessian in the coordinates' own scales, and these scales.
 
     An eigenvalue of it is small for flatness, not for a unit.
     """
     scale = 1 / np.sqrt(np.maximum(np.abs(np.diag(hessian)), 1e-300))
-    return -(hessian * scale[:, None] * scale), scale
+    return -(hessian * scale[:, None] * scale[None, :]), scale
 
 
-def covariance_of(hessian: np.ndarray) -> np.ndarray:
+def covariance_of(hessian: Float64[np.ndarray, "D D"]) -> Float64[np.ndarray, "D D"]:
     """Return the inverse of the negative Hessian, made positive definite where it is not.
 
     Directions of negative curvature count with its absolute value, flat ones with the smallest that
@@ -100,4 +109,4 @@ def covariance_of(hessian: np.ndarray) -> np.ndarray:
     values, vectors = np.linalg.eigh((scaled + scaled.T) / 2)
     values = np.maximum(np.abs(values), 1e-12 * np.abs(values).max())
     rotated = scale[:, None] * vectors
-    return np.asarray((rotated / values) @ rotated.T)
+    return np.asarray((rotated / values[None, :]) @ rotated.T)

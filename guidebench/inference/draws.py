@@ -14,6 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, Float64, Key, Shaped
 
 from guidebench.inference.coordinates import Frame
 from guidebench.inference.density import draw, draw_guide
@@ -36,12 +37,12 @@ class Draws:
         Values of the model's latent sites, each of shape ``(S, ...)``; no auxiliary sites.
     """
 
-    log_p: np.ndarray
-    log_q: np.ndarray
-    latents: dict[str, np.ndarray]
+    log_p: Float64[np.ndarray, " S"]
+    log_q: Float64[np.ndarray, " S"]
+    latents: dict[str, Shaped[np.ndarray, "S ..."]]
 
     @property
-    def log_weights(self) -> np.ndarray:
+    def log_weights(self) -> Float64[np.ndarray, " S"]:
         """log p(y, theta) - log q(theta), shape ``(S,)``."""
         with np.errstate(invalid="ignore"):  # what is not finite is looked for where it matters
             return np.asarray(self.log_p - self.log_q)
@@ -99,13 +100,15 @@ class Sampler:
 
     program: Callable[..., Any]
     traced: Mapping[str, Any]
-    start: Mapping[str, np.ndarray]
+    start: Mapping[str, Any]
     sites: tuple[str, ...]
     count: int
     compile_s: float
     scoring: Scoring
 
-    def __call__(self, params: Params, key: jax.Array, *, keep_latents: bool = True, most: int | None = None) -> Draws:
+    def __call__(
+        self, params: Params, key: Key[Array, ""], *, keep_latents: bool = True, most: int | None = None
+    ) -> Draws:
         """Draw with the parameters of one restart, leaving the latents behind unless they are kept.
 
         Where each density costs much, only the first so many draws are returned.
@@ -178,20 +181,20 @@ def make_sampler(
     names = tuple(site.name for site in structure.latents)
     size = (0 if alone else arguments.size()) + structure.latent_dim
 
-    def program(params: Params, keys: jax.Array, start: Mapping[str, Any], traced: Mapping[str, Any]) -> Any:
+    def program(params: Params, keys: Key[Array, " S"], start: Mapping[str, Any], traced: Mapping[str, Any]) -> Any:
         args, kwargs = arguments.call(model, traced)
         guide = guide_to_draw_from(make_guide(start), params, model, args, kwargs, to_draw_from)
         if scoring.whole:
             guide = Whole(guide)
 
-        def by_guide(key: jax.Array) -> tuple[jax.Array, jax.Array, Mapping[str, Any]]:
+        def by_guide(key: Key[Array, ""]) -> tuple[Float[Array, ""], Float[Array, ""], Mapping[str, Any]]:
             if alone:
                 log_q, sites = draw_guide(key, params, guide, args, kwargs)
                 return jnp.zeros(()), log_q, sites
             result = draw(key, params, model, guide, args, kwargs)
             return result.log_p, result.log_q, result.trace
 
-        def one(key: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, dict[str, jax.Array]]:
+        def one(key: Key[Array, ""]) -> tuple[Float[Array, ""], Float[Array, ""], Float[Array, ""], dict[str, Array]]:
             log_p, log_q, sites = by_guide(key)
             latents = {name: sites[name]["value"] for name in names}
             log_jacobian = jnp.zeros(())

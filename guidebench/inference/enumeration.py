@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 from numpyro.handlers import block, infer_config, seed, trace
 
 from guidebench.inference.arguments import Arguments, runnable
@@ -50,7 +51,7 @@ def obstacle(model: Callable[..., Any], arguments: Arguments) -> str | None:
 
 def log_density(
     model: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], values: Mapping[str, Any]
-) -> jax.Array:
+) -> Float[Array, ""]:
     """Return log p(y, theta) in nats at values of the continuous sites, the discrete ones summed out."""
     with warnings.catch_warnings(), block():
         warnings.simplefilter("ignore")  # funsor's own, on import

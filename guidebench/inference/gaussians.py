@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float64
 
 from guidebench.inference.derivatives import Functions, covariance_of
 
@@ -51,11 +52,11 @@ class Gaussian:
         Its evidence lower bound, in nats (a few dozen draws).
     """
 
-    mean: np.ndarray
-    factor: np.ndarray
+    mean: Float64[np.ndarray, " D"]
+    factor: Float64[np.ndarray, "D D"]
     elbo: float
 
-    def conditional_sds(self) -> np.ndarray:
+    def conditional_sds(self) -> Float64[np.ndarray, " D"]:
         r"""Return the standard deviation of each coordinate given all others, shape ``(D,)``.
 
         It is :math:`(\Sigma^{-1})_{ii}^{-1/2}`, the scale of the independent Gaussians closest to this one
@@ -65,7 +66,9 @@ class Gaussian:
         return np.asarray(1 / np.sqrt(np.sum(inverse**2, axis=0)))
 
 
-def along(functions: Functions, paths: list[np.ndarray], noise: np.ndarray) -> list[Gaussian | None]:
+def along(
+    functions: Functions, paths: list[Float64[np.ndarray, "_ D"]], noise: Float64[np.ndarray, "S D"]
+) -> list[Gaussian | None]:
     """Return the local Gaussian with the largest ELBO of each path."""
     points = np.concatenate(paths)
     owner = np.repeat(np.arange(len(paths)), [len(path) for path in paths])
@@ -99,15 +102,20 @@ def along(functions: Functions, paths: list[np.ndarray], noise: np.ndarray) -> l
     return found
 
 
-def _elbos(functions: Functions, means: np.ndarray, factors: np.ndarray, noise: np.ndarray) -> np.ndarray:
+def _elbos(
+    functions: Functions,
+    means: Float64[np.ndarray, "K D"],
+    factors: Float64[np.ndarray, "K D D"],
+    noise: Float64[np.ndarray, "S D"],
+) -> Float64[np.ndarray, " K"]:
     """Return the ELBOs of Gaussians with means ``(K, D)`` and factors ``(K, D, D)``, under common draws."""
     densities = functions.density(means[:, None] + noise @ factors.transpose(0, 2, 1))
     log_scales = np.log(np.maximum(np.diagonal(factors, axis1=1, axis2=2), 1e-300)).sum(axis=1)
-    elbos: np.ndarray = densities.mean(axis=1) + log_scales + functions.dim / 2 * (1 + np.log(2 * np.pi))
+    elbos: Float64[np.ndarray, " K"] = densities.mean(axis=1) + log_scales + functions.dim / 2 * (1 + np.log(2 * np.pi))
     return elbos
 
 
-def refined(functions: Functions, start: Gaussian, noise: np.ndarray) -> Gaussian:
+def refined(functions: Functions, start: Gaussian, noise: Float64[np.ndarray, "S D"]) -> Gaussian:
     """Take damped steps towards the fixed point of Gaussian variational inference; return the best Gaussian met."""
     if functions.dim > MOST_REFINED:
         return start
@@ -138,7 +146,12 @@ def refined(functions: Functions, start: Gaussian, noise: np.ndarray) -> Gaussia
     return best
 
 
-def _mean_hessian(factor: np.ndarray, gradients: np.ndarray, hessian: np.ndarray, noise: np.ndarray) -> np.ndarray:
+def _mean_hessian(
+    factor: Float64[np.ndarray, "D D"],
+    gradients: Float64[np.ndarray, "S D"],
+    hessian: Float64[np.ndarray, "D D"],
+    noise: Float64[np.ndarray, "S D"],
+) -> Float64[np.ndarray, "D D"]:
     r"""Return E_q[H] from second derivatives and, for the curvature that sits in kinks, from gradients.
 
     By Stein's identity :math:`\mathrm{E}[F^T g\, \epsilon^T] = F^T \mathrm{E}[H] F` at
@@ -148,7 +161,7 @@ def _mean_hessian(factor: np.ndarray, gradients: np.ndarray, hessian: np.ndarray
     seen = factor.T @ hessian @ factor
     missed = (gradients @ factor - noise @ seen).T @ noise / len(noise)
     inverse = np.linalg.inv(factor)
-    mean: np.ndarray = inverse.T @ (seen + (missed + missed.T) / 2) @ inverse
+    mean: Float64[np.ndarray, "D D"] = inverse.T @ (seen + (missed + missed.T) / 2) @ inverse
     return mean
 
 

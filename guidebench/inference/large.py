@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float, Float64
 
 from guidebench.inference.coordinates import Expansion
 from guidebench.inference.derivatives import Functions, covariance_of
@@ -26,7 +27,7 @@ STEPS = 12
 HALVINGS = 6
 
 
-def explore_large(target: Target, starts: np.ndarray, values: Mapping[str, Any], seed: int) -> Landscape:
+def explore_large(target: Target, starts: Float[np.ndarray, "R D"], values: Mapping[str, Any], seed: int) -> Landscape:
     """Search a target of large data; the parameters are those of :func:`guidebench.inference.modes.explore`."""
     size = target.minibatches.plates[target.minibatches.main][0] if target.minibatches else 0
     if not target.rows or target.minibatches is None or target.minibatches.local or size <= 2 * SAMPLE:
@@ -45,7 +46,7 @@ def explore_large(target: Target, starts: np.ndarray, values: Mapping[str, Any],
     return Landscape(best=best, local=everywhere, places=everywhere, modes=tuple(modes))
 
 
-def expand(target: Target, center: np.ndarray, values: Mapping[str, Any]) -> Expansion:
+def expand(target: Target, center: Float64[np.ndarray, " D"], values: Mapping[str, Any]) -> Expansion:
     """Return the target on all data near a point, to second order; the parameters are as for :func:`explore_large`."""
     with double(), np.errstate(all="ignore"):
         functions = Functions(target, center[None], in_double(target, values))

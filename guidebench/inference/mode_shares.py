@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jaxtyping import Float64, Shaped
 from numpyro.handlers import block, seed
 from numpyro.infer.util import unconstrain_fn
 from scipy.special import softmax
@@ -19,7 +20,9 @@ from guidebench.inference.target import Target
 MOST_ASSIGNED = 4_000
 
 
-def mode_shares(target: Target, modes: Sequence[Mode], latents: Mapping[str, np.ndarray]) -> list[tuple[float, float]]:
+def mode_shares(
+    target: Target, modes: Sequence[Mode], latents: Mapping[str, Shaped[np.ndarray, "S ..."]]
+) -> list[tuple[float, float]]:
     r"""Return per mode its share of the posterior by Laplace's estimate, and the share of draws that are its.
 
     A draw belongs to the mode whose Gaussian :math:`\mathrm{N}(m_k, F_k F_k^T)`, weighted by its share,
@@ -40,7 +43,7 @@ def mode_shares(target: Target, modes: Sequence[Mode], latents: Mapping[str, np.
     return [(float(share), float(count / max(len(points), 1))) for share, count in zip(expected, counts, strict=True)]
 
 
-def _unconstrained(target: Target, latents: Mapping[str, np.ndarray]) -> np.ndarray:
+def _unconstrained(target: Target, latents: Mapping[str, Shaped[np.ndarray, "S ..."]]) -> Float64[np.ndarray, "S D"]:
     def program(latents: Mapping[str, Any], traced: Mapping[str, Any]) -> Any:
         def one(values: Mapping[str, Any]) -> Any:
             args, kwargs = target.arguments.call(target.model, traced)

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float, Float64
 
 from guidebench.inference.derivatives import DRAWS, Functions, covariance_of, scaled_curvature
 from guidebench.inference.device.precision import as_double, double
@@ -59,18 +60,18 @@ class Mode:
         Laplace's estimate of the log of the integral of exp(target) around it, in nats.
     """
 
-    location: np.ndarray
-    factor: np.ndarray
+    location: Float64[np.ndarray, " D"]
+    factor: Float64[np.ndarray, "D D"]
     log_mass: float
 
     @classmethod
-    def at(cls, location: np.ndarray, value: float, factor: np.ndarray) -> Mode:
+    def at(cls, location: Float64[np.ndarray, " D"], value: float, factor: Float64[np.ndarray, "D D"]) -> Mode:
         """Return the mode with that value of the target there."""
         log_mass = value + len(location) / 2 * np.log(2 * np.pi) + np.log(np.diag(factor)).sum()
         return cls(location=location, factor=factor, log_mass=float(log_mass))
 
 
-def apart(location: np.ndarray, modes: Sequence[Mode]) -> bool:
+def apart(location: Float64[np.ndarray, " D"], modes: Sequence[Mode]) -> bool:
     """Return whether a point is none of the modes: farther than a tenth of a standard deviation from each."""
     return all(bool(np.linalg.norm(np.linalg.solve(one.factor, location - one.location)) > APART) for one in modes)
 
@@ -99,7 +100,7 @@ class Landscape:
     modes: tuple[Mode, ...] = ()
 
 
-def explore(target: Target, starts: np.ndarray, values: Mapping[str, Any], seed: int) -> Landscape:
+def explore(target: Target, starts: Float[np.ndarray, "S D"], values: Mapping[str, Any], seed: int) -> Landscape:
     """Search the target from every start.
 
     Parameters
@@ -120,7 +121,7 @@ def explore(target: Target, starts: np.ndarray, values: Mapping[str, Any], seed:
     return Landscape(best=None, local=nothing, places=nothing)
 
 
-def _explore(target: Target, starts: np.ndarray, values: Mapping[str, Any], seed: int) -> Landscape:
+def _explore(target: Target, starts: Float[np.ndarray, "S D"], values: Mapping[str, Any], seed: int) -> Landscape:
     with double(), np.errstate(all="ignore"):
         functions = Functions(target, starts, in_double(target, values))
         paths = [_climb(functions, start) for start in starts]
@@ -145,13 +146,13 @@ def in_double(target: Target, values: Mapping[str, Any]) -> Mapping[str, Any]:
     return dict(values) if target.rows else as_double(dict(values))
 
 
-def _climb(functions: Functions, start: np.ndarray) -> np.ndarray:
+def _climb(functions: Functions, start: Float[np.ndarray, " D"]) -> Float64[np.ndarray, "K D"]:
     """Return the points of an L-BFGS ascent, thinned, shape ``(K, D)``; the start comes first."""
     from scipy.optimize import minimize
 
     path = [np.asarray(start, np.float64)]
 
-    def negative(flat: np.ndarray) -> tuple[float, np.ndarray]:
+    def negative(flat: Float64[np.ndarray, " D"]) -> tuple[float, Float64[np.ndarray, " D"]]:
         value, gradient = functions.slope(flat)
         if not (np.isfinite(value) and np.isfinite(gradient).all()):
             return np.inf, np.zeros_like(flat)  # the line search steps back
@@ -166,7 +167,7 @@ def _climb(functions: Functions, start: np.ndarray) -> np.ndarray:
     return np.stack([path[index] for index in kept])
 
 
-def _polish(functions: Functions, points: np.ndarray) -> np.ndarray:
+def _polish(functions: Functions, points: Float64[np.ndarray, "S D"]) -> Float64[np.ndarray, "S D"]:
     """Take damped Newton steps from each point, as long as they gain."""
     points = points.copy()
     values, gradients, hessians = functions.second(points)
@@ -188,7 +189,7 @@ def _polish(functions: Functions, points: np.ndarray) -> np.ndarray:
     return points
 
 
-def _distinct(functions: Functions, ends: np.ndarray) -> tuple[Mode, ...]:
+def _distinct(functions: Functions, ends: Float64[np.ndarray, "S D"]) -> tuple[Mode, ...]:
     """Return the distinct modes among the ends of the paths, the heaviest first."""
     values, gradients, hessians = functions.second(ends)
     modes: list[Mode] = []

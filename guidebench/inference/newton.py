@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, Float64, Integer
 
 from guidebench.inference.device.compiled import compile_for, over_draws
 from guidebench.inference.device.precision import as_double, double
@@ -26,31 +27,33 @@ MOST_DIMENSIONS = 100
 class Modes(NamedTuple):
     """Per data set: the location, shape ``(N, D)``, and the Cholesky factor of the covariance, ``(N, D, D)``."""
 
-    location: np.ndarray
-    factor: np.ndarray
+    location: Float64[np.ndarray, "N D"]
+    factor: Float64[np.ndarray, "N D D"]
 
 
 class _State(NamedTuple):
-    point: jax.Array
-    value: jax.Array
-    damping: jax.Array
+    point: Float[Array, " D"]
+    value: Float[Array, ""]
+    damping: Float[Array, ""]
 
 
-def _inverse_curvature(hessian: jax.Array, damping: Any) -> jax.Array:
+def _inverse_curvature(hessian: Float[Array, "D D"], damping: float | Float[Array, ""]) -> Float[Array, "D D"]:
     """Return the inverse of the negative Hessian, positive definite, damped in the coordinates' own scales."""
     scale = 1 / jnp.sqrt(jnp.maximum(jnp.abs(jnp.diagonal(hessian)), 1e-300))
-    scaled = -(hessian * scale[:, None] * scale)
+    scaled = -(hessian * scale[:, None] * scale[None, :])
     values, vectors = jnp.linalg.eigh((scaled + scaled.T) / 2)
     values = jnp.maximum(jnp.abs(values), 1e-12 * jnp.max(jnp.abs(values)))
     rotated = scale[:, None] * vectors
-    inverse: jax.Array = (rotated / (values + damping)) @ rotated.T
+    inverse: Float[Array, "D D"] = (rotated / (values + damping)[None, :]) @ rotated.T
     return inverse
 
 
-def climb(target: Target, start: jax.Array, traced: Mapping[str, Any]) -> tuple[jax.Array, jax.Array, jax.Array]:
+def climb(
+    target: Target, start: Float[Array, " D"], traced: Mapping[str, Any]
+) -> tuple[Float[Array, " D"], Float[Array, "D D"], Float[Array, ""]]:
     """Return where a damped Newton ascent ends, the Cholesky factor there, and Laplace's log evidence."""
 
-    def density(point: jax.Array) -> jax.Array:
+    def density(point: Float[Array, " D"]) -> Float[Array, ""]:
         return target.log_density(point, traced)
 
     def step(_: Any, state: _State) -> _State:
@@ -68,7 +71,7 @@ def climb(target: Target, start: jax.Array, traced: Mapping[str, Any]) -> tuple[
     return last.point, factor, log_mass
 
 
-def modes(target: Target, starts: np.ndarray, traced: Mapping[str, Any], axes: Any) -> Modes | None:
+def modes(target: Target, starts: Float[np.ndarray, "N K D"], traced: Mapping[str, Any], axes: Any) -> Modes | None:
     """Return the heaviest mode of every data set, or ``None`` where second derivatives would be too many.
 
     Parameters
@@ -90,14 +93,14 @@ def modes(target: Target, starts: np.ndarray, traced: Mapping[str, Any], axes: A
         example = _first(values, axes)
         target.record(example)
 
-        def program(starts: jax.Array, values: Mapping[str, Any]) -> tuple[jax.Array, ...]:
-            def one(index: jax.Array) -> tuple[jax.Array, ...]:
+        def program(starts: Float[Array, "N K D"], values: Mapping[str, Any]) -> tuple[Float[Array, "N ..."], ...]:
+            def one(index: Integer[Array, ""]) -> tuple[Float[Array, "..."], ...]:
                 own = _at(values, axes, index)
                 points, factors, masses = jax.vmap(lambda start: climb(target, start, own))(starts[index])
                 best = jnp.argmax(jnp.where(jnp.isfinite(masses), masses, -jnp.inf))
                 return points[best], factors[best], masses[best]
 
-            found: tuple[jax.Array, ...] = over_draws(
+            found: tuple[Float[Array, "N ..."], ...] = over_draws(
                 one, jnp.arange(count), starts.shape[1] * (target.arguments.size() + target.dim**2)
             )
             return found

@@ -21,6 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
+from jaxtyping import Array, Bool, Float, Float64, Key, Shaped
 from numpyro.infer import NUTS
 
 from guidebench.inference.coordinates import Affine, apply
@@ -62,18 +63,18 @@ class Settings:
 class Chains(NamedTuple):
     """Draws by latent site, shape ``(chain, draw, ...)``, and which of them ended a diverging path."""
 
-    draws: dict[str, np.ndarray]
-    diverging: np.ndarray
+    draws: dict[str, Shaped[np.ndarray, "C T ..."]]
+    diverging: Bool[np.ndarray, "C T"]
 
 
 class Places(NamedTuple):
     """Unconstrained points, one per chain, and noise that may be added to them, both of shape ``(chains, D)``."""
 
-    centres: np.ndarray
-    noise: np.ndarray
+    centres: Float64[np.ndarray, "C D"]
+    noise: Float64[np.ndarray, "C D"]
 
 
-def chain_starts(landscape: Landscape | None, points: np.ndarray, chains: int, seed: int) -> Places:
+def chain_starts(landscape: Landscape | None, points: Float[np.ndarray, "R D"], chains: int, seed: int) -> Places:
     """Return where chains start: as far apart as what is known of the target allows.
 
     With several modes the chains take turns at them, so that modes between which NUTS does not travel
@@ -160,24 +161,24 @@ class _Programs:
         size = target.arguments.size() + target.dim
 
         def kernel(traced: Mapping[str, Any]) -> NUTS:
-            def potential(z: jax.Array) -> jax.Array:
+            def potential(z: Float[Array, " D"]) -> Float[Array, ""]:
                 point, _ = apply(traced["center"], traced["factor"], z)  # its Jacobian is a constant
                 return -target.log_density(point, traced["data"])
 
             return NUTS(potential_fn=potential, target_accept_prob=settings.accept)
 
-        def begin(keys: jax.Array, z: jax.Array, traced: Mapping[str, Any]) -> Any:
+        def begin(keys: Key[Array, " C"], z: Float[Array, "C D"], traced: Mapping[str, Any]) -> Any:
             return kernel(traced).init(keys, settings.warmup, z, (), {})
 
-        def block(state: Any, keys: jax.Array, traced: Mapping[str, Any]) -> tuple[Any, Any, jax.Array]:
+        def block(state: Any, keys: Key[Array, " C"], traced: Mapping[str, Any]) -> tuple[Any, Any, Bool[Array, "C T"]]:
             sampler = kernel(traced)
             sampler.init(keys, settings.warmup, state.z, (), {})  # makes its step; XLA drops what it computes
 
-            def step(state: Any, _: None) -> tuple[Any, tuple[jax.Array, jax.Array]]:
+            def step(state: Any, _: None) -> tuple[Any, tuple[Float[Array, "C D"], Bool[Array, " C"]]]:
                 state = sampler.sample(state, (), {})
                 return state, (state.z, state.diverging)
 
-            def latents(z: jax.Array) -> dict[str, jax.Array]:
+            def latents(z: Float[Array, " D"]) -> dict[str, Array]:
                 point, _ = apply(traced["center"], traced["factor"], z)
                 return target.constrain(point, traced["data"])[0]
 

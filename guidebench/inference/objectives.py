@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
 from numpyro.distributions.kl import kl_divergence
 from numpyro.distributions.util import scale_and_mask
 from numpyro.infer import RenyiELBO, TraceGraph_ELBO
@@ -34,7 +35,7 @@ class MeanFieldELBO(ELBO):  # type: ignore[misc]
 
     def loss_with_mutable_state(
         self,
-        rng_key: jax.Array,
+        rng_key: PRNGKeyArray,
         param_map: Mapping[str, Any],
         model: Callable[..., Any],
         guide: Callable[..., Any],
@@ -43,10 +44,10 @@ class MeanFieldELBO(ELBO):  # type: ignore[misc]
     ) -> dict[str, Any]:
         """Return the negative mean over ``num_particles`` draws, in nats."""
 
-        def one(key: jax.Array) -> jax.Array:
+        def one(key: PRNGKeyArray) -> Float[Array, ""]:
             log_p, log_q, model_trace, guide_trace = draw(key, param_map, model, guide, args, kwargs)
             shared = [name for name, site in model_trace.items() if site["type"] == "sample" and name in guide_trace]
-            value: jax.Array = log_p - log_q
+            value: Float[Array, ""] = log_p - log_q
             if shared == [name for name in guide_trace if name in shared]:
                 for name in shared:
                     value += _noise(guide_trace[name], model_trace[name])

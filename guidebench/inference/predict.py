@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
+from jaxtyping import Array, Bool, Key, Shaped
 from numpyro.handlers import seed, substitute, trace
 from numpyro.primitives import Messenger
 
@@ -56,8 +57,8 @@ class Forward:
     sites: Mapping[str, Site]
 
     def __call__(
-        self, key: jax.Array, latents: Mapping[str, np.ndarray], fixed: Mapping[str, Any]
-    ) -> dict[str, np.ndarray]:
+        self, key: Key[Array, ""], latents: Mapping[str, Shaped[np.ndarray, "S ..."]], fixed: Mapping[str, Any]
+    ) -> dict[str, Shaped[np.ndarray, "S ..."]]:
         """Return each site's values, shape ``(S, ...)``; `fixed` are values of the model's own parameters."""
         count = len(next(iter(latents.values())))
         found = self.program(jax.random.split(key, count), dict(latents), dict(fixed), self.traced)
@@ -68,7 +69,7 @@ def make_predictive(
     model: Callable[..., Any],
     values: Mapping[str, Any],
     structure: ModelStructure,
-    latents: Mapping[str, np.ndarray],
+    latents: Mapping[str, Shaped[np.ndarray, "S ..."]],
     fixed: Mapping[str, Any],
 ) -> Forward:
     """Compile prediction at the arguments `values`: deterministic sites and unset observations.
@@ -92,7 +93,7 @@ def make_predictive(
     names = [site.name for site in (*structure.deterministics, *structure.observed)]
 
     def sites(
-        key: jax.Array, latents: Mapping[str, Any], fixed: Mapping[str, Any], traced: Mapping[str, Any]
+        key: Key[Array, ""], latents: Mapping[str, Any], fixed: Mapping[str, Any], traced: Mapping[str, Any]
     ) -> dict[str, Any]:
         args, kwargs = arguments.call(model, traced)
         run = seed(Unobserved(substitute(model, {**fixed, **latents})), key)
@@ -118,7 +119,7 @@ def make_log_likelihood(
     model: Callable[..., Any],
     values: Mapping[str, Any],
     structure: ModelStructure,
-    latents: Mapping[str, np.ndarray],
+    latents: Mapping[str, Shaped[np.ndarray, "S ..."]],
     fixed: Mapping[str, Any],
 ) -> Forward:
     """Compile the log likelihood of every single observation at the arguments `values`, in nats."""
@@ -126,7 +127,7 @@ def make_log_likelihood(
     names = [site.name for site in structure.observed]
 
     def sites(
-        key: jax.Array, latents: Mapping[str, Any], fixed: Mapping[str, Any], traced: Mapping[str, Any]
+        key: Key[Array, ""], latents: Mapping[str, Any], fixed: Mapping[str, Any], traced: Mapping[str, Any]
     ) -> dict[str, Any]:
         args, kwargs = arguments.call(model, traced)
         run = seed(substitute(model, {**fixed, **latents}), key)
@@ -139,15 +140,15 @@ def _compile(
     sites: Callable[..., dict[str, Any]],
     read: Callable[[Any], Any],
     arguments: Arguments,
-    latents: Mapping[str, np.ndarray],
+    latents: Mapping[str, Shaped[np.ndarray, "S ..."]],
     fixed: Mapping[str, Any],
 ) -> Forward:
     described: dict[str, Site] = {}
 
     def program(
-        keys: jax.Array, latents: Mapping[str, Any], fixed: Mapping[str, Any], traced: Mapping[str, Any]
+        keys: Key[Array, " S"], latents: Mapping[str, Any], fixed: Mapping[str, Any], traced: Mapping[str, Any]
     ) -> dict[str, Any]:
-        def one(draw: tuple[jax.Array, Mapping[str, Any]]) -> dict[str, Any]:
+        def one(draw: tuple[Key[Array, ""], Mapping[str, Any]]) -> dict[str, Any]:
             found = {}
             for name, site in sites(*draw, fixed, traced).items():
                 value, event_dim = read(site)
@@ -170,7 +171,7 @@ def _compile(
 
 def observed_values(
     model: Callable[..., Any], values: Mapping[str, Any], structure: ModelStructure
-) -> dict[str, np.ndarray]:
+) -> dict[str, Shaped[np.ndarray, "..."]]:
     """Return the values of the observed sites at the arguments `values`."""
     arguments = Arguments.split(model, values)
     names = {site.name for site in structure.observed}
@@ -183,7 +184,9 @@ def observed_values(
     return {name: np.asarray(value) for name, value in once(read, dict(arguments.arrays)).items()}
 
 
-def unmasked(model: Callable[..., Any], values: Mapping[str, Any], structure: ModelStructure) -> dict[str, np.ndarray]:
+def unmasked(
+    model: Callable[..., Any], values: Mapping[str, Any], structure: ModelStructure
+) -> dict[str, Shaped[np.ndarray, "..."]]:
     """Return which observations count, for every observed site under a mask at the arguments `values`."""
     arguments = Arguments.split(model, values)
 
@@ -195,7 +198,7 @@ def unmasked(model: Callable[..., Any], values: Mapping[str, Any], structure: Mo
     return {name: np.asarray(value) for name, value in once(read, dict(arguments.arrays)).items()}
 
 
-def _mask(fn: Any) -> jax.Array:
+def _mask(fn: Any) -> Bool[Array, "..."]:
     """Return the mask of a distribution, over its batch, under whatever wrappers."""
     mask, inner = jnp.ones(fn.batch_shape, bool), fn
     while hasattr(inner, "base_dist"):
@@ -207,7 +210,7 @@ def _mask(fn: Any) -> jax.Array:
 
 def observation_sd(
     model: Callable[..., Any], arguments: Arguments, structure: ModelStructure, truth: Mapping[str, Any]
-) -> dict[str, np.ndarray]:
+) -> dict[str, Shaped[np.ndarray, "..."]]:
     """Return the sd of every observation given the latent values `truth`, where it is finite."""
     names = {site.name for site in structure.observed}
 

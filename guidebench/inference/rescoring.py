@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, Float64, Shaped
 
 from guidebench.inference.device.compiled import BATCH_VALUES, compile_for
 from guidebench.inference.device.precision import as_double, double
@@ -40,7 +41,7 @@ class LogJoint:
         per_draw = 10 * self._target.rows or 2 * self._target.evaluated
         return int(np.clip(BATCH_VALUES // max(per_draw, 1), 1, MOST_AT_A_TIME))
 
-    def __call__(self, latents: Mapping[str, np.ndarray]) -> np.ndarray:
+    def __call__(self, latents: Mapping[str, Shaped[np.ndarray, "S ..."]]) -> Float64[np.ndarray, " S"]:
         """Return log p(y, theta) of draws of shape ``(S, ...)`` by latent site, shape ``(S,)``."""
         total = len(next(iter(latents.values())))
         filled = {
@@ -57,5 +58,5 @@ class LogJoint:
                 parts.append(np.asarray(self._program(batch, traced)))
         return np.concatenate(parts)[:total]
 
-    def _many(self, latents: Mapping[str, Any], traced: Mapping[str, Any]) -> jax.Array:
+    def _many(self, latents: Mapping[str, Any], traced: Mapping[str, Any]) -> Float[Array, " S"]:
         return jax.vmap(lambda one: self._target.joint(one, traced))(dict(latents))

@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Key, Shaped
 from numpyro.handlers import seed, trace
 from numpyro.primitives import Messenger
 
@@ -37,8 +38,8 @@ class Simulated:
         Values by site, each of shape ``(N, ...)``.
     """
 
-    latents: dict[str, np.ndarray]
-    observed: dict[str, np.ndarray]
+    latents: dict[str, Shaped[np.ndarray, "N ..."]]
+    observed: dict[str, Shaped[np.ndarray, "N ..."]]
 
 
 class Observing(Messenger):  # type: ignore[misc]
@@ -70,7 +71,7 @@ def refusal(structure: ModelStructure) -> str | None:
 
 
 def simulate(
-    model: Callable[..., Any], arguments: Arguments, structure: ModelStructure, key: jax.Array, count: int
+    model: Callable[..., Any], arguments: Arguments, structure: ModelStructure, key: Key[Array, ""], count: int
 ) -> Simulated:
     """Draw parameters from the prior and observations given them, `count` times.
 
@@ -84,8 +85,8 @@ def simulate(
     """
     names = [site.name for site in (*structure.latents, *structure.observed)]
 
-    def draw(keys: jax.Array, traced: Mapping[str, Any]) -> dict[str, Any]:
-        def one(key: jax.Array) -> dict[str, Any]:
+    def draw(keys: Key[Array, " N"], traced: Mapping[str, Any]) -> dict[str, Any]:
+        def one(key: Key[Array, ""]) -> dict[str, Any]:
             args, kwargs = arguments.call(model, traced)
             sites = trace(seed(Unobserved(model), key)).get_trace(*args, **kwargs)
             return {name: sites[name]["value"] for name in names}
@@ -110,13 +111,13 @@ def simulate(
             option="simulations",
         )
 
-    def kept(sites: tuple[Site, ...]) -> dict[str, np.ndarray]:
+    def kept(sites: tuple[Site, ...]) -> dict[str, Shaped[np.ndarray, "N ..."]]:
         return {site.name: _single(np.asarray(values[site.name])[sound]) for site in sites}
 
     return Simulated(latents=kept(structure.latents), observed=kept(structure.observed))
 
 
-def _single(values: np.ndarray) -> np.ndarray:
+def _single(values: Shaped[np.ndarray, "*shape"]) -> Shaped[np.ndarray, "*shape"]:
     """Return numbers in the precision that training has."""
     return np.asarray(jnp.asarray(values))
 

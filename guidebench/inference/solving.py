@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Bool, Float, Key, PRNGKeyArray
 from numpyro.handlers import block, seed, trace
 from numpyro.infer.util import potential_energy, unconstrain_fn
 
@@ -29,8 +30,8 @@ def solve(
     fit: Callable[[Task], Solution],
     make_guide: MakeGuide,
     frame: Frame,
-    valid: np.ndarray,
-    keys: jax.Array,
+    valid: Bool[np.ndarray, " R"],
+    keys: Key[Array, " R"],
     *,
     on_start: Callable[[int], None] | None = None,
 ) -> Training:
@@ -85,7 +86,7 @@ class _Asked:
     frame: Frame
     arrays: Any
 
-    def init(self, key: jax.Array, start: Mapping[str, Any], traced: Mapping[str, Any]) -> tuple[Params, Params]:
+    def init(self, key: Key[Array, ""], start: Mapping[str, Any], traced: Mapping[str, Any]) -> tuple[Params, Params]:
         """Return the first parameters of the guide, and the unconstrained starting point."""
         model = self.frame.model
         args, kwargs = self.frame.arguments.call(model, traced)
@@ -95,15 +96,15 @@ class _Asked:
             free = unconstrain_fn(seed(model, jax.random.key(0)), args, kwargs, dict(start))
         return params, {name: free[name] for name in start}
 
-    def log_density(self, sites: Mapping[str, Any]) -> jax.Array:
+    def log_density(self, sites: Mapping[str, Any]) -> Float[Array, ""]:
         """Return the log density of the posterior at unconstrained sites."""
         model = self.frame.model
         args, kwargs = self.frame.arguments.call(model, self.arrays)
         with block():
-            value: jax.Array = -potential_energy(seed(model, jax.random.key(0)), args, kwargs, dict(sites))
+            value: Float[Array, ""] = -potential_energy(seed(model, jax.random.key(0)), args, kwargs, dict(sites))
         return value
 
-    def log_weight(self, params: Mapping[str, Any], key: jax.Array) -> jax.Array:
+    def log_weight(self, params: Mapping[str, Any], key: PRNGKeyArray) -> Float[Array, ""]:
         """Return the log weight of one draw of the guide."""
         args, kwargs = self.frame.arguments.call(self.frame.model, self.arrays)
         with block():
@@ -169,7 +170,7 @@ def _checked(found: Any, expected: Params) -> Params:
     return params
 
 
-def _losses(found: Solution) -> np.ndarray:
+def _losses(found: Solution) -> Float[np.ndarray, " T"]:
     losses = np.zeros(0) if found.losses is None else np.asarray(found.losses, float)
     if losses.ndim != 1:
         raise ValueError(f"the losses of the solution must be a row of numbers, not of shape {losses.shape}")

@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Bool, Float, Key, Shaped
 from numpyro.infer import initialization
 from numpyro.infer.util import initialize_model
 
@@ -81,11 +82,11 @@ def _of_shown(site: Mapping[str, Any], values: Mapping[str, Any]) -> Any:
 
 
 def starting_points(
-    keys: jax.Array,
+    keys: Key[Array, " R"],
     model: Callable[..., Any],
     arguments: Arguments,
     init: Callable[..., Any],
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], np.ndarray]:
+) -> tuple[dict[str, Shaped[np.ndarray, "R ..."]], dict[str, Shaped[np.ndarray, "R ..."]], Bool[np.ndarray, " R"]]:
     """Return one valid starting point per key.
 
     NumPyro tries up to 100 draws of the strategy until the log joint density and its gradient are
@@ -101,7 +102,7 @@ def starting_points(
         Whether a valid point was found, shape ``(len(keys),)``.
     """
 
-    def find(key: jax.Array, traced: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any], jax.Array]:
+    def find(key: Key[Array, ""], traced: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any], Bool[Array, ""]]:
         args, kwargs = arguments.call(model, traced)
         found = initialize_model(key, model, init_strategy=init, model_args=args, model_kwargs=kwargs)
         start = found.param_info
@@ -115,7 +116,9 @@ def starting_points(
     return values, unconstrained, valid
 
 
-def check(target: Target, points: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
+def check(
+    target: Target, points: Float[np.ndarray, "R D"]
+) -> tuple[dict[str, Shaped[np.ndarray, "R ..."]], Bool[np.ndarray, " R"]]:
     """Return the latent sites at unconstrained points, and whether target and gradient are finite there.
 
     Parameters
@@ -126,7 +129,7 @@ def check(target: Target, points: np.ndarray) -> tuple[dict[str, np.ndarray], np
         Shape ``(R, D)``.
     """
 
-    def at(flat: jax.Array, traced: Mapping[str, Any]) -> tuple[dict[str, Any], jax.Array]:
+    def at(flat: Float[Array, " D"], traced: Mapping[str, Any]) -> tuple[dict[str, Any], Bool[Array, ""]]:
         value, gradient = jax.value_and_grad(target.log_density)(flat, traced)
         values, _ = target.constrain(flat, traced)
         finite = jnp.isfinite(value) & jnp.all(jnp.isfinite(gradient))

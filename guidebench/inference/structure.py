@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -161,7 +161,8 @@ def inspect_model(model: Callable[..., Any], arguments: Arguments, observed: tup
 
     def run(traced: Mapping[str, Any]) -> None:
         args, kwargs = arguments.call(model, traced)
-        with _Controlled() as controlled:
+        controlled = _Controlled()
+        with controlled:
             sites = trace(runnable(model)).get_trace(*args, **kwargs)
         flows.update(controlled.found)
         found.update({name: _describe(site) for name, site in sites.items()})
@@ -228,10 +229,6 @@ class _Controlled(Messenger):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__()
         self.found: set[str] = set()
-
-    def __enter__(self) -> Self:
-        super().__enter__()
-        return self
 
     def process_message(self, msg: dict[str, Any]) -> None:
         """Remember a scan or a cond."""

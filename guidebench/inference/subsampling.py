@@ -14,6 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Bool, Float, Int32, Integer, PRNGKeyArray
 from numpyro.distributions.transforms import biject_to
 from numpyro.distributions.util import sum_rightmost
 from numpyro.handlers import block, seed, trace
@@ -59,7 +60,7 @@ class Minibatches:
         return self.arguments.size() / self.plates[self.main][0]
 
 
-def stratified(size: int, count: int, rng_key: jax.Array | None = None) -> jax.Array:
+def stratified(size: int, count: int, rng_key: PRNGKeyArray | None = None) -> Int32[Array, " {count}"]:
     r"""Draw `count` distinct elements out of `size`, each with the same probability, in O(count).
 
     One element is drawn from each of `count` strata of adjacent elements, which start at a random place
@@ -157,10 +158,10 @@ def log_densities(
     traced: Mapping[str, Any],
     indices: Mapping[str, Any],
     *,
-    valid: jax.Array | None = None,
+    valid: Bool[Array, " B"] | None = None,
     plate: str = "",
     constrained: bool = False,
-) -> tuple[jax.Array, jax.Array]:
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
     r"""Return the log density over latent values in two parts: of the sites outside of a plate, and of those inside.
 
     The scale N / B of a plate in `indices` is in both, unless it is `plate` itself: inside of that one the
@@ -214,7 +215,7 @@ def in_blocks(
     rows: int,
     *,
     constrained: bool = False,
-) -> jax.Array:
+) -> Float[Array, ""]:
     """Return the log density over latent values on all data, `rows` elements of the main plate at a time.
 
     Its gradient takes no more memory: what a block needs is computed again on the way back.
@@ -223,13 +224,13 @@ def in_blocks(
     size = minibatches.plates[plate][0]
 
     @jax.checkpoint
-    def one(first: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def one(first: Integer[Array, ""]) -> tuple[Float[Array, ""], Float[Array, ""]]:
         elements = first + jnp.arange(rows)
         chosen = {plate: jnp.minimum(elements, size - 1)}
         valid = elements < size
         return log_densities(minibatches, values, traced, chosen, valid=valid, plate=plate, constrained=constrained)
 
-    def step(total: jax.Array, first: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def step(total: Float[Array, ""], first: Integer[Array, ""]) -> tuple[Float[Array, ""], Float[Array, ""]]:
         outside, inside = one(first)
         return total + inside, outside
 
@@ -238,8 +239,8 @@ def in_blocks(
 
 
 def on_a_part(
-    minibatches: Minibatches, values: Mapping[str, Any], traced: Mapping[str, Any], key: jax.Array
-) -> jax.Array:
+    minibatches: Minibatches, values: Mapping[str, Any], traced: Mapping[str, Any], key: PRNGKeyArray
+) -> Float[Array, ""]:
     """Return an unbiased estimate of the log density over unconstrained values, from parts drawn by `key`."""
     keys = jax.random.split(key, len(minibatches.plates))
     indices = {
@@ -250,7 +251,9 @@ def on_a_part(
     return outside
 
 
-def on_some(minibatches: Minibatches, values: Mapping[str, Any], traced: Mapping[str, Any], count: int) -> jax.Array:
+def on_some(
+    minibatches: Minibatches, values: Mapping[str, Any], traced: Mapping[str, Any], count: int
+) -> Float[Array, ""]:
     """Return the log density over unconstrained values with `count` elements of the main plate for all of them."""
     plate = minibatches.main
     chosen = stratified(minibatches.plates[plate][0], count, jax.random.key(0))

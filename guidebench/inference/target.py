@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
+from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 from numpyro.distributions.transforms import biject_to
 from numpyro.handlers import block, seed, trace
 from numpyro.infer.util import constrain_fn, log_density, potential_energy
@@ -111,7 +112,7 @@ class Target:
         """Number of coordinates, D."""
         return sum(prod(shape) for shape in self.shapes.values())
 
-    def flatten(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
+    def flatten(self, values: Mapping[str, Shaped[np.ndarray, "S ..."]]) -> Shaped[np.ndarray, "S D"]:
         """Return unconstrained values by site, each with leading axis S, as rows of length D."""
         return np.concatenate([np.asarray(values[name]).reshape(len(values[name]), -1) for name in self.shapes], axis=1)
 
@@ -131,12 +132,14 @@ class Target:
             for index in np.ndindex(shape)
         ]
 
-    def log_density(self, flat: jax.Array, traced: Mapping[str, Any]) -> jax.Array:
+    def log_density(self, flat: Float[Array, " D"], traced: Mapping[str, Any]) -> Float[Array, ""]:
         """Return the target at one point u of shape ``(D,)``, in nats; `traced` are the model's traced arguments."""
-        value: jax.Array = self._replayed(self._density, flat, traced)
+        value: Float[Array, ""] = self._replayed(self._density, flat, traced)
         return value
 
-    def _by_supports(self, flat: jax.Array, traced: Mapping[str, Any]) -> tuple[dict[str, jax.Array], jax.Array]:
+    def _by_supports(
+        self, flat: Float[Array, " D"], traced: Mapping[str, Any]
+    ) -> tuple[dict[str, Array], Float[Array, ""]]:
         """Return the latent sites at one point, and the log Jacobian, from their supports alone."""
         values, log_jacobian = {}, jnp.zeros(())
         free = self.split(flat)
@@ -153,7 +156,7 @@ class Target:
             sites = trace(runnable(self.model)).get_trace(*args, **kwargs)
         return {name: sites[name]["fn"].support for name in self.shapes}
 
-    def joint(self, values: Mapping[str, Any], traced: Mapping[str, Any]) -> jax.Array:
+    def joint(self, values: Mapping[str, Any], traced: Mapping[str, Any]) -> Float[Array, ""]:
         """Return log p(y, theta) at the latent sites' own values, in nats."""
         if self.rows and self.minibatches is not None:
             return in_blocks(self.minibatches, values, traced, self.rows, constrained=True)
@@ -164,12 +167,14 @@ class Target:
             value, _ = log_density(seed(self.model, jax.random.key(0)), args, kwargs, dict(values))
         return jnp.asarray(value)
 
-    def estimate(self, flat: jax.Array, traced: Mapping[str, Any], key: jax.Array) -> jax.Array:
+    def estimate(self, flat: Float[Array, " D"], traced: Mapping[str, Any], key: PRNGKeyArray) -> Float[Array, ""]:
         """Return an unbiased estimate of the target at one point, from random parts of the data."""
         assert self.minibatches is not None
         return on_a_part(self.minibatches, self.split(flat), traced, key)
 
-    def constrain(self, flat: jax.Array, traced: Mapping[str, Any]) -> tuple[dict[str, jax.Array], jax.Array]:
+    def constrain(
+        self, flat: Float[Array, " D"], traced: Mapping[str, Any]
+    ) -> tuple[dict[str, Array], Float[Array, ""]]:
         """Return the values of the latent sites at one point u, and the log Jacobian of the map."""
         values, log_jacobian = self._replayed(self._constrain, flat, traced)
         return values, log_jacobian
@@ -189,7 +194,7 @@ class Target:
             )
             self._recorded[self._key(function, *arguments)] = (jaxpr_as_fun(copied), jax.tree.structure(shape))
 
-    def _replayed(self, function: Callable[..., Any], flat: jax.Array, traced: Mapping[str, Any]) -> Any:
+    def _replayed(self, function: Callable[..., Any], flat: Float[Array, " D"], traced: Mapping[str, Any]) -> Any:
         """Return ``function(flat, traced)`` from its record, or by tracing the model again where there is none."""
         key = self._key(function, flat, traced)
         if key not in self._recorded:
@@ -198,7 +203,7 @@ class Target:
         return jax.tree.unflatten(structure, recorded(*jax.tree.leaves((flat, dict(traced)))))
 
     @staticmethod
-    def _key(function: Callable[..., Any], flat: jax.Array, traced: Mapping[str, Any]) -> tuple[Any, ...]:
+    def _key(function: Callable[..., Any], flat: Float[Array, " D"], traced: Mapping[str, Any]) -> tuple[Any, ...]:
         leaves, structure = jax.tree.flatten((flat, dict(traced)))
         return (
             function.__name__,
@@ -207,7 +212,7 @@ class Target:
             *((jnp.shape(leaf), str(jnp.result_type(leaf))) for leaf in leaves),
         )
 
-    def _density(self, flat: jax.Array, traced: Mapping[str, Any]) -> jax.Array:
+    def _density(self, flat: Float[Array, " D"], traced: Mapping[str, Any]) -> Float[Array, ""]:
         if self.sample and self.minibatches is not None:
             return on_some(self.minibatches, self.split(flat), traced, self.sample)
         if self.rows and self.minibatches is not None:
@@ -217,10 +222,14 @@ class Target:
             values, log_jacobian = self._by_supports(flat, traced)
             return enumeration.log_density(self.model, args, kwargs, values) + log_jacobian
         with block():  # whoever calls this from inside a NumPyro program must not see these sites
-            value: jax.Array = -potential_energy(seed(self.model, jax.random.key(0)), args, kwargs, self.split(flat))
+            value: Float[Array, ""] = -potential_energy(
+                seed(self.model, jax.random.key(0)), args, kwargs, self.split(flat)
+            )
         return value
 
-    def _constrain(self, flat: jax.Array, traced: Mapping[str, Any]) -> tuple[dict[str, jax.Array], jax.Array]:
+    def _constrain(
+        self, flat: Float[Array, " D"], traced: Mapping[str, Any]
+    ) -> tuple[dict[str, Array], Float[Array, ""]]:
         args, kwargs = self.arguments.call(self.model, traced)
         if self.minibatches is not None or self.enumerated:
             return self._by_supports(flat, traced)

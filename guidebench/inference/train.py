@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jaxtyping import Array, Bool, Key
 
 from guidebench.inference.coordinates import Frame
 from guidebench.inference.objectives import objective
@@ -48,7 +49,7 @@ def train(
     make_guide: MakeGuide,
     frame: Frame,
     recipe: Recipe,
-    keys: jax.Array,
+    keys: Key[Array, " R"],
     *,
     loss: Any = None,
     watched: Watched | None = None,
@@ -118,7 +119,7 @@ def _ended(course: Course, cut: Cut, *, compile_s: float, train_s: float) -> Tra
     )
 
 
-def _finite(params: Params, count: int) -> np.ndarray:
+def _finite(params: Params, count: int) -> Bool[np.ndarray, " {count}"]:
     """Return which restarts have finite parameters only."""
     finite = np.ones(count, bool)
     for value in jax.tree.leaves(params):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from jaxtyping import Float
 from scipy.special import logsumexp
 
 from guidebench.contracts import MetricValue
@@ -15,7 +16,7 @@ from guidebench.results.inference_data import pareto_smooth
 BOUND_DRAWS = 100
 
 
-def mean_log_weight(log_weights: np.ndarray) -> tuple[float, float]:
+def mean_log_weight(log_weights: Float[np.ndarray, " S"]) -> tuple[float, float]:
     r"""Return the ELBO and its Monte Carlo standard error, in nats.
 
     .. math:: \mathrm{ELBO} = \frac1S \sum_s \log w_s, \qquad
@@ -69,7 +70,7 @@ def kl(evidence: Evidence) -> Iterator[MetricValue]:
     yield MetricValue(value=max(value, 0.0), mcse=float(np.std(influence, ddof=1) / np.sqrt(count)))
 
 
-def mean_log_group_weight(log_weights: np.ndarray, size: int) -> tuple[float, float | None]:
+def mean_log_group_weight(log_weights: Float[np.ndarray, " S"], size: int) -> tuple[float, float | None]:
     r"""Return the importance-weighted bound of `size` draws and its Monte Carlo standard error, in nats.
 
     .. math:: \mathcal{L}_K = \frac1G \sum_{g=1}^G \log \frac1K \sum_{k=1}^K w_{gk}, \qquad

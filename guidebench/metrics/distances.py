@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float64
 
 from guidebench.config.seeds import derive
 from guidebench.contracts import MetricValue
@@ -53,7 +54,9 @@ def extent(evidence: Evidence) -> Extent:
     )
 
 
-def standardised(evidence: Evidence, count: int, reference: int) -> tuple[np.ndarray, np.ndarray]:
+def standardised(
+    evidence: Evidence, count: int, reference: int
+) -> tuple[Float64[np.ndarray, "d S"], Float64[np.ndarray, "d M"]]:
     """Return `count` draws of the guide and `reference` of the reference, each of shape ``(d, draws)``."""
     sides: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
     for pair in pairs(evidence):
@@ -63,7 +66,7 @@ def standardised(evidence: Evidence, count: int, reference: int) -> tuple[np.nda
     return np.stack(sides[0]), np.stack(sides[1])
 
 
-def directions(components: int) -> np.ndarray:
+def directions(components: int) -> Float64[np.ndarray, "K {components}"]:
     """Return unit vectors, shape ``(128, components)``: random orthogonal frames, the same in every run.
 
     Orthogonal directions cover the sphere more evenly than independent ones, and each of them is
@@ -125,14 +128,18 @@ def sliced_w2(evidence: Evidence) -> Iterator[MetricValue]:
     yield MetricValue(value=float(np.sqrt(np.mean(halves) * half / count)), metric="sliced_w2_floor")
 
 
-def _transport(projected: np.ndarray, true: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+def _transport(
+    projected: Float64[np.ndarray, "K S"], true: Float64[np.ndarray, "K S"]
+) -> tuple[float, Float64[np.ndarray, " P"], Float64[np.ndarray, " P"]]:
     """Return the squared distance, and the potential of some draws of either side, as means over projections."""
     first, second = np.sort(projected, axis=1), np.sort(true, axis=1)
     squared = float(np.mean((first - second) ** 2))
     return squared, _potential(first, second, projected), _potential(second, first, true)
 
 
-def _potential(own: np.ndarray, other: np.ndarray, projected: np.ndarray) -> np.ndarray:
+def _potential(
+    own: Float64[np.ndarray, "K S"], other: Float64[np.ndarray, "K S"], projected: Float64[np.ndarray, "K S"]
+) -> Float64[np.ndarray, " P"]:
     """Return the mean over projections of the potential, by the trapezoidal rule between some quantiles."""
     knots = np.linspace(0, own.shape[1] - 1, min(_KNOTS, own.shape[1])).astype(int)
     points, slopes = own[:, knots], 2 * (own[:, knots] - other[:, knots])

@@ -11,6 +11,7 @@ from itertools import combinations, islice
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float, Float64
 
 from guidebench.contracts import MetricValue
 from guidebench.metrics.evidence import Evidence
@@ -39,8 +40,8 @@ class Pair(NamedTuple):
     """
 
     name: str
-    draws: np.ndarray
-    reference: np.ndarray
+    draws: Float64[np.ndarray, " S"]
+    reference: Float64[np.ndarray, " M"]
     effective: float
 
 
@@ -54,7 +55,7 @@ def pairs(evidence: Evidence) -> Iterator[Pair]:
             yield Pair(name=name, draws=draws.astype(np.float64), reference=true, effective=effective)
 
 
-def thinned(draws: np.ndarray, count: int) -> np.ndarray:
+def thinned(draws: Float[np.ndarray, "*rows S"], count: int) -> Float[np.ndarray, "*rows _"]:
     """Return `count` evenly spaced draws, along the last axis: some of every chain."""
     size = draws.shape[-1]
     return draws if count >= size else draws[..., np.arange(count) * size // count]
@@ -119,7 +120,9 @@ def w1_error(evidence: Evidence) -> Iterator[MetricValue]:
     yield from _worst(each())
 
 
-def quantiles_with_errors(draws: np.ndarray, effective: float) -> tuple[np.ndarray, np.ndarray]:
+def quantiles_with_errors(
+    draws: Float[np.ndarray, " S"], effective: float
+) -> tuple[Float64[np.ndarray, " Q"], Float64[np.ndarray, " Q"]]:
     r"""Return the quantiles of draws at :data:`QUANTILES` and their Monte Carlo standard errors.
 
     The error is half the distance between the quantiles at :math:`u \pm \sqrt{u (1 - u) / S}`, so it
@@ -202,7 +205,9 @@ def correlation_error(evidence: Evidence) -> Iterator[MetricValue]:
     yield MetricValue(value=norm, mcse=mcse, metric="correlation_error_frobenius")
 
 
-def correlation_influence(draws: np.ndarray, matrix: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def correlation_influence(
+    draws: Float[np.ndarray, "d S"], matrix: Float[np.ndarray, "d d"], weights: Float[np.ndarray, "d d"]
+) -> Float64[np.ndarray, " S"]:
     r"""Return the influence of each draw on a weighted sum of correlations, shape ``(S,)``.
 
     .. math:: \sum_{i,j} a_{ij} \big( z_i z_j - \tfrac12 r_{ij} (z_i^2 + z_j^2) \big)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 import numpy as np
+from jaxtyping import Float, Float64, Shaped
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,9 +26,9 @@ class Heldout:
         Sites with discrete values, whose central intervals cannot have a given coverage.
     """
 
-    observed: Mapping[str, np.ndarray]
-    predicted: Mapping[str, np.ndarray]
-    log_likelihood: Mapping[str, np.ndarray]
+    observed: Mapping[str, Shaped[np.ndarray, "..."]]
+    predicted: Mapping[str, Shaped[np.ndarray, "S ..."]]
+    log_likelihood: Mapping[str, Float[np.ndarray, "S ..."]]
     discrete: frozenset[str] = frozenset()
 
 
@@ -58,12 +59,12 @@ class Evidence:
         Per mode that a search found, its estimated share of the posterior and its share of the draws.
     """
 
-    latents: Mapping[str, np.ndarray]
-    log_weights: np.ndarray | None = None
+    latents: Mapping[str, Shaped[np.ndarray, "S ..."]]
+    log_weights: Float64[np.ndarray, " S"] | None = None
     marginal_weights: bool = True
     restart_elbos: tuple[float, ...] = ()
     heldout: Heldout | None = field(default=None, repr=False)
-    reference: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
+    reference: Mapping[str, Shaped[np.ndarray, "M ..."]] = field(default_factory=dict, repr=False)
     reference_ess: Mapping[str, float] = field(default_factory=dict, repr=False)
     mode_shares: Sequence[tuple[float, float]] = ()
 
@@ -84,11 +85,11 @@ class Evidence:
                 return bool(self.reference) and self.log_weights is not None
         return False
 
-    def scalars(self) -> Iterator[tuple[str, np.ndarray]]:
+    def scalars(self) -> Iterator[tuple[str, Shaped[np.ndarray, " S"]]]:
         """Yield every scalar component of the latents as ``name`` or ``name[i,j]`` with its draws."""
         return scalars(self.latents)
 
-    def reference_scalars(self) -> Iterator[tuple[str, np.ndarray]]:
+    def reference_scalars(self) -> Iterator[tuple[str, Shaped[np.ndarray, " M"]]]:
         """Yield the same of the reference."""
         return scalars(self.reference)
 
@@ -114,17 +115,17 @@ def read_only(evidence: Evidence) -> Evidence:
     )
 
 
-def _locked(arrays: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+def _locked(arrays: Mapping[str, Shaped[np.ndarray, "..."]]) -> Mapping[str, Shaped[np.ndarray, "..."]]:
     return MappingProxyType({name: _view(values) for name, values in arrays.items()})
 
 
-def _view(values: np.ndarray) -> np.ndarray:
+def _view(values: Shaped[np.ndarray, "*shape"]) -> Shaped[np.ndarray, "*shape"]:
     view = np.asarray(values).view()
     view.flags.writeable = False
     return view
 
 
-def scalars(sites: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
+def scalars(sites: Mapping[str, Shaped[np.ndarray, "S ..."]]) -> Iterator[tuple[str, Shaped[np.ndarray, " S"]]]:
     """Yield every scalar component of draws of sites as ``name`` or ``name[i,j]``."""
     for name, draws in sites.items():
         for index in np.ndindex(draws.shape[1:]):

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 import numpy as np
+from jaxtyping import Float64, Shaped
 
 from guidebench.contracts import MetricValue
 from guidebench.metrics.evidence import Evidence
@@ -21,7 +22,7 @@ def mean(evidence: Evidence) -> Iterator[MetricValue]:
         yield MetricValue(value=float(np.mean(draws, dtype=np.float64)), mcse=error, variable=name)
 
 
-def spread_error(draws: np.ndarray) -> tuple[float, float]:
+def spread_error(draws: Shaped[np.ndarray, " S"]) -> tuple[float, float]:
     r"""Return the standard deviation of draws and its error, :math:`\sqrt{(m_4 - s^4) / S} / (2 s)`."""
     squared = (draws.astype(np.float64) - np.mean(draws, dtype=np.float64)) ** 2
     variance = float(np.sum(squared) / (len(draws) - 1))
@@ -32,7 +33,7 @@ def spread_error(draws: np.ndarray) -> tuple[float, float]:
     return value, float(np.sqrt(excess / len(draws))) / (2 * value)
 
 
-def correlation_matrix(components: Sequence[np.ndarray]) -> np.ndarray:
+def correlation_matrix(components: Sequence[Shaped[np.ndarray, " S"]]) -> Float64[np.ndarray, "d d"]:
     """Return the Pearson correlations of at least two components, in float64."""
     return np.asarray(np.corrcoef(np.stack([draws.astype(np.float64) for draws in components])))
 

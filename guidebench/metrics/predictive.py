@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 import numpy as np
+from jaxtyping import Bool, Float, Float64, Shaped
 from scipy.special import logsumexp
 
 from guidebench.config.seeds import derive
@@ -13,7 +14,7 @@ from guidebench.metrics.evidence import Evidence, Heldout
 from guidebench.metrics.parts import INTERVAL_LEVELS, LEVELS, PIT_BINS
 
 
-def _pooled(heldout: Heldout, sites: Iterable[str]) -> tuple[np.ndarray, np.ndarray]:
+def _pooled(heldout: Heldout, sites: Iterable[str]) -> tuple[Shaped[np.ndarray, " N"], Shaped[np.ndarray, "S N"]]:
     """Return held-out values, shape ``(N,)``, and predictive draws, ``(S, N)``, of `sites` together."""
     values, draws = [], []
     for site in sites:
@@ -23,7 +24,7 @@ def _pooled(heldout: Heldout, sites: Iterable[str]) -> tuple[np.ndarray, np.ndar
     return np.concatenate(values), np.concatenate(draws, axis=1)
 
 
-def covered(values: np.ndarray, draws: np.ndarray, level: float) -> np.ndarray:
+def covered(values: Shaped[np.ndarray, " N"], draws: Shaped[np.ndarray, "S N"], level: float) -> Bool[np.ndarray, " N"]:
     """Return whether each value lies in the central interval of its draws.
 
     Parameters
@@ -77,7 +78,9 @@ def coverage(evidence: Evidence) -> Iterator[MetricValue]:
     yield MetricValue(value=float(np.mean(np.abs(shares - nominal))), metric="calibration_error")
 
 
-def pit_values(values: np.ndarray, draws: np.ndarray, uniform: np.ndarray) -> np.ndarray:
+def pit_values(
+    values: Shaped[np.ndarray, " N"], draws: Shaped[np.ndarray, "S N"], uniform: Float[np.ndarray, " N"]
+) -> Float64[np.ndarray, " N"]:
     r"""Return the randomised probability integral transform of each value, shape ``(N,)``.
 
     .. math:: \frac{\#\{s: x_s < y\} + U (\#\{s: x_s = y\} + 1)}{S + 1}
@@ -166,5 +169,5 @@ def _share_error(share: float, count: int) -> float:
     return float(np.sqrt(share * (1 - share) / count))
 
 
-def _standard_error(values: np.ndarray) -> float | None:
+def _standard_error(values: Float64[np.ndarray, " N"]) -> float | None:
     return float(np.std(values, ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None

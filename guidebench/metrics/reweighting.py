@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float, Float64
 
 from guidebench.contracts import MetricValue
 from guidebench.metrics.errors import pairs
@@ -92,7 +93,7 @@ def reweighted(evidence: Evidence) -> Iterator[MetricValue]:
     yield from _errors(evidence, repaired)
 
 
-def smoothed_kl(log_weights: np.ndarray, smoothed: np.ndarray) -> float:
+def smoothed_kl(log_weights: Float[np.ndarray, " S"], smoothed: Float[np.ndarray, " S"]) -> float:
     """Return the estimate of KL(q || p) that smoothed weights give, in nats.
 
     Parameters
@@ -135,5 +136,5 @@ def _errors(evidence: Evidence, repaired: Mapping[str, Repaired]) -> Iterator[Me
     yield from (replace(one, variable="") for one in worst.values())
 
 
-def _norm(values: np.ndarray) -> float:
+def _norm(values: Float64[np.ndarray, " S"]) -> float:
     return float(np.sqrt(np.sum(values**2)))

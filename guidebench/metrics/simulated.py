@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 import numpy as np
+from jaxtyping import Float, Float64, Real
 from scipy.stats import binom, binomtest, kstest, wilcoxon
 
 from guidebench.contracts import MetricValue
@@ -21,12 +22,12 @@ from guidebench.metrics.parts import INTERVAL_LEVELS
 LEVELS = INTERVAL_LEVELS
 
 
-def probabilities(ranks: np.ndarray, draws: int) -> np.ndarray:
+def probabilities(ranks: Real[np.ndarray, " N"], draws: int) -> Float64[np.ndarray, " N"]:
     """Return ranks 0 to `draws` as probabilities in (0, 1), at the middle of their step."""
     return (np.asarray(ranks, np.float64) + 0.5) / (draws + 1)
 
 
-def holm(p_values: np.ndarray) -> np.ndarray:
+def holm(p_values: Float[np.ndarray, " N"]) -> Float64[np.ndarray, " N"]:
     """Return p-values corrected for their number by Holm's step-down rule (1979, Scand. J. Statist. 6(2))."""
     p_values = np.asarray(p_values, np.float64)
     order = np.argsort(p_values)
@@ -36,7 +37,7 @@ def holm(p_values: np.ndarray) -> np.ndarray:
     return corrected
 
 
-def bias_p_value(p: np.ndarray) -> float:
+def bias_p_value(p: Float[np.ndarray, " N"]) -> float:
     r"""Return the p-value of the test that the ranks are symmetric about the middle.
 
     VSBC (Yao et al. 2018, Yes, but Did It Work?, arXiv:1802.02538) looks at the asymmetry of the ranks,
@@ -48,7 +49,7 @@ def bias_p_value(p: np.ndarray) -> float:
     return float(wilcoxon(centred).pvalue) if np.any(centred != 0) else 1.0
 
 
-def calibration(ranks: Mapping[str, np.ndarray], draws: int) -> Iterator[MetricValue]:
+def calibration(ranks: Mapping[str, Real[np.ndarray, " N"]], draws: int) -> Iterator[MetricValue]:
     """Yield coverage, bias and uniformity of every component.
 
     ``simulated_coverage_50`` and so on are shares of data sets whose central interval holds the true
@@ -91,7 +92,9 @@ def calibration(ranks: Mapping[str, np.ndarray], draws: int) -> Iterator[MetricV
         yield MetricValue(value=float(np.min(corrected)), metric=metric)
 
 
-def band(count: int, *, probability: float = 0.95, points: int = 100, trials: int = 4000) -> np.ndarray:
+def band(
+    count: int, *, probability: float = 0.95, points: int = 100, trials: int = 4000
+) -> Float64[np.ndarray, "3 {points}"]:
     r"""Return a simultaneous band for the empirical distribution function of uniform values.
 
     The pointwise binomial band is widened until it holds the whole curve with the wanted probability,

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from guidebench.analysis.problems.soundness import Judged, blind_verdict, counts, judged
-from guidebench.api import Comparison, Fit
-from guidebench.contracts import MetricValue
-from guidebench.results import ProblemRecord, Status, Verdict
+from guidebench.api import Fit
+from guidebench.results import Verdict
+from tests import made
 
 #: A guide that is right by its weights and by the reference.
 GOOD = {
@@ -26,22 +26,11 @@ GOOD = {
 
 
 def fit(guide: str = "g", **metrics: Any) -> Fit:
-    values = {**GOOD, **metrics}
-    return Fit(
-        problem="p",
-        guide=guide,
-        plugin="d",
-        status=Status.CONVERGED,
-        bound="elbo",
-        verdict=Verdict.TRUST,
-        metrics=tuple(
-            MetricValue(metric=name, value=value, mcse=0.001) for name, value in values.items() if value is not None
-        ),
-    )
+    return made.fit(guide, made.values({**GOOD, **metrics}, mcse=0.001))
 
 
 def told(*fits: Fit) -> list[Judged]:
-    return judged(Comparison(name="c", problems=(ProblemRecord(name="p"),), fits=fits))
+    return judged(made.comparison(*fits))
 
 
 def test_the_reference_does_not_enter_the_verdict_that_is_held_against_it() -> None:

@@ -7,27 +7,23 @@ from typing import Any
 import pytest
 
 from guidebench.analysis.problems import winners
-from guidebench.api import Comparison, Fit
+from guidebench.api import Fit
 from guidebench.contracts import MetricValue
-from guidebench.results import ProblemRecord, Restart, Status, Verdict
+from guidebench.results import Status, Verdict
+from tests import made
 
 
 def fit(guide: str, verdict: Verdict, error: float | None = None, mcse: float = 0.01, **parts: Any) -> Fit:
-    metrics = [MetricValue(metric="elbo", value=parts.pop("elbo", -1.0), mcse=0.01)]
+    elbo = parts.pop("elbo", -1.0)
+    metrics: dict[str, made.Number] = {"elbo": (elbo, 0.01)}
     if error is not None:
-        metrics += [
-            MetricValue(metric="mean_error", value=error, mcse=mcse),
-            MetricValue(metric="sd_error", value=parts.pop("sd_error", error / 2), mcse=mcse),
-        ]
-    restarts = tuple(
-        Restart(index=at, status=Status.CONVERGED, loss=1.0, elbo=metrics[0].value, elbo_mcse=0.01) for at in range(3)
-    )
-    complete = {"problem": "p", "plugin": "d", "status": Status.CONVERGED, "bound": "elbo", "restarts": restarts}
-    return Fit(guide=guide, verdict=verdict, metrics=tuple(metrics), **{**complete, **parts})
+        metrics |= {"mean_error": (error, mcse), "sd_error": (parts.pop("sd_error", error / 2), mcse)}
+    restarts = made.restarts([elbo] * 3, loss=1.0, elbo_mcse=0.01)
+    return made.fit(guide, metrics, verdict=verdict, **{"restarts": restarts, **parts})
 
 
 def winner(*fits: Fit) -> Any:
-    (found,) = winners(Comparison(name="c", problems=(ProblemRecord(name="p"),), fits=fits))
+    (found,) = winners(made.comparison(*fits))
     return found
 
 

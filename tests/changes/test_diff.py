@@ -17,12 +17,14 @@ from guidebench.config.errors import RequestError
 from guidebench.contracts import MetricValue
 from guidebench.metrics.builtin import guidebench_metrics
 from guidebench.results import Restart, Status, Verdict
-from tests.changes.runs import Number, fit, run
+from tests import made
 from tests.report import fake
 
 
-def between(before: dict[str, Number], after: dict[str, Number], **more: Any) -> gb.Diff:
-    return diff(run(fit(metrics=before, **more)), run(fit(metrics=after, **more)))
+def between(before: dict[str, made.Number], after: dict[str, made.Number], **more: Any) -> gb.Diff:
+    return diff(
+        made.comparison(made.restarted(metrics=before, **more)), made.comparison(made.restarted(metrics=after, **more))
+    )
 
 
 def told(found: gb.Diff) -> list[str]:
@@ -73,8 +75,11 @@ def test_a_change_has_to_stand_out_among_all_that_were_looked_at() -> None:
     # z = 2.83 has a p-value of 0.0047: enough alone, and not for one of twenty.
     alone = between({"elbo": (-1.0, 0.01)}, {"elbo": (-1.04, 0.01)})
     assert alone.worse[0].p == pytest.approx(0.0047, abs=1e-4)
-    fits = [[fit(f"g{index}", {"elbo": (-1.0 - by * (index == 0), 0.01)}) for index in range(20)] for by in (0, 0.04)]
-    among = diff(run(*fits[0]), run(*fits[1]))
+    fits = [
+        [made.restarted(f"g{index}", {"elbo": (-1.0 - by * (index == 0), 0.01)}) for index in range(20)]
+        for by in (0, 0.04)
+    ]
+    among = diff(made.comparison(*fits[0]), made.comparison(*fits[1]))
     assert among.summary() == "0 worse, 0 better, 20 unchanged"
     assert min(one.p or 0 for one in among.unchanged) == pytest.approx(20 * 0.0047, abs=2e-3)
 
@@ -102,7 +107,11 @@ def test_numbers_of_numpy_are_numbers(kind: Any) -> None:
 
 
 def test_metrics_without_an_error_borrow_that_which_bounds_theirs() -> None:
-    known: dict[str, Number] = {"mean_error": (0.1, 0.01), "mean_error[a]": (0.1, 0.02), "coverage_50": (0.5, 0.03)}
+    known: dict[str, made.Number] = {
+        "mean_error": (0.1, 0.01),
+        "mean_error[a]": (0.1, 0.02),
+        "coverage_50": (0.5, 0.03),
+    }
     found = between(
         {**known, "w1_error": 0.1, "calibration_error": 0.02}, {**known, "w1_error": 0.3, "calibration_error": 0.04}
     )
@@ -141,8 +150,8 @@ def test_from_one_start_the_noise_of_training_is_not_known() -> None:
 
 
 def test_which_of_several_modes_a_guide_holds_is_chance() -> None:
-    numbers: dict[str, Number] = {"elbo": (-1.0, 0.01), "mean_error": (0.1, 0.01), "dropped_mass": 0.3}
-    worse: dict[str, Number] = {"elbo": (-2.0, 0.01), "mean_error": (0.9, 0.01), "dropped_mass": 0.3}
+    numbers: dict[str, made.Number] = {"elbo": (-1.0, 0.01), "mean_error": (0.1, 0.01), "dropped_mass": 0.3}
+    worse: dict[str, made.Number] = {"elbo": (-2.0, 0.01), "mean_error": (0.9, 0.01), "dropped_mass": 0.3}
     found = between(numbers, worse)
     assert [one.metric for one in found.worse] == ["elbo"]
     assert [one.metric for one in found.unclear] == ["mean_error"]
@@ -158,9 +167,11 @@ def test_weights_with_heavy_tails_are_not_compared() -> None:
 
 
 def test_restarts_that_broke_down_are_no_noise() -> None:
-    one = fit(metrics={"elbo": (-1.0, 0.01)})
+    one = made.restarted(metrics={"elbo": (-1.0, 0.01)})
     broken = Restart(index=9, status=Status.DIVERGED, loss=0.0, elbo=-1e20)
-    found = diff(run(one), run(replace(one, metrics=values_of(-2.0), restarts=(*one.restarts, broken))))
+    found = diff(
+        made.comparison(one), made.comparison(replace(one, metrics=values_of(-2.0), restarts=(*one.restarts, broken)))
+    )
     assert [each.metric for each in found.worse] == ["elbo"]
 
 
@@ -203,7 +214,9 @@ def test_a_metric_of_an_installed_plugin_has_its_direction(monkeypatch: pytest.M
 def test_to_lose_the_draws_of_a_fit_that_had_converged_is_worse(
     before: Status, after: Status, outcome: str, decides: bool
 ) -> None:
-    found = diff(run(fit(status=before)), run(fit(status=after, message="because")))
+    found = diff(
+        made.comparison(made.restarted(status=before)), made.comparison(made.restarted(status=after, message="because"))
+    )
     (one,) = found.changes
     assert (one.metric, one.outcome, one.decides) == ("status", outcome, decides)
 
@@ -218,13 +231,13 @@ def test_to_lose_the_draws_of_a_fit_that_had_converged_is_worse(
     ],
 )
 def test_a_verdict_decides_only_together_with_a_number(before: Verdict, after: Verdict, outcome: str) -> None:
-    found = diff(run(fit(verdict=before)), run(fit(verdict=after)))
+    found = diff(made.comparison(made.restarted(verdict=before)), made.comparison(made.restarted(verdict=after)))
     (one,) = found.noted
     assert (one.metric, one.before, one.after, one.outcome) == ("verdict", str(before), str(after), outcome)
     assert one.note
     steps = {"worse": (-1.0, -2.0), "better": (-2.0, -1.0), "changed": (-1.0, -2.0)}[outcome]
     sides = [
-        run(fit(metrics={"elbo": (elbo, 0.01)}, verdict=verdict))
+        made.comparison(made.restarted(metrics={"elbo": (elbo, 0.01)}, verdict=verdict))
         for elbo, verdict in zip(steps, (before, after), strict=True)
     ]
     found = diff(*sides)
@@ -233,13 +246,13 @@ def test_a_verdict_decides_only_together_with_a_number(before: Verdict, after: V
 
 def test_times_are_measured_by_those_of_all_fits_and_never_decide() -> None:
     guides = "abcdef"
-    before = run(*(fit(guide, train_s=10.0) for guide in guides))
-    slower_machine = run(*(fit(guide, train_s=30.0) for guide in guides))
+    before = made.comparison(*(made.restarted(guide, train_s=10.0) for guide in guides))
+    slower_machine = made.comparison(*(made.restarted(guide, train_s=30.0) for guide in guides))
     assert not diff(before, slower_machine).noted
     assert told(diff(before, slower_machine)) == [
         "time: the fits took 60.0 s before, 180.0 s after; times are noted and never decide"
     ]
-    one_slower = run(*(fit(guide, train_s=10.0 + 90 * (guide == "a")) for guide in guides))
+    one_slower = made.comparison(*(made.restarted(guide, train_s=10.0 + 90 * (guide == "a")) for guide in guides))
     noted = {(one.guide, one.metric, one.outcome) for one in diff(before, one_slower).noted}
     assert ("a", "seconds", Outcome.WORSE) in noted
     assert not diff(before, one_slower).worse
@@ -249,25 +262,32 @@ def test_times_are_measured_by_those_of_all_fits_and_never_decide() -> None:
 
 
 def test_errors_against_another_reference_are_not_compared() -> None:
-    numbers = [run(fit(metrics={"mean_error": (v, 0.01), "elbo": (-1.0, 0.01)}), record={"reference": r}) for v, r in
-               ((0.1, "NUTS"), (0.9, "exact posterior"))]  # fmt: skip
+    numbers = [
+        made.comparison(made.restarted(metrics={"mean_error": (v, 0.01), "elbo": (-1.0, 0.01)}), known={"reference": r})
+        for v, r in ((0.1, "NUTS"), (0.9, "exact posterior"))
+    ]
     found = diff(*numbers)
     assert [one.metric for one in found.changes] == ["elbo"]
     assert told(found) == ["reference: that of p was NUTS and is exact posterior: errors against it are not compared"]
 
 
 def test_scores_on_other_held_out_data_are_not_compared() -> None:
-    sides = [run(fit(metrics={"crps": (v, 0.01), "elbo": (-1.0, 0.01)}), record={"heldout_size": n}) for v, n in
-             ((0.1, 10), (0.9, 20))]  # fmt: skip
+    sides = [
+        made.comparison(made.restarted(metrics={"crps": (v, 0.01), "elbo": (-1.0, 0.01)}), known={"heldout_size": n})
+        for v, n in ((0.1, 10), (0.9, 20))
+    ]
     assert [one.metric for one in diff(*sides).changes] == ["elbo"]
 
 
 def test_another_posterior_is_not_compared() -> None:
-    one, other = run(fit()), run(fit(), record={"latents": ("b",)})
+    one, other = made.comparison(made.restarted()), made.comparison(made.restarted(), known={"latents": ("b",)})
     with pytest.raises(RequestError, match=r"nothing in common .*p has other latent sites \(a and b\)"):
         diff(one, other)
     data = [fake.from_groups({"observed_data": xr.Dataset({"y": ("n", np.array([1.0, v]))})}) for v in (2.0, 3.0)]
-    sides = [run(fit(inference_data=each), fit(problem="q", metrics={"elbo": (-1.0, 0.1)})) for each in data]
+    sides = [
+        made.comparison(made.restarted(inference_data=each), made.restarted(problem="q", metrics={"elbo": (-1.0, 0.1)}))
+        for each in data
+    ]
     found = diff(*sides)
     assert told(found) == ["data: p has other data: nothing is compared"]
     assert {one.problem for one in found.changes} == {"q"}
@@ -276,16 +296,28 @@ def test_another_posterior_is_not_compared() -> None:
 
 def test_runs_without_a_common_problem_or_guide_are_refused() -> None:
     with pytest.raises(RequestError, match="no problem in common; theirs are p and q"):
-        diff(run(fit()), run(fit(problem="q")))
+        diff(made.comparison(made.restarted()), made.comparison(made.restarted(problem="q")))
     with pytest.raises(RequestError, match="the problems are the same, the guides are not"):
-        diff(run(fit("a")), run(fit("b")))
+        diff(made.comparison(made.restarted("a")), made.comparison(made.restarted("b")))
 
 
 def test_the_context_names_what_else_differs() -> None:
-    one = run(fit("a"), fit("b", {"elbo": (-1, 0.1)}), fit(problem="q"), recipe="One.", config={"seed": 0, "out": "x"},
-              environment={"jax": "0.6"})  # fmt: skip
-    other = run(fit("b", {"khat": 0.1}, plugin="other"), fit("c"), recipe="Two.", config={"seed": 1, "x64": False},
-                environment={"jax": "0.7"}, interrupted=True)  # fmt: skip
+    one = made.comparison(
+        made.restarted("a"),
+        made.restarted("b", {"elbo": (-1, 0.1)}),
+        made.restarted(problem="q"),
+        recipe="One.",
+        config={"seed": 0, "out": "x"},
+        environment={"jax": "0.6"},
+    )
+    other = made.comparison(
+        made.restarted("b", {"khat": 0.1}, plugin="other"),
+        made.restarted("c"),
+        recipe="Two.",
+        config={"seed": 1, "x64": False},
+        environment={"jax": "0.7"},
+        interrupted=True,
+    )
     assert told(diff(one, other)) == [
         "interrupted: the run after was stopped before all fits were made",
         "problem: only before: q",

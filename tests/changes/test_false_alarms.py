@@ -11,7 +11,7 @@ import pytest
 import guidebench as gb
 from guidebench.api import Comparison, Fit, diff
 from guidebench.results import Restart, Status
-from tests.changes.runs import Number, fit, run
+from tests import made
 
 GUIDES, PROBLEMS, STARTS, TRIALS = 4, 3, 4, 300
 
@@ -33,7 +33,7 @@ def trained(rng: np.random.Generator, problem: str, guide: str, moved: float, pa
     off = ERRORS + shifts[best, :3] * [1.0, 2**-0.5, 1.0]
     errors = np.abs(off + noise[:3])
     score = 0.6 + 0.03 * rng.normal(size=2)
-    metrics: dict[str, Number] = {
+    metrics: dict[str, made.Number] = {
         "elbo": (elbos[best] + noise[3], mcse[3]),
         "mean_error": (errors[0], mcse[0]),
         "sd_error": (errors[1], mcse[1]),
@@ -48,11 +48,11 @@ def trained(rng: np.random.Generator, problem: str, guide: str, moved: float, pa
     restarts = tuple(
         Restart(index=at, status=Status.CONVERGED, loss=-elbo, elbo=elbo) for at, elbo in enumerate(elbos.tolist())
     )
-    return fit(guide, metrics, problem=problem, restarts=restarts)
+    return made.restarted(guide, metrics, problem=problem, restarts=restarts)
 
 
 def ran(rng: np.random.Generator, moved: float, parameters: int) -> Comparison:
-    return run(
+    return made.comparison(
         *(
             trained(rng, f"problem {one}", f"guide {other}", moved, parameters)
             for one in range(PROBLEMS)
@@ -84,10 +84,12 @@ def test_what_broke_is_found_all_the_same() -> None:
     for _ in range(50):
         before, after = ran(rng, 0.05, 6), list(ran(rng, 0.05, 6))
         numbers = {one.metric: one for one in after[0].metrics if not one.variable}
-        hurt: dict[str, Number] = {name: (one.value, one.mcse) for name, one in numbers.items()}
+        hurt: dict[str, made.Number] = {name: (one.value, one.mcse) for name, one in numbers.items()}
         hurt["elbo"] = (numbers["elbo"].value - 0.2, numbers["elbo"].mcse)
-        after[0] = fit(after[0].guide, hurt, problem=after[0].problem, restarts=after[0].restarts)
-        found += [(one.guide, one.metric) for one in diff(before, run(*after)).worse] == [("guide 0", "elbo")]
+        after[0] = made.restarted(after[0].guide, hurt, problem=after[0].problem, restarts=after[0].restarts)
+        found += [(one.guide, one.metric) for one in diff(before, made.comparison(*after)).worse] == [
+            ("guide 0", "elbo")
+        ]
     assert found >= 45
 
 

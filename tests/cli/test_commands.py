@@ -13,7 +13,8 @@ import pytest
 from guidebench.api import Comparison, Fit
 from guidebench.config import RunConfig
 from guidebench.engine.request import Request
-from guidebench.results import ProblemRecord, Status, Verdict
+from guidebench.results import Status, Verdict
+from tests import made
 
 Command = Callable[..., Any]
 Python = Callable[..., CompletedProcess[str]]
@@ -34,23 +35,22 @@ class Engine:
         self.labels = [guide.label for guide in request.guides]
         if self.error is not None:
             raise self.error
-        return Comparison(
-            name=request.name,
-            problems=tuple(ProblemRecord(name=problem.name) for problem in request.problems),
-            fits=tuple(
-                Fit(
-                    problem=request.problems[0].name,
-                    guide=f"guide_{index}",
-                    plugin="acme",
-                    status=status,
-                    bound="elbo",
-                    verdict=Verdict.TRUST if status.has_draws else Verdict.FAILED,
-                    message="" if status.has_draws else "train: ValueError: [b]no[/b]",
-                )
-                for index, status in enumerate(self.statuses)
-            ),
-            interrupted=self.interrupted,
+        fits = (
+            made.fit(
+                f"guide_{index}",
+                kind=Fit,
+                problem=request.problems[0].name,
+                status=status,
+                verdict=Verdict.TRUST if status.has_draws else Verdict.FAILED,
+                message="" if status.has_draws else "train: ValueError: [b]no[/b]",
+            )
+            for index, status in enumerate(self.statuses)
         )
+        problems = tuple(made.record(problem.name) for problem in request.problems)
+        found: Comparison = made.comparison(
+            *fits, kind=Comparison, name=request.name, problems=problems, interrupted=self.interrupted
+        )
+        return found
 
 
 @pytest.fixture

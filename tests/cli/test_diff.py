@@ -12,17 +12,22 @@ import pytest
 
 from guidebench.api import Comparison
 from guidebench.results import Status
-from tests.changes.runs import Number, fit, run
+from tests import made
 
 Command = Callable[..., Any]
 
-GOOD: Mapping[str, Number] = {"elbo": (-23.0, 0.005), "mean_error": (0.1, 0.01), "khat": (0.3, 0.05), "kl": (0.1, 0.01)}
+GOOD: Mapping[str, made.Number] = {
+    "elbo": (-23.0, 0.005),
+    "mean_error": (0.1, 0.01),
+    "khat": (0.3, 0.05),
+    "kl": (0.1, 0.01),
+}
 LONG = "auto_low_rank_multivariate_normal"
 
 
-def saved(folder: Path, name: str, change: Mapping[str, Number], **more: Any) -> Comparison:
-    fits = fit(LONG, {**GOOD, **change}, **more), fit("[b]mean|field[/b]", GOOD)
-    comparison = run(*fits, name=name, config={"seed": 0})
+def saved(folder: Path, name: str, change: Mapping[str, made.Number], **more: Any) -> Comparison:
+    fits = made.restarted(LONG, {**GOOD, **change}, **more), made.restarted("[b]mean|field[/b]", GOOD)
+    comparison = made.comparison(*fits, name=name, config={"seed": 0})
     comparison.save(folder / name)
     return comparison
 
@@ -129,8 +134,8 @@ def test_a_wrong_request_is_one_line_and_status_2(runs: Path, command: Command, 
         (runs / name).mkdir()
         if text is not None:
             (runs / name / "results.json").write_text(text, encoding="utf-8")
-    run(fit(problem="q")).save(runs / "other")
-    run(fit("stranger")).save(runs / "strangers")
+    made.comparison(made.restarted(problem="q")).save(runs / "other")
+    made.comparison(made.restarted("stranger")).save(runs / "strangers")
     before = sorted(runs.rglob("*"))
     ended = command("diff", *arguments.split())
     assert (ended.status, ended.out) == (2, "")

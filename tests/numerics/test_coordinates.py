@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import numpyro
 import numpyro.distributions as dist
@@ -39,11 +40,12 @@ def test_the_inverse_is_the_inverse(family: Family) -> None:
     affine = Affine.for_family(family, gaussian(), 4)
     z = np.random.default_rng(1).standard_normal((7, 4))
     with chosen(True):
-        u = np.stack([apply(affine.center, affine.factor, one)[0] for one in z])
+        center, matrix = jnp.asarray(affine.center), jnp.asarray(affine.factor)
+        u = np.stack([apply(center, matrix, jnp.asarray(one))[0] for one in z])
     np.testing.assert_allclose(affine.inverse(u), z, rtol=1e-9, atol=1e-9)
     factor = np.diag(affine.factor) if affine.factor.ndim == 1 else affine.factor
     with chosen(True):
-        log_jacobian = float(apply(affine.center, affine.factor, z[0])[1])
+        log_jacobian = float(apply(center, matrix, jnp.asarray(z[0]))[1])
     assert log_jacobian == pytest.approx(np.linalg.slogdet(factor)[1], rel=1e-12)
 
 

@@ -14,6 +14,7 @@ import pytest
 from guidebench.analysis.verdict import judge, recommend
 from guidebench.contracts import Bound, Guide, MetricValue, Problem
 from guidebench.results import Comparison, Fit, Status, Verdict
+from tests import made
 
 
 def test_the_guides_of_the_seed_problem(seed_problem: Comparison) -> None:
@@ -133,16 +134,7 @@ def test_judging(found: Any, bound: Any, status: Status, verdict: Verdict, words
 
 
 def fit(guide: str, verdict: Verdict, seconds: float = 1.0, elbo: float = -1.0, bound: Bound = "elbo") -> Fit:
-    return Fit(
-        problem="p",
-        guide=guide,
-        plugin="test",
-        status=Status.CONVERGED,
-        bound=bound,
-        verdict=verdict,
-        train_s=seconds,
-        metrics=(MetricValue(metric="elbo", value=elbo),),
-    )
+    return made.fit(guide, {"elbo": elbo}, bound=bound, verdict=verdict, train_s=seconds)
 
 
 def test_the_recommendation_names_the_cheapest_trusted_guide() -> None:

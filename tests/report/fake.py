@@ -17,6 +17,7 @@ from guidebench.contracts import MetricValue
 from guidebench.metrics.simulated import calibration
 from guidebench.plugins.isolation.failures import Failure
 from guidebench.results import ProblemRecord, Restart, Status, Verdict
+from tests import made
 
 
 def from_groups(groups: dict[str, xr.Dataset]) -> xr.DataTree:
@@ -186,9 +187,10 @@ def small(draws: int = 1000, steps: int = 1000, restarts: int = 3, *, failures: 
             for i in range(restarts)
         )
         fits.append(
-            Fit(
+            made.fit(
+                guide,
+                metrics(guide, elbo, khat, latents(rng, guide, draws), rng),
                 problem=SMALL.name,
-                guide=guide,
                 plugin="guidebench",
                 status=status,
                 bound="none" if point else "elbo",
@@ -199,7 +201,6 @@ def small(draws: int = 1000, steps: int = 1000, restarts: int = 3, *, failures: 
                 coordinates=COORDINATES.get(guide, "diagonal"),
                 steps=steps,
                 restarts=runs,
-                metrics=metrics(guide, elbo, khat, latents(rng, guide, draws), rng),
                 compile_s=1.31,
                 train_s=0.42 + seed,
                 evaluate_s=0.11,
@@ -208,10 +209,10 @@ def small(draws: int = 1000, steps: int = 1000, restarts: int = 3, *, failures: 
         )
     if failures:
         fits += [failed("broken_guide", Status.FAILED), failed("unfit_guide", Status.UNSUPPORTED)]
-    return Comparison(
+    return made.comparison(
+        *fits,
         name="linear-regression",
         problems=(SMALL,),
-        fits=tuple(fits),
         recipe="Adam with a cosine decay from 0.05 to 0 over 4,000 steps, 10 particles, 3 restarts.",
         config={"steps": steps, "restarts": restarts, "optimizer": {"name": "adam", "rate": 0.05}, "x64": None},
         environment={"python": "3.11", "numpyro": "0.22", "jax": "0.10.2", "platform": "cpu"},
@@ -262,12 +263,11 @@ def simulated(comparison: Comparison, count: int = 200, *, broken: int = 0, unse
 
 def failed(guide: str, status: Status, problem: str = SMALL.name) -> Fit:
     """Return a fit without draws whose message is hostile to HTML and to Markdown."""
-    return Fit(
+    return made.fit(
+        guide,
         problem=problem,
-        guide=guide,
         plugin="a-third-party",
         status=status,
-        bound="elbo",
         verdict=Verdict.FAILED,
         message=f"Cannot find valid initial parameters: {HOSTILE}",
         failures=(
@@ -317,29 +317,29 @@ def large(draws: int = 500, steps: int = 400) -> Comparison:
             for i in range(30)
         ] + [MetricValue(metric="sd", variable=f"beta[{i},{j}]", value=1.0) for i in range(3) for j in range(3)]
         fits.append(
-            Fit(
+            made.fit(
+                guide,
+                (MetricValue(metric="elbo", value=-512345.25, mcse=35.2), *values),
                 problem=problem.name,
-                guide=guide,
                 plugin="guidebench",
                 status=Status.MAX_STEPS,
-                bound="elbo",
                 verdict=Verdict.DISTRUST,
                 reason="k-hat 1.3 is above its threshold",
                 steps=steps,
-                metrics=(MetricValue(metric="elbo", value=-512345.25, mcse=35.2), *values),
                 inference_data=data,
             )
         )
-    return Comparison(name="large", problems=(problem,), fits=tuple(fits), recipe="The default recipe.")
+    return made.comparison(*fits, name="large", problems=(problem,), recipe="The default recipe.")
 
 
 def several() -> Comparison:
     """Return both as one comparison of two problems."""
     one, other = small(draws=300, steps=200), large(draws=300, steps=200)
-    return Comparison(
+    return made.comparison(
+        *one.fits,
+        *other.fits,
         name="nightly",
         problems=one.problems + other.problems,
-        fits=one.fits + other.fits,
         recipe=one.recipe,
         config=one.config,
     )

@@ -10,6 +10,7 @@ import xarray as xr
 from guidebench.api import Comparison, Fit
 from guidebench.contracts import MetricValue
 from guidebench.results import ProblemRecord, Restart, Status, Verdict
+from tests import made
 from tests.report import fake
 
 GUIDES = tuple(fake.GUIDES)
@@ -37,8 +38,8 @@ def record(number: int, reference: bool, rng: np.random.Generator) -> ProblemRec
     }
     if reference:
         features["skewness"] = float(rng.gamma(1, 0.4))
-    return ProblemRecord(
-        name=f"earnings-log_height_model_{number:02d}",
+    return made.record(
+        f"earnings-log_height_model_{number:02d}",
         summary="A made-up posterior",
         latents=("beta", "sigma"),
         observed=("y",),
@@ -91,11 +92,11 @@ def fit(
     values += [MetricValue(metric="mean", variable=name, value=float(rng.normal()), mcse=0.01) for name in names]
     data = fake.from_groups(groups(rng, guide, latents, draws, steps)) if arrays else None
     found = verdict(guide, error, khat)
-    return Fit(
+    return made.fit(
+        guide,
+        tuple(values),
         problem=problem.name,
-        guide=guide,
         plugin="guidebench",
-        status=Status.CONVERGED,
         bound="none" if point else "elbo",
         verdict=found,
         reason=f"Made up: an error of {error:.2f}.",
@@ -112,7 +113,6 @@ def fit(
             )
             for at in range(4)
         ),
-        metrics=tuple(values),
         compile_s=1.0,
         train_s=seconds * float(np.exp(0.4 * rng.normal())) * problem.features["dimension"] ** 0.3,
         evaluate_s=0.3,
@@ -165,14 +165,14 @@ def many(
                 {"posterior": groups(rng, "mean_field", latents, draws, steps)["posterior"]}
             )
         for guide in GUIDES[:guides]:
-            made = fit(one, guide, rng, latents, draws, steps, arrays)
+            found = fit(one, guide, rng, latents, draws, steps, arrays)
             if failures and guide == "auto_iaf_normal" and at in (3, 11):
-                made = fake.failed(guide, Status.FAILED if at == 3 else Status.UNSUPPORTED, one.name)
-            fits.append(made)
-    return Comparison(
+                found = fake.failed(guide, Status.FAILED if at == 3 else Status.UNSUPPORTED, one.name)
+            fits.append(found)
+    return made.comparison(
+        *fits,
         name=f"{problems}-problems",
         problems=tuple(records),
-        fits=tuple(fits),
         recipe="Adam with a cosine decay from 0.05 to 0 over 4,000 steps, 10 particles, 4 restarts.",
         config={"steps": steps},
         environment={"python": "3.11", "numpyro": "0.22", "jax": "0.10.2", "platform": "cpu"},

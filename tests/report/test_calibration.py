@@ -17,7 +17,7 @@ from guidebench.report.page import Block, Details, Figure, Key, Note, Number, Pa
 from guidebench.report.sections import calibration
 from guidebench.results import Status
 from tests.report import fake
-from tests.report.made import made
+from tests.report.pages import page_of
 
 pytestmark = pytest.mark.usefixtures("look")
 
@@ -60,8 +60,8 @@ def uniform(count: int, seed: int = 0, components: int = 1) -> np.ndarray:
 
 def test_nothing_is_said_without_simulations(page: Page) -> None:
     assert calibration.build(page) is None
-    assert calibration.build(made({})) is None
-    assert calibration.build(made({"simulations": xr.Dataset({"other": ("x", [1.0])})})) is None
+    assert calibration.build(page_of({})) is None
+    assert calibration.build(page_of({"simulations": xr.Dataset({"other": ("x", [1.0])})})) is None
 
 
 def test_what_it_is_stands_beside_the_numbers(simulated: Page) -> None:
@@ -111,7 +111,7 @@ def test_an_interval_that_misses_the_level_has_a_word(low: float | None, high: f
         for side, value in (("low", low), ("high", high))
         if value is not None
     ]
-    assert calibration.width(made({}, metrics=tuple(found)).fits[0], "a", 90) == word
+    assert calibration.width(page_of({}, metrics=tuple(found)).fits[0], "a", 90) == word
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_true_values_above_the_draws_mean_that_these_are_too_low(
         for metric, value in (("simulated_bias", bias), ("simulated_bias_p", p))
         if value is not None
     ]
-    assert calibration.offset(made({}, metrics=tuple(found)).fits[0], "a") == word
+    assert calibration.offset(page_of({}, metrics=tuple(found)).fits[0], "a") == word
 
 
 def test_bias_and_uniformity_are_folded(simulated: Page) -> None:
@@ -167,7 +167,7 @@ def test_a_guide_with_fewer_fits_than_the_others_is_named(comparison: Comparison
 
 
 def test_all_fits_may_have_broken_down() -> None:
-    block = build(made({"simulations": ranked(np.empty((0, 1)), broken=64, steps=1000)}))
+    block = build(page_of({"simulations": ranked(np.empty((0, 1)), broken=64, steps=1000)}))
     assert tables(block)[0].rows[0][1:] == [64, 64, 0, None, ""]
     assert "g (64 of 64)" in notes(block)[0]
     assert len(tables(block)) == 1
@@ -175,7 +175,7 @@ def test_all_fits_may_have_broken_down() -> None:
 
 def test_one_guide_with_one_component_and_what_is_not_a_number() -> None:
     values = tuple(replace(one, value=float("nan")) for one in scores({"a": uniform(50)[:, 0]}, 999))
-    page = made({"simulations": ranked(uniform(50), steps=1000)}, metrics=values)
+    page = page_of({"simulations": ranked(uniform(50), steps=1000)}, metrics=values)
     block = build(page)
     assert tables(block)[0].rows[0][1:] == [50, 0, 0, None, "nothing found"]
     cell = tables(block)[1].rows[0][2]
@@ -187,7 +187,7 @@ def test_many_components_are_cut_and_the_rest_named() -> None:
     names = tuple(f"theta[{i}]" for i in range(60))
     values = uniform(100, components=60)
     values[:, 41] //= 3
-    page = made({"simulations": ranked(values, names=names, steps=1000)})
+    page = page_of({"simulations": ranked(values, names=names, steps=1000)})
     block = build(page)
     shown = calibration.chosen({"g": ranks.ranked(page.group(page.fits[0], "simulations"))}, names)  # type: ignore[dict-item]
     assert len(shown) == calibration.MAX_COMPONENTS
@@ -201,7 +201,7 @@ def test_many_components_are_cut_and_the_rest_named() -> None:
 def test_long_findings_are_shortened() -> None:
     names = [f"theta[{i}]" for i in range(9)]
     found = [MetricValue(metric="simulated_uniformity_p", variable=name, value=0.01) for name in names]
-    said = calibration.findings(made({}, metrics=tuple(found)).fits[0], names)
+    said = calibration.findings(page_of({}, metrics=tuple(found)).fits[0], names)
     assert said == f"ranks not uniform: {', '.join(names[:6])} and 3 more"
 
 
@@ -209,7 +209,7 @@ def test_hostile_names_are_text() -> None:
     values = uniform(50)
     values[:] = 0
     metrics = tuple(scores({fake.HOSTILE: values[:, 0]}, 999))
-    page = made({"simulations": ranked(values, names=(fake.HOSTILE,), steps=1000)}, metrics=metrics)
+    page = page_of({"simulations": ranked(values, names=(fake.HOSTILE,), steps=1000)}, metrics=metrics)
     block = build(page)
     assert "intervals too narrow" in markdown.block(block)
     assert "<script>" not in html.block(block) + markdown.block(block)

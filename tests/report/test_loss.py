@@ -15,7 +15,7 @@ from guidebench.report import validation
 from guidebench.report.drawing import style
 from guidebench.report.page import Note, Page, Tabs
 from guidebench.report.sections import loss
-from tests.report.made import made
+from tests.report.pages import page_of
 
 
 def training(patience: int | None = 20) -> xr.Dataset:
@@ -42,7 +42,7 @@ def training(patience: int | None = 20) -> xr.Dataset:
 
 
 def page(best: int = 0, **changes: Any) -> Page:
-    return made({"training": training(**changes)}, best=best, steps=60, rounds=(60,))
+    return page_of({"training": training(**changes)}, best=best, steps=60, rounds=(60,))
 
 
 def test_the_group_holds_the_course_of_the_evaluations() -> None:
@@ -92,7 +92,7 @@ def test_the_section_shows_both_curves_first_and_says_who_was_stopped() -> None:
 
 @pytest.mark.usefixtures("look")
 def test_without_validation_nothing_is_said() -> None:
-    plain = made({"training": training()[["loss"]]})
+    plain = page_of({"training": training()[["loss"]]})
     assert validation.evaluations(plain, plain.fits[0]) is None
     assert validation.told(plain, plain.fits) is None
     tabs = next(item for item in loss.build(plain) if isinstance(item, Tabs))
@@ -108,13 +108,13 @@ def test_a_guide_that_failed_beside_it_is_left_out() -> None:
 
 
 def test_a_guide_that_fitted_itself_is_said_to_have_done_so() -> None:
-    page = made({"training": training()}, method="L-BFGS")
+    page = page_of({"training": training()}, method="L-BFGS")
     with style():
         said = [item for item in loss.build(page) if isinstance(item, str)]
     assert said[-1:] == ["Steps and losses of g are those of a method of its own."]
 
 
 def test_without_losses_there_is_no_panel_but_a_word() -> None:
-    (said, note) = loss.build(made({"training": xr.Dataset(coords={"step": []})}, method="L-BFGS"))
+    (said, note) = loss.build(page_of({"training": xr.Dataset(coords={"step": []})}, method="L-BFGS"))
     assert said == "No loss was recorded."
     assert isinstance(note, Note)

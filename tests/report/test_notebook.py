@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from guidebench.analysis.verdict import recommend
-from guidebench.api import Comparison, Fit
+from guidebench.api import Comparison
 from guidebench.report import writer
 from guidebench.report.content import Figure
 from guidebench.report.sections.summary import remark
-from guidebench.results import ProblemRecord, Status, Verdict, store
+from guidebench.results import Status, Verdict, store
+from tests import made
 from tests.report import fake
 from tests.report.test_writer import Reader
 
@@ -79,18 +80,17 @@ def test_a_fit_says_its_verdict_and_why(small: Comparison) -> None:
 
 
 def test_everything_is_escaped() -> None:
-    hostile = Fit(
+    hostile = made.fit(
+        fake.HOSTILE,
         problem=fake.HOSTILE,
-        guide=fake.HOSTILE,
         plugin=fake.HOSTILE,
         status=Status.FAILED,
-        bound="elbo",
         verdict=Verdict.FAILED,
         message=fake.HOSTILE,
         reason=fake.HOSTILE,
     )
-    record = ProblemRecord(name=fake.HOSTILE, reference=fake.HOSTILE, reference_note=fake.HOSTILE)
-    comparison = Comparison(name=fake.HOSTILE, problems=(record,), fits=(hostile,), interrupted=True)
+    known = {"reference": fake.HOSTILE, "reference_note": fake.HOSTILE}
+    comparison = made.comparison(hostile, known=known, name=fake.HOSTILE, interrupted=True)
     for page in (comparison._repr_html_(), hostile._repr_html_()):
         read = Reader(page)
         assert "script" not in read.tags
@@ -116,7 +116,7 @@ def test_several_problems_are_shown_one_after_another() -> None:
 
 
 def test_an_empty_comparison_shows_itself() -> None:
-    comparison = Comparison(name="empty", problems=(ProblemRecord(name="line"),), fits=())
+    comparison = made.comparison(name="empty")
     assert "No guide was trained." in comparison._repr_html_()
     assert repr(comparison) == "<Comparison empty: 0 fits>"
 

@@ -10,7 +10,7 @@ import pytest
 from guidebench.contracts import MetricValue
 from guidebench.report.page import Figure, Number, Page, Table
 from guidebench.report.sections import coverage
-from tests.report.made import made
+from tests.report.pages import page_of
 
 pytestmark = pytest.mark.usefixtures("look")
 
@@ -33,7 +33,7 @@ def test_coverage_comes_with_its_interval(page: Page) -> None:
 
 
 def test_without_an_interval_the_standard_error_remains() -> None:
-    page = made({}, problem={"heldout_size": 100}, metrics=(MetricValue(metric="coverage_90", value=0.9),))
+    page = page_of({}, problem={"heldout_size": 100}, metrics=(MetricValue(metric="coverage_90", value=0.9),))
     table = coverage.build(page)[0]
     assert isinstance(table, Table)
     assert "PIT distance" not in table.columns
@@ -45,8 +45,8 @@ def test_without_an_interval_the_standard_error_remains() -> None:
 
 def test_bins_are_in_order_and_those_of_a_variable_are_not_ours() -> None:
     metrics = (*pit(0.2, 0.3, 0.5)[::-1], MetricValue(metric="pit_04", variable="y", value=1.0))
-    assert coverage.histogram(made({}, metrics=metrics).fits[0]).tolist() == [0.2, 0.3, 0.5]
-    assert coverage.histogram(made({}).fits[0]).size == 0
+    assert coverage.histogram(page_of({}, metrics=metrics).fits[0]).tolist() == [0.2, 0.3, 0.5]
+    assert coverage.histogram(page_of({}).fits[0]).size == 0
 
 
 def test_the_band_of_uniform_bins_is_binomial() -> None:
@@ -58,7 +58,7 @@ def test_the_band_of_uniform_bins_is_binomial() -> None:
 
 def test_a_histogram_without_coverage_is_drawn_for_counts() -> None:
     metrics = (*pit(*[0.1] * 9, float("nan")), MetricValue(metric="pit_distance", value=0.04))
-    block = coverage.build(made({}, problem={"heldout_size": 50}, metrics=metrics))
+    block = coverage.build(page_of({}, problem={"heldout_size": 50}, metrics=metrics))
     assert "Coverage is not known: no guide has one." in list(block)
     assert [item.name for item in block if isinstance(item, Figure)] == ["pit"]
 
@@ -70,4 +70,4 @@ def test_without_a_known_size_there_is_no_band(page: Page) -> None:
 
 
 def test_nothing_held_out_is_said() -> None:
-    assert list(coverage.build(made({}))) == ["Coverage is not known: there are no held-out data."]
+    assert list(coverage.build(page_of({}))) == ["Coverage is not known: there are no held-out data."]

@@ -10,14 +10,14 @@ from guidebench.api import Comparison, Fit
 from guidebench.report import recipes
 from guidebench.report.sections import summary
 from guidebench.results import Status
-from tests.report.made import made
+from tests import made
 
-FIT = made({}).fits[0]
+FIT = made.fit()
 OWN = replace(FIT, guide="path", method="L-BFGS")
 
 
 def comparison(*fits: Fit) -> Comparison:
-    return Comparison(name="c", problems=(), fits=fits, recipe="Recipe default: Adam.")
+    return made.comparison(*fits, problems=(), recipe="Recipe default: Adam.")
 
 
 @pytest.mark.parametrize(

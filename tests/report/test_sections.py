@@ -24,7 +24,7 @@ from guidebench.report.sections import (
     summary,
 )
 from guidebench.results import Restart, Status
-from tests.report.made import draws, made
+from tests.report.pages import draws, page_of
 
 # Summary ----------------------------------------------------------------------------------------
 
@@ -67,7 +67,7 @@ def test_a_difference_from_a_bound_over_a_larger_space_comes_with_a_word(page: P
 
 def test_columns_that_would_be_empty_are_left_out(page: Page) -> None:
     assert list(summary.table(page).columns) == list(summary.COLUMNS)
-    bare = made({}, metrics=(MetricValue(metric="elbo", value=-1.0),))
+    bare = page_of({}, metrics=(MetricValue(metric="elbo", value=-1.0),))
     left = [name for name in summary.COLUMNS if name not in summary.OPTIONAL]
     assert list(summary.table(bare).columns) == left
     assert len(summary.table(bare).rows[0]) == len(left)
@@ -92,7 +92,7 @@ def starts(*elbos: float | None) -> tuple[Restart, ...]:
 )
 def test_a_broken_start_is_not_averaged_with_the_others(elbos: tuple[float, ...], detail: str, mark: str) -> None:
     metrics = (MetricValue(metric="elbo", value=-5.0), MetricValue(metric="elbo_restart_sd", value=3.4e20))
-    page = made({}, metrics=metrics, restarts=starts(*elbos))
+    page = page_of({}, metrics=metrics, restarts=starts(*elbos))
     assert summary.elbo(page.fits[0]) == Number(-5.0, detail=detail, mark=mark)
     told = any("nat below the best one" in note for note in summary.notes(page.fits, page.problem))
     assert told is bool(mark)
@@ -107,7 +107,7 @@ def shares(*pairs: tuple[float, float], dropped: float = 0.0) -> tuple[MetricVal
 
 
 def test_modes_are_listed_with_who_has_draws_at_them() -> None:
-    page = made({}, metrics=shares((0.7, 1.0), (0.3, 0.0), dropped=0.3))
+    page = page_of({}, metrics=shares((0.7, 1.0), (0.3, 0.0), dropped=0.3))
     note, table = summary.modes(page)
     assert isinstance(note, Note)
     assert note.tone == "warning"
@@ -119,15 +119,15 @@ def test_modes_are_listed_with_who_has_draws_at_them() -> None:
 
 
 def test_modes_without_a_gap_are_no_warning_and_one_mode_is_not_mentioned() -> None:
-    note, _ = summary.modes(made({}, metrics=shares((0.7, 0.68), (0.3, 0.32))))
+    note, _ = summary.modes(page_of({}, metrics=shares((0.7, 0.68), (0.3, 0.32))))
     assert isinstance(note, Note)
     assert note.tone == "info"
-    assert summary.modes(made({}, metrics=(MetricValue(metric="dropped_mass", value=0.0),))) == []
-    assert summary.modes(made({}, metrics=shares((0.7, 0.7))[:2])) == []
+    assert summary.modes(page_of({}, metrics=(MetricValue(metric="dropped_mass", value=0.0),))) == []
+    assert summary.modes(page_of({}, metrics=shares((0.7, 0.7))[:2])) == []
 
 
 def test_remarks_are_sentences() -> None:
-    fit = made({}, reason="It is far away", message="3 steps skipped").fits[0]
+    fit = page_of({}, reason="It is far away", message="3 steps skipped").fits[0]
     assert summary.remark(fit) == "It is far away. 3 steps skipped."
     assert summary.remark(replace(fit, message="a point has no intervals")) == (
         "It is far away. A point has no intervals."
@@ -172,11 +172,11 @@ def test_error_bars_come_from_the_truth_or_else_from_a_guide(page: Page) -> None
     predictive = xr.Dataset({"y": (("chain", "draw", "n"), np.array([[[0.0, 1.0], [2.0, 1.0]]]))})
     groups = {"posterior": draws(a=[0, 1]), "posterior_predictive": predictive}
     observed = xr.Dataset({"y": ("n", np.array([3.0, 4.0]))})
-    found = data.observations(made({**groups, "observed_data": observed}), "y")
+    found = data.observations(page_of({**groups, "observed_data": observed}), "y")
     assert found["sd"].tolist() == [1.0, 0.0]
     assert found["source"].unique().tolist() == ["predictive sd of g"]
     assert found["x"].tolist() == [0, 1]
-    assert data.observations(made(groups), "y").empty
+    assert data.observations(page_of(groups), "y").empty
 
 
 # Loss -------------------------------------------------------------------------------------------
@@ -201,7 +201,7 @@ def test_blocks_are_even_or_grow_with_the_step() -> None:
 def test_losses_and_their_gaps() -> None:
     steps = {"step": np.arange(1, 4)}
     training = xr.Dataset({"loss": (("restart", "step"), [[9.0, 6.0, 5.0], [8.0, 4.0, 2.0]])}, coords=steps)
-    page = made({"training": training}, best=1)
+    page = page_of({"training": training}, best=1)
     found = loss.losses(page, page.fits[0])
     assert found is not None
     assert found["loss"].tolist() == [9, 6, 5, 8, 4, 2]
@@ -225,12 +225,12 @@ def test_an_enormous_first_loss_does_not_flatten_the_rest(page: Page) -> None:
 @pytest.mark.usefixtures("look")
 def test_several_rounds_are_told_and_no_block_goes_across_one() -> None:
     training = xr.Dataset({"loss": (("restart", "step"), np.ones((1, 12_000)))})
-    page = made({"training": training}, steps=12_000, rounds=(4000, 8000))
+    page = page_of({"training": training}, steps=12_000, rounds=(4000, 8000))
     assert loss.round_starts(page.fits[0]) == [4000]
     told = loss.several_rounds(page.fits)
     assert told is not None
     assert "More than one round: g (12,000 steps)." in told
-    assert loss.several_rounds(made({}, steps=12_000).fits) is None
+    assert loss.several_rounds(page_of({}, steps=12_000).fits) is None
     assert 4000 in loss.block_edges(12_000, cuts=[4000])
     assert 4000 in loss.block_edges(12_000, log=True, cuts=[4000])
     assert len(loss.build(page)[1].tabs) == 3
@@ -246,7 +246,7 @@ def test_the_coordinates_of_the_parameters_are_told(page: Page) -> None:
     assert own.startswith("auto_delta: the model as it is written")
     assert diagonal.startswith("mean_field, auto_normal and auto_iaf_normal: standardised coordinates z, each")
     assert affine.startswith("auto_multivariate_normal and auto_laplace_approximation: standardised")
-    assert parameters.coordinates(made({}).fits) is None
+    assert parameters.coordinates(page_of({}).fits) is None
 
 
 def test_paths_by_kind_without_the_empty_triangle() -> None:
@@ -256,7 +256,7 @@ def test_paths_by_kind_without_the_empty_triangle() -> None:
         {"auto_loc": (("snapshot", "d"), [[0.0, 0.5], [1.0, 2.0]]), "auto_scale_tril": (("snapshot", "i", "j"), tril)},
         coords={"snapshot": [10, 20]},
     )
-    page = made({"training_parameters": dataset})
+    page = page_of({"training_parameters": dataset})
     locations, count = parameters.paths(page, page.fits[0], "loc")
     assert count == 2
     assert locations.query("parameter == 'auto_loc[1]'")["value"].tolist() == [0.5, 2.0]
@@ -304,13 +304,13 @@ def test_the_guides_are_listed_with_their_coordinates(page: Page) -> None:
     told = provenance.standardising(page.fits)
     assert told is not None
     assert "u = m + F z" in told
-    assert provenance.standardising(made({}, coordinates="own").fits) is None
+    assert provenance.standardising(page_of({}, coordinates="own").fits) is None
 
 
 def test_times_of_simulations_are_listed_where_there_are_some() -> None:
-    (bare,) = numbers.times(made({}))
+    (bare,) = numbers.times(page_of({}))
     assert bare.columns[-1] == "scoring (s)"
-    (timed,) = numbers.times(made({}, simulate_s=3.0))
+    (timed,) = numbers.times(page_of({}, simulate_s=3.0))
     assert timed.columns[-1] == "simulations (s)"
     assert timed.rows[0][-1] == Number(3.0, digits=2)
 

@@ -21,7 +21,7 @@ from guidebench.report.sections import (
 )
 from guidebench.results import Verdict
 from tests.report import fake
-from tests.report.made import draws, made
+from tests.report.pages import draws, page_of
 
 # Marginals, joints, correlations ----------------------------------------------------------------
 
@@ -29,16 +29,16 @@ from tests.report.made import draws, made
 def test_moments_raw_and_reweighted() -> None:
     stats = xr.Dataset({"log_weight": (("chain", "draw"), np.log([[0.25, 0.75]]))})
     groups = {"posterior": draws(a=[0.0, 4.0]), "sample_stats": stats}
-    page = made(groups, problem={"truth": {"a": 2.5}}, verdict=Verdict.REWEIGHT)
+    page = page_of(groups, problem={"truth": {"a": 2.5}}, verdict=Verdict.REWEIGHT)
     raw, again, truth = marginals.rows(page, [Component("a")])
     assert raw[1] == "2.00 (2.83)"
     assert again == ["g, reweighted", "3.00 (1.73)"]
     assert truth == ["true value", "2.5"]
-    assert len(marginals.rows(made(groups), [Component("a")])) == 1
+    assert len(marginals.rows(page_of(groups), [Component("a")])) == 1
     scored = [
         MetricValue(metric=f"{name}_reweighted", value=v, variable="a") for name, v in [("mean", 3.5), ("sd", 1.25)]
     ]
-    page = made(groups, verdict=Verdict.REWEIGHT, metrics=tuple(scored))
+    page = page_of(groups, verdict=Verdict.REWEIGHT, metrics=tuple(scored))
     assert marginals.rows(page, [Component("a")])[1] == ["g, reweighted", "3.50 (1.25)"]
 
 
@@ -69,7 +69,7 @@ def test_pairs_in_reading_order() -> None:
 def test_the_strongest_pairs_come_first() -> None:
     rng = np.random.default_rng(0)
     x, noise = rng.normal(size=(2, 400))
-    page = made({"posterior": draws(a=x, b=noise, c=-x)}, problem={"latents": ("a", "b", "c")})
+    page = page_of({"posterior": draws(a=x, b=noise, c=-x)}, problem={"latents": ("a", "b", "c")})
     components, _ = page.components(10)
     first = joints.strongest_pairs(page, components, count=1)
     assert [component.name for component in first[0]] == ["a", "c"]
@@ -90,7 +90,7 @@ def test_a_point_estimate_has_no_surface_and_no_correlations(page: Page) -> None
 
 
 def test_correlation_matrix() -> None:
-    page = made({"posterior": draws(a=[1, 2, 3, 4], c=[4, 3, 2, 1])})
+    page = page_of({"posterior": draws(a=[1, 2, 3, 4], c=[4, 3, 2, 1])})
     components, _ = page.components(10)
     np.testing.assert_allclose(correlations.matrix(page, page.fits[0], components), [[1, -1], [-1, 1]])
 
@@ -111,7 +111,7 @@ def test_quantiles_of_a_band_sorted_by_the_predictor() -> None:
     predictions = xr.Dataset({"mu": (("chain", "draw", "n"), np.stack([values, values + 10], axis=1)[None])})
     grid = xr.Dataset({"x": ("k", [5.0, 1.0])})
     groups = {"posterior": draws(a=[0, 1]), "predictions": predictions, "predictions_constant_data": grid}
-    page = made(groups, problem={"predictor": "x"})
+    page = page_of(groups, problem={"predictor": "x"})
     target = prediction.find_target(page)
     assert target == prediction.Target(group="predictions", site="mu", size=2, deterministic=True)
     found = prediction.quantiles(page, page.fits[0], target)
@@ -132,7 +132,7 @@ def test_the_target_lies_along_the_predictor() -> None:
     )
     grid = xr.Dataset({"x": ("n", [5.0, 1.0])})
     groups = {"posterior": draws(a=[0, 1]), "predictions": predictions, "predictions_constant_data": grid}
-    target = prediction.find_target(made(groups, problem={"predictor": "x"}))
+    target = prediction.find_target(page_of(groups, problem={"predictor": "x"}))
     assert target == prediction.Target(group="predictions", site="y", size=2, deterministic=False)
 
 
@@ -142,7 +142,7 @@ def test_without_a_grid_the_observations_are_predicted(large_page: Page) -> None
 
 
 def test_nothing_to_predict_is_said() -> None:
-    page = made({"posterior": draws(a=[0, 1])})
+    page = page_of({"posterior": draws(a=[0, 1])})
     assert prediction.find_target(page) is None
     assert list(prediction.build(page)) == ["The results hold no one-dimensional prediction to draw."]
 
@@ -152,7 +152,7 @@ def test_coverage_curve_and_band() -> None:
         MetricValue(metric=name, value=value, variable=variable)
         for name, value, variable in [("coverage_90", 0.8, ""), ("coverage_05", 0.1, ""), ("coverage_90", 0.0, "y")]
     ]
-    page = made({}, metrics=tuple(metrics))
+    page = page_of({}, metrics=tuple(metrics))
     found = coverage.curve(page.fits[0])
     assert found["nominal"].tolist() == [0.05, 0.9]
     assert found["observed"].tolist() == [0.1, 0.8]

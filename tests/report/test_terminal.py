@@ -14,8 +14,8 @@ from guidebench.contracts import MetricValue
 from guidebench.metrics.parts import SIMULATED
 from guidebench.results import ProblemRecord
 from tests.report import fake
-from tests.report.made import made
 from tests.report.many import many
+from tests.report.pages import page_of
 
 
 def printed(comparison: Comparison, capsys: pytest.CaptureFixture[str]) -> str:
@@ -52,7 +52,7 @@ def test_true_coverage_is_a_range_over_components(values: tuple[float, ...], exp
         MetricValue(metric="simulated_coverage_90", variable=str(at), value=value) for at, value in enumerate(values)
     ]
     (declared,) = [one for one in SIMULATED if one.name == "simulated_coverage_90"]
-    assert cell(made({}, metrics=tuple(metrics)).fits[0], declared) == expected
+    assert cell(page_of({}, metrics=tuple(metrics)).fits[0], declared) == expected
 
 
 @pytest.mark.parametrize(

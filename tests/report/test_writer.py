@@ -16,6 +16,7 @@ from guidebench.contracts import Section
 from guidebench.plugins.isolation.failures import Failure
 from guidebench.report import markdown, write
 from guidebench.report.page import Block, Note, Number, Page, Table
+from tests import made
 from tests.report import fake
 
 
@@ -242,15 +243,13 @@ def test_sparse_results_are_still_a_report(
     tmp_path: Path, large: Comparison, sections: list[Section], name: str
 ) -> None:
     failures = tuple(fit for fit in fake.small(draws=5, steps=5).fits if fit.inference_data is None)
-    comparison = large if name == "large" else Comparison(name="nothing", problems=(fake.SMALL,), fits=failures)
+    comparison = large if name == "large" else made.comparison(*failures, name="nothing", problems=(fake.SMALL,))
     page = write(comparison, tmp_path, sections=sections).read_text(encoding="utf-8")
     assert "could not be made" not in page
 
 
 def test_no_problem_at_all(tmp_path: Path, sections: list[Section]) -> None:
-    page = write(Comparison(name="empty", problems=(), fits=()), tmp_path, sections=sections).read_text(
-        encoding="utf-8"
-    )
+    page = write(made.comparison(name="empty", problems=()), tmp_path, sections=sections).read_text(encoding="utf-8")
     assert "could not be made" not in page
 
 

@@ -12,26 +12,16 @@ import pytest
 
 import guidebench as gb
 from guidebench import results
-from guidebench.contracts import MetricValue, Section
-from guidebench.results import ProblemRecord, Status, Verdict, store
+from guidebench.contracts import Section
+from guidebench.results import store
+from tests import made
 
 
 def record_of(guide: str = "g", **changes: Any) -> results.Fit:
-    return results.Fit(
-        **{
-            "problem": "p",
-            "guide": guide,
-            "plugin": "acme",
-            "status": Status.CONVERGED,
-            "bound": "elbo",
-            "verdict": Verdict.TRUST,
-            "metrics": (MetricValue(metric="elbo", value=-1.0, mcse=0.01),),
-            **changes,
-        }
-    )
+    return made.fit(guide, {"elbo": (-1.0, 0.01)}, kind=results.Fit, **changes)
 
 
-RECORD = results.Comparison(name="c", problems=(ProblemRecord(name="p"),), fits=(record_of(), record_of("h")))
+RECORD = made.comparison(record_of(), record_of("h"), kind=results.Comparison, name="c")
 
 
 def test_records_know_nothing_of_reports_and_stores() -> None:

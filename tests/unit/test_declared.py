@@ -13,7 +13,7 @@ import pytest
 import guidebench as gb
 from guidebench.cli import tables
 from guidebench.config.errors import PluginError, RequestError
-from guidebench.contracts import Metric, MetricValue, Quantity, Rule
+from guidebench.contracts import Metric, Quantity, Rule
 from guidebench.metrics.builtin import guidebench_metrics
 from guidebench.metrics.evidence import Evidence, Heldout
 from guidebench.plugins.registry import OWN, Registered, Registry, load_registry
@@ -22,8 +22,9 @@ from guidebench.report.overview.seen import Overview
 from guidebench.report.page import Page
 from guidebench.report.sections import summary
 from guidebench.request import declared
-from guidebench.results import ProblemRecord, Restart, Status, Verdict, store, summary_columns
+from guidebench.results import store, summary_columns
 from guidebench.results.store import RESULTS
+from tests import made
 
 #: A metric of a plugin with everything that a metric can declare.
 THEIRS = Metric(
@@ -52,29 +53,11 @@ QUANTITIES = declared.quantities(
 
 def comparison(sharp: float = 3.0, centre: float = 2.0, quantities: tuple[Quantity, ...] = QUANTITIES) -> gb.Comparison:
     def fit(problem: str, guide: str, better: float) -> gb.Fit:
-        return gb.Fit(
-            problem=problem,
-            guide=guide,
-            plugin="acme",
-            status=Status.CONVERGED,
-            bound="elbo",
-            verdict=Verdict.TRUST,
-            restarts=tuple(Restart(index=at, status=Status.CONVERGED, loss=0.0, elbo=-1.0) for at in range(3)),
-            metrics=(
-                MetricValue(metric="elbo", value=-1.0, mcse=0.01),
-                MetricValue(metric="sharpness", value=sharp + better, mcse=0.01),
-                MetricValue(metric="sharpness_centre", value=centre, mcse=0.01),
-            ),
-        )
+        metrics = made.values({"elbo": -1.0, "sharpness": sharp + better, "sharpness_centre": centre}, mcse=0.01)
+        return made.fit(guide, metrics, problem=problem, restarts=made.restarts([-1.0] * 3))
 
-    names = ("p", "q")
-    fits = [fit(problem, guide, better) for problem in names for guide, better in (("a", 0.0), ("b", 1.0))]
-    return gb.Comparison(
-        name="both",
-        problems=tuple(ProblemRecord(name=name) for name in names),
-        fits=tuple(fits),
-        quantities=quantities,
-    )
+    fits = [fit(problem, guide, better) for problem in ("p", "q") for guide, better in (("a", 0.0), ("b", 1.0))]
+    return made.comparison(*fits, name="both", quantities=quantities)
 
 
 @pytest.fixture

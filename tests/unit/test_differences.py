@@ -6,23 +6,12 @@ import numpy as np
 import pytest
 
 from guidebench.analysis.differences import difference, differences
-from guidebench.contracts import MetricValue
-from guidebench.results import Fit, Restart, Status, Verdict
+from guidebench.results import Fit
+from tests import made
 
 
 def fit(guide: str, elbo: float | None, mcse: float = 0.001, restarts: tuple[float | None, ...] = ()) -> Fit:
-    return Fit(
-        problem="p",
-        guide=guide,
-        plugin="test",
-        status=Status.CONVERGED,
-        bound="elbo",
-        verdict=Verdict.TRUST,
-        restarts=tuple(
-            Restart(index=index, status=Status.CONVERGED, loss=0.0, elbo=value) for index, value in enumerate(restarts)
-        ),
-        metrics=() if elbo is None else (MetricValue(metric="elbo", value=elbo, mcse=mcse),),
-    )
+    return made.fit(guide, {"elbo": None if elbo is None else (elbo, mcse)}, restarts=made.restarts(restarts))
 
 
 def test_the_error_has_a_part_from_draws_and_one_from_paired_restarts() -> None:

@@ -17,7 +17,7 @@ import xarray as xr
 
 from guidebench.config import make_config
 from guidebench.config.errors import RequestError, ResultsError
-from guidebench.contracts import Guide, MetricValue, Problem
+from guidebench.contracts import Guide, Problem
 from guidebench.engine import tasks
 from guidebench.engine.fit.case import Case, blank
 from guidebench.engine.gate import Reference
@@ -31,6 +31,7 @@ from guidebench.plugins.registry import Registered, Registry
 from guidebench.request.selection import ChosenGuide
 from guidebench.results import Comparison, Fit, ProblemRecord, Status, Verdict, inference_data, store
 from guidebench.results.kept import ABANDONED, Kept
+from tests import made
 
 KEY, OTHER = "a" * 64, "b" * 64
 
@@ -48,15 +49,12 @@ def draws(shift: float = 0.0) -> inference_data.InferenceData:
     return inference_data.from_groups({"posterior": xr.Dataset({"w": (("chain", "draw"), values)})})
 
 
-FIT = Fit(
+FIT: Fit = made.fit(
+    "flow:rank=3",
+    {"elbo": (0.1 + 0.2, float("inf"))},
+    kind=Fit,
     problem="line",
-    guide="flow:rank=3",
-    plugin="acme",
-    status=Status.CONVERGED,
-    bound="elbo",
-    verdict=Verdict.TRUST,
     options={"rank": 3},
-    metrics=(MetricValue(value=0.1 + 0.2, mcse=float("inf"), metric="elbo"),),
     train_s=1.5,
     inference_data=draws(),
 )

@@ -13,9 +13,10 @@ from guidebench.engine import progress
 from guidebench.engine.progress import terminal
 from guidebench.engine.progress.notebook import EVERY, Panel, panel
 from guidebench.engine.progress.tally import Tally, spelled
-from guidebench.results import Fit, Status, Verdict
+from guidebench.results import Fit
+from tests import made
 
-FIT = Fit(problem="line", guide="flow", plugin="acme", status=Status.CONVERGED, bound="elbo", verdict=Verdict.TRUST)
+FIT: Fit = made.fit("flow", kind=Fit, problem="line")
 
 
 def use(watcher: Any) -> None:

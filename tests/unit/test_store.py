@@ -18,6 +18,7 @@ from guidebench.config.errors import ResultsError
 from guidebench.contracts import MetricValue
 from guidebench.plugins.isolation.failures import Failure
 from guidebench.results import ProblemRecord, Restart, Status, Verdict, inference_data, store
+from tests import made
 
 INF, NAN = math.inf, math.nan
 
@@ -28,8 +29,7 @@ def draws(shift: float = 0.0) -> inference_data.InferenceData:
 
 
 def fit(guide: str, *, problem: str = "line", **parts: Any) -> Fit:
-    complete = {"plugin": "acme", "status": Status.CONVERGED, "bound": "elbo", "verdict": Verdict.TRUST}
-    return Fit(problem=problem, guide=guide, **{**complete, **parts})
+    return made.fit(guide, problem=problem, **parts)
 
 
 FULL = fit(

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jaxtyping import Bool, Float64, Int
 
 from guidebench.inference.training.results import Evaluations, Params
 
@@ -27,10 +28,10 @@ class Best(NamedTuple):
         The parameters there, on the host; ``None`` before the first evaluation.
     """
 
-    losses: tuple[np.ndarray, ...]
+    losses: tuple[Float64[np.ndarray, " R"], ...]
     steps: tuple[int, ...]
-    lowest: np.ndarray
-    kept: np.ndarray
+    lowest: Float64[np.ndarray, " R"]
+    kept: Int[np.ndarray, " R"]
     params: Params | None
 
     @classmethod
@@ -38,7 +39,7 @@ class Best(NamedTuple):
         """Return what there is of so many restarts before the first evaluation."""
         return cls((), (), np.full(count, np.inf), np.zeros(count, int), None)
 
-    def with_another(self, losses: np.ndarray, params: Params, step: int) -> Best:
+    def with_another(self, losses: Float64[np.ndarray, " R"], params: Params, step: int) -> Best:
         """Take one evaluation, of shape ``(R,)``, at the parameters that training would end with."""
         better = losses < self.lowest  # which what is not finite is not
         new = jax.device_get(params)
@@ -68,7 +69,7 @@ class Best(NamedTuple):
         )
 
 
-def _where(chosen: np.ndarray, these: Any, others: Any) -> Any:
+def _where(chosen: Bool[np.ndarray, " R"], these: Any, others: Any) -> Any:
     """Return the parameters of the restarts that are chosen from one tree, and the rest from another."""
     return jax.tree.map(
         lambda this, other: np.where(chosen.reshape(-1, *[1] * (np.ndim(this) - 1)), this, other), these, others

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, Integer, Key
 from numpyro.infer import SVI
 
 from guidebench.inference.arguments import Arguments
@@ -30,7 +31,7 @@ RECORDED_SIZE = 64
 class Given(NamedTuple):
     """What is the same in every call: keys ``(R,)``, starting points, and the data of the two models."""
 
-    keys: jax.Array
+    keys: Key[Array, " R"]
     starts: Mapping[str, Any]
     traced: Mapping[str, Any]
     held: Mapping[str, Any]
@@ -54,10 +55,10 @@ class Stretch(NamedTuple):
     """
 
     carry: Carry
-    losses: jax.Array
+    losses: Float[Array, "*restarts T"]
     snapshots: Params
     params: Params
-    watch: jax.Array | None
+    watch: Float[Array, "*restarts"] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,24 +87,24 @@ class Program:
     cut: Cut
     watched: Watched | None
 
-    def init(self, key: jax.Array, start: Mapping[str, Any], traced: Mapping[str, Any]) -> Carry:
+    def init(self, key: Key[Array, ""], start: Mapping[str, Any], traced: Mapping[str, Any]) -> Carry:
         """Return what the first stretch begins with."""
         svi, state, _, _ = self._svi(key, start, traced)
         return started(state, svi.optim.get_params(state.optim_state))
 
-    def advance(self, carry: Carry, first: jax.Array, tail_from: jax.Array, given: Given) -> Stretch:
+    def advance(self, carry: Carry, first: Integer[Array, ""], tail_from: Integer[Array, ""], given: Given) -> Stretch:
         """Train for one stretch that begins at step `first`, averaging from step `tail_from` on."""
         # For its transforms; XLA drops the values.
         svi, _, args, kwargs = self._svi(given.keys, given.starts, given.traced)
 
-        def step(carry: Carry, index: jax.Array) -> tuple[Carry, jax.Array]:
+        def step(carry: Carry, index: Integer[Array, ""]) -> tuple[Carry, Float[Array, ""]]:
             state, value = svi.stable_update(carry.state, *args, **kwargs)
             in_tail = jnp.where(index >= tail_from, 1.0, 0.0)
             current = svi.optim.get_params(state.optim_state)
             total = jax.tree.map(lambda s, p: s + in_tail * p, carry.tail_sum, current)
             return Carry(state, total, carry.tail_steps + in_tail), value
 
-        def snapshot(carry: Carry, indices: jax.Array) -> tuple[Carry, tuple[jax.Array, Params]]:
+        def snapshot(carry: Carry, indices: Integer[Array, " T"]) -> tuple[Carry, tuple[Float[Array, " T"], Params]]:
             carry, values = jax.lax.scan(step, carry, indices)
             params = svi.get_params(carry.state)
             small = {name: value for name, value in params.items() if _is_small(value)}
@@ -114,18 +115,18 @@ class Program:
         params = svi.constrain_fn(average(carry, svi.optim.get_params(carry.state.optim_state)))
         return Stretch(carry, values.reshape(-1), snapshots, params, self.evaluate(svi, params, given.held))
 
-    def evaluate(self, svi: SVI, params: Params, held: Mapping[str, Any]) -> jax.Array | None:
+    def evaluate(self, svi: SVI, params: Params, held: Mapping[str, Any]) -> Float[Array, ""] | None:
         """Return the negative ELBO on what is watched, if anything is."""
         if self.watched is None:
             return None
         model = self.watched.model
         args, kwargs = self.watched.arguments.call(model, held)
         elbo = TraceELBO(num_particles=self.watched.particles)
-        value: jax.Array = elbo.loss(self.watched.key, params, model, svi.guide, *args, **kwargs)
+        value: Float[Array, ""] = elbo.loss(self.watched.key, params, model, svi.guide, *args, **kwargs)
         return value
 
     def _svi(
-        self, key: jax.Array, start: Mapping[str, Any], traced: Mapping[str, Any]
+        self, key: Key[Array, ""], start: Mapping[str, Any], traced: Mapping[str, Any]
     ) -> tuple[SVI, Any, tuple[Any, ...], dict[str, Any]]:
         """Return a fresh SVI, its first state, and the arguments of the model."""
         svi = SVI(self.model, self.make_guide(start), self.optimizer, self.loss)
@@ -151,7 +152,7 @@ class Started(NamedTuple):
     carry: Carry
 
 
-def start(program: Program, starts: Mapping[str, Any], keys: jax.Array, axes: Any) -> Started:
+def start(program: Program, starts: Mapping[str, Any], keys: Key[Array, " R"], axes: Any) -> Started:
     """Initialise every restart and compile what trains them all.
 
     Parameters

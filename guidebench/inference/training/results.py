@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
+from jaxtyping import Array, Bool, Float64, Int, Key, Shaped
 
 from guidebench.contracts import Solution
 from guidebench.inference.arguments import Arguments
@@ -36,15 +36,15 @@ class Watched:
 
     model: Callable[..., Any]
     arguments: Arguments
-    key: jax.Array
+    key: Key[Array, ""]
     particles: int
 
 
 class Round(NamedTuple):
     """What there is at the end of a round: losses ``(R, T)``, steps not taken ``(R,)``, and the parameters."""
 
-    losses: np.ndarray
-    skipped: np.ndarray
+    losses: Float64[np.ndarray, "R T"]
+    skipped: Int[np.ndarray, " R"]
     params: Params
 
 
@@ -89,9 +89,9 @@ class Evaluations:
         The steps without an improvement after which training stopped early; ``None`` where it did not.
     """
 
-    losses: np.ndarray
-    steps: np.ndarray
-    kept: np.ndarray
+    losses: Float64[np.ndarray, "R E"]
+    steps: Int[np.ndarray, " E"]
+    kept: Int[np.ndarray, " R"]
     patience: int | None = None
 
 
@@ -128,13 +128,13 @@ class Training:
     """
 
     params: Params
-    losses: np.ndarray
+    losses: Float64[np.ndarray, "R T"]
     rounds: tuple[int, ...]
-    skipped: np.ndarray
-    skipped_lately: np.ndarray
-    finite: np.ndarray
-    snapshots: dict[str, np.ndarray]
-    snapshot_steps: np.ndarray
+    skipped: Int[np.ndarray, " R"]
+    skipped_lately: Int[np.ndarray, " R"]
+    finite: Bool[np.ndarray, " R"]
+    snapshots: dict[str, Shaped[np.ndarray, "R K ..."]]
+    snapshot_steps: Int[np.ndarray, " K"]
     compile_s: float
     train_s: float
     evaluations: Evaluations | None = None

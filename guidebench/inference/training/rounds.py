@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import jax
 import numpy as np
+from jaxtyping import Array, Float, Float64, Int
 
 from guidebench.inference.recipe import Recipe
 from guidebench.inference.training.best import Best
@@ -48,11 +48,11 @@ class Course(NamedTuple):
 
     carry: Carry
     params: Params
-    losses: tuple[jax.Array, ...]
+    losses: tuple[Float[Array, "R _"], ...]
     snapshots: tuple[Params, ...]
     rounds: tuple[int, ...]
-    skipped: np.ndarray
-    skipped_lately: np.ndarray
+    skipped: Int[np.ndarray, " R"]
+    skipped_lately: Int[np.ndarray, " R"]
     best: Best | None
     patience: int | None
 
@@ -161,7 +161,7 @@ class Rounds:
         carry = averaging_anew(course.carry) if last == course.done else course.carry
         return carry, last * self.cut.steps
 
-    def _evaluate(self, course: Course, best: Best, losses: np.ndarray, span: Span) -> Course:
+    def _evaluate(self, course: Course, best: Best, losses: Float[np.ndarray, " R"], span: Span) -> Course:
         """Return the course with what the last stretch is worth, and whether that was the last of all."""
         first, done, end = (count * self.cut.steps for count in (span.first, course.done, span.end))
         best = best.with_another(losses.astype(float), course.params, done)
@@ -180,11 +180,11 @@ class Rounds:
         )
 
 
-def joined(losses: Sequence[jax.Array]) -> np.ndarray:
+def joined(losses: Sequence[Float[Array, "R _"]]) -> Float64[np.ndarray, "R T"]:
     """Return the losses of several stretches as one array, shape ``(R, T)``."""
     return np.concatenate([np.asarray(values, float) for values in losses], axis=1)
 
 
-def _mean(values: np.ndarray) -> float:
+def _mean(values: Float[np.ndarray, " R"]) -> float:
     finite = values[np.isfinite(values)]
     return float(np.mean(finite)) if finite.size else float("nan")
