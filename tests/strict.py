@@ -29,6 +29,7 @@ def ranks() -> None:
     JAX's own switch knows no packages: it would forbid the same to a user's model, where it is the usual way of
     writing, and to NumPyro's distributions, which do it wherever a vector of means meets a matrix of draws.  So
     the switch is on, and JAX is asked to object only where the innermost frame outside of JAX is one of these.
+    What JAX has traced before, for the same operation and shapes, it does not look at again.
     """
     objects = util._rank_promotion_warning_or_error
 

@@ -12,7 +12,7 @@ Python = Callable[..., CompletedProcess[str]]
 
 COMPUTING = {"jax", "jaxlib", "numpyro", "optax"}
 DRAWING = {"arviz", "matplotlib", "seaborn"}
-DATA = {"numpy", "pandas", "scipy", "xarray", "h5py"}
+DATA = {"numpy", "pandas", "scipy", "xarray", "h5py", "jaxtyping"}
 
 PROBE = """
 import sys

@@ -83,11 +83,11 @@ def test_executors_of_others_find_the_same_bits(alone: list[str], notes: Notes, 
 
 @pytest.mark.slow
 def test_so_do_they_in_float64(notes: Notes, tmp_path: Path) -> None:
-    alone = numbers(notes.compared("first", "auto_normal", x64=True, recipe="guarded"), tmp_path / "alone")
-    jobs = numbers(notes.compared("first", "auto_normal", x64=True, recipe="guarded", jobs=2), tmp_path / "jobs")
+    alone = numbers(notes.compared("first", "auto_normal", x64=True, recipe="default"), tmp_path / "alone")
+    jobs = numbers(notes.compared("first", "auto_normal", x64=True, recipe="default", jobs=2), tmp_path / "jobs")
     assert jobs == alone
     with ThreadPoolExecutor(2) as executor:
-        threads = notes.compared("first", "auto_normal", x64=True, recipe="guarded", executor=executor)
+        threads = notes.compared("first", "auto_normal", x64=True, recipe="default", executor=executor)
     assert numbers(threads, tmp_path / "threads") == alone
 
 

@@ -53,7 +53,7 @@ def test_a_fall_below_the_tolerance_does_not_count() -> None:
     [
         (np.zeros(STEPS), {}, Status.CONVERGED),
         (np.zeros(STEPS), {"decayed": False}, Status.MAX_STEPS),
-        (-np.arange(STEPS), {}, Status.MAX_STEPS),
+        (-np.arange(STEPS, dtype=float), {}, Status.MAX_STEPS),
         (np.full(STEPS, np.nan), {}, Status.DIVERGED),
         (np.zeros(STEPS), {"finite": False}, Status.DIVERGED),
         (np.zeros(STEPS), {"skipped": STEPS // 2 + 1}, Status.DIVERGED),
