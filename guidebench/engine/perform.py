@@ -21,4 +21,6 @@ def perform(task: Task, inputs: tuple[Any, ...], tell: Tell) -> Any:
     with TURN, restored(), precision.chosen(task.settings.config.x64), warnings.catch_warnings():
         # NumPyro says so for every program that it traces; the report says it once.
         warnings.filterwarnings("ignore", message="Continuous inference poorly handles circular")
+        # Another process may be writing the entry; JAX then compiles the program itself.
+        warnings.filterwarnings("ignore", message="Error reading persistent compilation cache entry")
         return task.run(inputs, tell)

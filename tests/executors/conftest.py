@@ -65,18 +65,19 @@ class Notes:
         return gb.compare(problem, guides=list(guides), plugins=[self.plugin], **{**SETTINGS, **options})
 
     def processes(self) -> list[int]:
-        """Return the processes that belong to a run with this folder."""
-        return [pid for pid in _processes() if f"GUESTS={self.folder}\0".encode() in _environment(pid)]
+        """Return the processes of runs with this folder, but for that which Python has for shared memory."""
+        mine = [pid for pid in _processes() if f"GUESTS={self.folder}\0".encode() in _read(pid, "environ")]
+        return [pid for pid in mine if b"resource_tracker" not in _read(pid, "cmdline")]
 
 
 def _processes() -> Iterator[int]:
     yield from (int(one.name) for one in Path("/proc").iterdir() if one.name.isdigit() and int(one.name) != os.getpid())
 
 
-def _environment(pid: int) -> bytes:
-    """Return the environment that a process was started with; nothing of one that is gone, or only not yet missed."""
+def _read(pid: int, what: str) -> bytes:
+    """Return what a process was started with; nothing of one that is gone, or only not yet missed."""
     try:
-        return Path(f"/proc/{pid}/environ").read_bytes()
+        return Path(f"/proc/{pid}/{what}").read_bytes()
     except OSError:
         return b""
 
@@ -126,7 +127,8 @@ class Command:
             )
 
     def kept(self) -> int:
-        """Return how many fits are kept."""
+        """Return how many fits and problems a run that goes on has kept."""
+        assert self.process.poll() is None, self.said()
         return len(list((self.results / ".fits").glob("*.json")))
 
     def send(self, number: signal.Signals) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 import guidebench as gb
 from guidebench.engine.progress import Silent
-from tests.executors.conftest import Notes, compared, numbers
+from tests.executors.conftest import Notes, numbers
 
 Python = Callable[..., CompletedProcess[str]]
 
@@ -54,18 +54,18 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> Heard:
 @pytest.fixture
 def alone(notes: Notes, tmp_path: Path) -> list[str]:
     """What a run in this process finds."""
-    return numbers(compared("first", "second"), tmp_path / "alone")
+    return numbers(notes.compared("first", "second"), tmp_path / "alone")
 
 
 def test_worker_processes_and_threads_find_the_same_bits(
     alone: list[str], notes: Notes, tmp_path: Path, heard: Heard
 ) -> None:
-    assert numbers(compared("first", "second", jobs=2), tmp_path / "jobs") == alone
+    assert numbers(notes.compared("first", "second", jobs=2), tmp_path / "jobs") == alone
     for guide in ("first", "second"):
         said = [rest for name, *rest in heard.said if name == guide]
         assert said.index(["training"]) < said.index([100, 100]) < said.index(["drawing"]) < said.index(["finished"])
     with ThreadPoolExecutor(2) as executor:
-        assert numbers(compared("first", "second", executor=executor), tmp_path / "threads") == alone
+        assert numbers(notes.compared("first", "second", executor=executor), tmp_path / "threads") == alone
         assert executor.submit(os.getpid).result() == os.getpid()  # it is left as it was
     assert notes.trained() == {"first": 3, "second": 3}
 
@@ -73,21 +73,21 @@ def test_worker_processes_and_threads_find_the_same_bits(
 @pytest.mark.slow
 def test_executors_of_others_find_the_same_bits(alone: list[str], notes: Notes, tmp_path: Path) -> None:
     with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as executor:
-        assert numbers(compared("first", "second", executor=executor), tmp_path / "processes") == alone
+        assert numbers(notes.compared("first", "second", executor=executor), tmp_path / "processes") == alone
     distributed = pytest.importorskip("distributed")
     options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0", "host": "127.0.0.1"}
     with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
-        assert numbers(compared("first", "second", executor=client), tmp_path / "dask") == alone
+        assert numbers(notes.compared("first", "second", executor=client), tmp_path / "dask") == alone
         assert client.submit(int, 1).result() == 1  # it is left as it was
 
 
 @pytest.mark.slow
 def test_so_do_they_in_float64(notes: Notes, tmp_path: Path) -> None:
-    alone = numbers(compared("first", "auto_normal", x64=True, recipe="guarded"), tmp_path / "alone")
-    jobs = numbers(compared("first", "auto_normal", x64=True, recipe="guarded", jobs=2), tmp_path / "jobs")
+    alone = numbers(notes.compared("first", "auto_normal", x64=True, recipe="default"), tmp_path / "alone")
+    jobs = numbers(notes.compared("first", "auto_normal", x64=True, recipe="default", jobs=2), tmp_path / "jobs")
     assert jobs == alone
     with ThreadPoolExecutor(2) as executor:
-        threads = compared("first", "auto_normal", x64=True, recipe="guarded", executor=executor)
+        threads = notes.compared("first", "auto_normal", x64=True, recipe="default", executor=executor)
     assert numbers(threads, tmp_path / "threads") == alone
 
 

@@ -77,14 +77,18 @@ class _Line:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self.orders: SimpleQueue[Any] = SimpleQueue()
+        self._heard: SimpleQueue[bytes] = SimpleQueue()
         threading.Thread(target=self._listen, daemon=True).start()
 
     def _listen(self) -> None:
         with suppress(EOFError, OSError):
             while True:
-                self.orders.put(pickle.loads(self._connection.recv_bytes()))  # noqa: S301 - from the run itself
+                self._heard.put(self._connection.recv_bytes())
         os._exit(1)  # the process of the run is gone, or wants this one gone
+
+    def next(self) -> Any:
+        """Return the next message; to read one imports modules, which two threads must not do at a time."""
+        return pickle.loads(self._heard.get())  # noqa: S301 - from the run itself
 
     def say(self, message: Any) -> None:
         """Send a message; an alarm of the time limit that goes off meanwhile has to wait."""
@@ -120,13 +124,13 @@ def main(descriptor: int) -> None:
 
     import_module("guidebench.engine.perform")  # while there is nothing else to do
     threading.Thread(target=import_module, args=(AHEAD,), daemon=True).start()
-    hello: Hello = line.orders.get()
+    hello: Hello = line.next()
     sys.path[:] = hello.path
     cache.enable(hello.cache)
     whereabouts.listen(line)
     held: OrderedDict[str, Any] = OrderedDict()
     while True:
-        _serve(line, hello.session, line.orders.get(), held)
+        _serve(line, hello.session, line.next(), held)
 
 
 def _serve(line: _Line, session: Session, order: Order, held: OrderedDict[str, Any]) -> None:
