@@ -14,7 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int32, Integer, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Integer, PRNGKeyArray
 from numpyro.distributions.transforms import biject_to
 from numpyro.distributions.util import sum_rightmost
 from numpyro.handlers import block, seed, trace
@@ -60,7 +60,7 @@ class Minibatches:
         return self.arguments.size() / self.plates[self.main][0]
 
 
-def stratified(size: int, count: int, rng_key: PRNGKeyArray | None = None) -> Int32[Array, " {count}"]:
+def stratified(size: int, count: int, rng_key: PRNGKeyArray | None = None) -> Integer[Array, " {count}"]:
     r"""Draw `count` distinct elements out of `size`, each with the same probability, in O(count).
 
     One element is drawn from each of `count` strata of adjacent elements, which start at a random place
