@@ -22,7 +22,7 @@ from guidebench.metrics.parts import INTERVAL_LEVELS
 LEVELS = INTERVAL_LEVELS
 
 
-def probabilities(ranks: Real[np.ndarray, " N"], draws: int) -> Float64[np.ndarray, " N"]:
+def probabilities(ranks: Real[np.ndarray, "*shape"], draws: int) -> Float64[np.ndarray, "*shape"]:
     """Return ranks 0 to `draws` as probabilities in (0, 1), at the middle of their step."""
     return (np.asarray(ranks, np.float64) + 0.5) / (draws + 1)
 
