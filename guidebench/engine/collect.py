@@ -89,6 +89,8 @@ class _Parts:
                 yield FitFinished(self._fit(one), key)
                 for name in nodes:  # its draws may be large
                     del self.outcomes[name]
+        if not self._left:  # and so may be the data of the problem
+            self.outcomes.clear()
 
     def _description(self) -> ProblemDescribed:
         prepared, referenced = self.outcomes[self.plan.prepare], self.outcomes[self.plan.reference]

@@ -112,13 +112,16 @@ class _Graph:
         self._follower = follower
         self._left = list(nodes)
         self._outcomes: dict[str, Outcome] = {}
+        self._lost: dict[str, Lost] = {}
         self._wanted = Counter(name for node in nodes for name in node.waits_for)
+        self._given = Counter(need for node in nodes for need in node.needs)
 
     def next(self) -> Node | None:
         """Take the first node that has all it needs; those that never will have are settled on the way."""
         for node in list(self._left):
             before = [self._outcomes.get(name) for name in node.waits_for]
             ended = next((one for one in before if isinstance(one, Lost) or (one is not None and one.last)), None)
+            ended = ended or next((self._lost[name] for name in node.unless if name in self._lost), None)
             if ended is not None:
                 self._left.remove(node)
                 self.settle(node, ended)
@@ -136,14 +139,16 @@ class _Graph:
             outcome = self._outcomes[need.node]
             assert isinstance(outcome, Done)
             value = getattr(outcome.value, need.part) if need.part else outcome.value
-            yield Input(name="/".join(filter(None, need)), value=value)
+            yield Input(name="/".join(filter(None, need)), value=value, shared=self._given[need] > 1)
 
     def settle(self, node: Node, outcome: Outcome) -> None:
         """Note what a node has come to, and let go of what nobody waits for any more."""
+        if isinstance(outcome, Lost):
+            self._lost[node.name] = outcome
         if self._wanted[node.name]:
             self._outcomes[node.name] = outcome
         for name in node.waits_for:
             self._wanted[name] -= 1
             if not self._wanted[name]:
-                del self._outcomes[name]
+                self._outcomes.pop(name, None)  # not there where a node was given up before this one had an outcome
         self._follower.settle(node, outcome)

@@ -29,11 +29,11 @@ def checked(guide: ChosenGuide, problem: Problem, config: RunConfig) -> Bound:
     RequestError
         Where the guide cannot be one for this model, or the model does not run.
     """
-    inspected = inspect_problem(problem, config.minibatch)
-    if inspected.structure.unsupported():
-        return guide.declaration.bound  # which every row says
     try:
         with restored(), TimeLimit(config.time_limit):
+            inspected = inspect_problem(problem, config.minibatch)
+            if inspected.structure.unsupported():
+                return guide.declaration.bound  # which every row says
             return _checked(guide, inspected)
     except OutOfTime:
         return guide.declaration.bound

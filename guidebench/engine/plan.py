@@ -57,6 +57,8 @@ class Node:
         What the task is given, in that order.
     after : tuple of str
         Nodes that have to come to something before, though the task is not given what.
+    unless : tuple of str
+        Nodes whose loss makes this one useless, though it does not wait for them.
     key : str or None
         What the result that the node leads to may be kept under.
     spare : callable, optional
@@ -71,6 +73,7 @@ class Node:
     task: Task
     needs: tuple[Need, ...] = ()
     after: tuple[str, ...] = ()
+    unless: tuple[str, ...] = ()
     key: str | None = None
     spare: Callable[[str], Any] | None = None
     dear: bool = True
@@ -251,9 +254,16 @@ def _nodes_of(
     prepared, reference = Need(f"{name}/prepare"), Need(f"{name}/reference", "reference")
 
     def node(named: str, task: Task, needs: tuple[Need, ...], after: tuple[str, ...] = ()) -> Node:
-        dear = guide.declaration.family == "affine"
         return Node(
-            name=named, problem=name, guide=guide.label, task=task, needs=needs, after=after, key=key, dear=dear
+            name=named,
+            problem=name,
+            guide=guide.label,
+            task=task,
+            needs=needs,
+            after=after,
+            unless=(reference.node,),
+            key=key,
+            dear=guide.declaration.family == "affine",
         )
 
     yield node(fit.fit, FitGuide(guide=guide, settings=settings), (prepared,))

@@ -18,6 +18,7 @@ from guidebench.engine.plan import Node, Plan, checks, make_plan
 from guidebench.engine.progress import Progress, Silent
 from guidebench.engine.recipe import recipe_of
 from guidebench.engine.request import Request, Settings
+from guidebench.engine.workbench import WORKBENCHES
 from guidebench.inference.device import precision
 from guidebench.plugins.isolation.state import restored
 from guidebench.request.declared import quantities
@@ -63,8 +64,11 @@ def compare(
         settings = Settings(request.config, recipe_of(request.config), request.alone)
         request.check_reference()
         running = executor or Here()
-        plan = make_plan(replace(request, guides=_checked(request, settings, running)), settings, keep)
-        interrupted = _interrupted(plan, running, tell, collecting)
+        try:
+            plan = make_plan(replace(request, guides=_checked(request, settings, running)), settings, keep)
+            interrupted = _interrupted(plan, running, tell, collecting)
+        finally:  # a notebook goes on
+            WORKBENCHES.clear()
         return _comparison(plan, collecting, interrupted=interrupted)
 
 

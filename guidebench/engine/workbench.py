@@ -180,6 +180,10 @@ class Workbenches:
         found = next((one for one in self._at_hand if one.prepared.token == prepared.token), None)
         return found or self.adopt(Workbench(prepared))
 
+    def clear(self) -> None:
+        """Let go of all of them."""
+        self._at_hand = []
+
     def adopt(self, one: Workbench) -> Workbench:
         """Keep a workbench at hand; of problems that are done the programs are released now and then."""
         if self._made and self._made % RELEASE == 0:

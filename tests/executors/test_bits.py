@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -47,7 +46,7 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> Heard:
     def watch(shown: bool | None) -> Iterator[Heard]:
         yield found
 
-    monkeypatch.setattr(sys.modules["guidebench.api.compare"], "watch", watch)
+    monkeypatch.setattr("guidebench.api.comparing.watch", watch)
     return found
 
 

@@ -17,10 +17,14 @@ if TYPE_CHECKING:
 
 
 class Input(NamedTuple):
-    """Something that a task is given.  What has one name in a run is one thing, and need not travel twice."""
+    """Something that a task is given.
+
+    What has one name in a run is one thing, and need not travel twice where it is `shared` with other tasks.
+    """
 
     name: str
     value: Any
+    shared: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,7 @@ from guidebench.config.errors import RequestError
 from guidebench.config.settings import RunConfig
 from guidebench.engine.executors.futures import AHEAD, Futures, Submitted
 from guidebench.engine.executors.remote import Session
+from guidebench.engine.lost import TaskLostError
 from guidebench.inference.device import cache
 from guidebench.plugins.isolation.failures import said
 
@@ -54,16 +55,43 @@ class _OnCluster:
 def on_client(client: Client, session: Session) -> Futures:
     """Return an executor that runs jobs on the cluster of a client.
 
-    It submits as many as there are threads: a task that waits on a worker is charged with that worker's death, though
-    another one's task has killed it.  As long as there is no worker some are submitted, for clusters that grow.
+    It submits as many as there are workers: a process runs one task at a time, and a task that waits on a worker is
+    charged with that worker's death, though another one has killed it.  As long as there is no worker some are
+    submitted, for clusters that grow.
     """
-    return Futures(_OnCluster(client), session, lambda: sum(client.nthreads().values()) or AHEAD)
+
+    def slots() -> int:
+        try:
+            return len(client.nthreads()) or AHEAD
+        except OSError:  # the scheduler is gone, as what is submitted will say
+            return AHEAD
+
+    return Futures(_OnCluster(client), session, slots, _lost)
+
+
+def _lost(error: BaseException) -> BaseException:
+    """Return what Dask says of a task whose workers die, in our words."""
+    from distributed.scheduler import KilledWorker
+
+    if isinstance(error, KilledWorker):
+        return TaskLostError("its process died, as did those that it was tried in again")
+    return error
 
 
 def is_client(given: Any) -> bool:
-    """Return whether an object is a client of Dask's; without loading Dask, for whoever has one has loaded it."""
+    """Return whether an object is a client of Dask's; without loading Dask, for whoever has one has loaded it.
+
+    Raises
+    ------
+    RequestError
+        Where it is an asynchronous one, whose calls return before they are done.
+    """
     distributed = sys.modules.get("distributed")
-    return distributed is not None and isinstance(given, distributed.Client)
+    if distributed is None or not isinstance(given, distributed.Client):
+        return False
+    if given.asynchronous:
+        raise RequestError("executor: this client of Dask's is asynchronous; give one that is not")
+    return True
 
 
 def of(config: RunConfig) -> AbstractContextManager[Futures]:

@@ -11,6 +11,7 @@ from guidebench.engine.events import Tell
 from guidebench.engine.executors.base import Job
 from guidebench.engine.executors.remote import Session, opened, parcel, run_parcel
 from guidebench.engine.lost import TaskLostError
+from guidebench.plugins.isolation.failures import said
 
 #: Jobs that are submitted at a time.  More wait here, in the order in which they are wanted.
 AHEAD = 32
@@ -47,10 +48,20 @@ class Futures:
         What other processes have to know of the run.
     slots : callable, optional
         Returns how many jobs are submitted at a time.
+    lost : callable, optional
+        Returns an exception of the executor's that tells of the death of a worker as a :class:`TaskLostError`, and
+        any other as it is.
     """
 
-    def __init__(self, executor: Submitting, session: Session, slots: Callable[[], int] = lambda: AHEAD) -> None:
+    def __init__(
+        self,
+        executor: Submitting,
+        session: Session,
+        slots: Callable[[], int] = lambda: AHEAD,
+        lost: Callable[[BaseException], BaseException] | None = None,
+    ) -> None:
         self._executor, self._session, self._slots = executor, session, slots
+        self._in_our_words = lost or broken
         self._running: set[Submitted] = set()
 
     def slots(self) -> int:
@@ -66,12 +77,12 @@ class Futures:
             try:
                 outer.set_result(opened(inner.result()))
             except BaseException as error:  # noqa: BLE001 - whatever it is, somebody waits for the outcome
-                outer.set_exception(_in_our_words(error))
+                outer.set_exception(self._in_our_words(error))
 
         try:
             inner = self._executor.submit(run_parcel, self._session, parcel(job))
         except Exception as error:  # noqa: BLE001 - as above
-            outer.set_exception(_in_our_words(error))
+            outer.set_exception(self._in_our_words(error))
             return outer
         self._running.add(inner)
         inner.add_done_callback(finish)
@@ -88,10 +99,8 @@ class Futures:
             one.cancel()
 
 
-def _in_our_words(error: BaseException) -> BaseException:
-    """Return the death of a worker as such, whichever library tells of it."""
+def broken(error: BaseException) -> BaseException:
+    """Return the end of an executor of the standard library's, whose workers are gone with it, as a task's loss."""
     if isinstance(error, BrokenExecutor):
-        return TaskLostError(f"its process is gone, and with it the executor: {error}")
-    if type(error).__name__ == "KilledWorker":
-        return TaskLostError("its process died, as did those that it was tried in again")
+        return TaskLostError(f"its process is gone, and with it the executor: {said(error)}")
     return error

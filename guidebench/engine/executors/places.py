@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import importlib
 import sys
-from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
@@ -45,13 +44,20 @@ def place_of(module: ModuleType | None) -> Place | None:
     root = path.parent
     for _ in range(name.count(".") + (path.name == "__init__.py")):
         root = root.parent
-    return Place(name, str(path), str(root), _digest(str(path)))
+    return Place(name, str(path), str(root), _digest(module))
 
 
-@cache
-def _digest(file: str) -> str:
-    """Return what a file says, as it is when somebody first asks: soon after it was imported."""
-    return hashlib.sha256(Path(file).read_bytes()).hexdigest()
+#: What files said when somebody first asked, by module and by how that was imported: to reload it is to import anew.
+_said: dict[str, tuple[object, str]] = {}
+
+
+def _digest(module: ModuleType) -> str:
+    """Return what the file of a module says, as it was when somebody first asked: soon after it was imported."""
+    spec, digest = _said.get(module.__name__, (None, ""))
+    if spec is None or spec is not module.__spec__:
+        digest = hashlib.sha256(Path(_file(module)).read_bytes()).hexdigest()
+        _said[module.__name__] = module.__spec__, digest
+    return digest
 
 
 def settle(place: Place) -> None:
@@ -65,7 +71,7 @@ def settle(place: Place) -> None:
     try:
         found = sys.modules.get(place.module) or _imported(place)
         # The name of a file that is imported by itself has the digest in it.
-        same = found.__name__ == place.module and (not place.folder or _digest(_file(found)) == place.digest)
+        same = found.__name__ == place.module and (not place.folder or _digest(found) == place.digest)
     except (RequestError, ImportError, OSError) as error:
         raise TravelError(f"{place.file} cannot be imported by the process that ran the task: {error}") from error
     if not same:

@@ -7,6 +7,7 @@ dies costs the task that it ran; one whose task takes longer than it may is ende
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import signal
 import subprocess
@@ -21,23 +22,21 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
+from guidebench.config.errors import RequestError
 from guidebench.config.settings import RunConfig
 from guidebench.engine.executors.base import Job
-from guidebench.engine.executors.remote import Session, opened
+from guidebench.engine.executors.remote import Returned, Session, opened
 from guidebench.engine.executors.worker import Answer, Entered, Hello, Limited, Order, Told
 from guidebench.engine.lost import TaskLostError
 from guidebench.inference.device import cache
-from guidebench.plugins.isolation.time_limit import told
+from guidebench.plugins.isolation.time_limit import GRACE, told
 from guidebench.plugins.isolation.whereabouts import Where
 
 if TYPE_CHECKING:
     from guidebench.engine.events import Tell
 
-#: Seconds that a task may go on after its time, in which its own process may end it in an orderly way.
-GRACE = 3.0
-
 #: Signals that come from outside: what ran is not to blame, and may do better a second time.
-FROM_OUTSIDE = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGHUP})
+FROM_OUTSIDE = frozenset({"SIGKILL", "SIGTERM", "SIGHUP"})
 
 #: Seconds that a process which has been killed is waited for.
 PATIENCE = 5.0
@@ -50,6 +49,8 @@ _START = (
 
 def of(config: RunConfig) -> Processes:
     """Return as many workers as a run asks for."""
+    if os.name != "posix":
+        raise RequestError("worker processes need Linux or macOS; a Dask cluster does not", option="jobs")
     assert config.jobs is not None
     return Processes(config.jobs, no_plugins=config.no_plugins)
 
@@ -86,8 +87,12 @@ class Processes:
         return future
 
     def __enter__(self) -> Self:
-        for lane in self._lanes:
-            lane.start()
+        try:
+            for lane in self._lanes:
+                lane.start()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
         return self
 
     def __exit__(
@@ -95,9 +100,11 @@ class Processes:
     ) -> None:
         """End all workers, whatever they are doing."""
         for lane in self._lanes:
-            lane.end()
+            lane.kill()
         for _ in self._lanes:
             self._orders.put(None)
+        for lane in self._lanes:
+            lane.join()
 
 
 class _Worker:
@@ -107,7 +114,7 @@ class _Worker:
         here, there = Pipe()
         self._connection: Connection = here
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-c", _START, str(there.fileno()), json.dumps(sys.path)],
+            [sys.executable, "-P", "-c", _START, str(there.fileno()), json.dumps(list(map(str, sys.path)))],
             pass_fds=(there.fileno(),),
             stdin=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C is for the process of the run, which ends the others
@@ -119,7 +126,7 @@ class _Worker:
     def greet(self, session: Session) -> None:
         """Tell a new worker what it has to know."""
         if not self.greeted:
-            self.say(Hello(list(sys.path), cache.in_use() or "", session))
+            self.say(Hello(list(map(str, sys.path)), cache.in_use() or "", session))
             self.greeted = True
 
     def say(self, message: Any) -> None:
@@ -148,6 +155,38 @@ class _Worker:
             self._connection.close()
 
 
+class _Talk:
+    """What a worker says of one task."""
+
+    def __init__(self, worker: _Worker, tell: Tell) -> None:
+        self._worker, self._tell = worker, tell
+        self.where: Where | None = None
+
+    def until_answered(self) -> Answer:
+        """Pass on what is told, until there is an answer.
+
+        Raises
+        ------
+        TaskLostError
+            Where the task takes longer than it may.
+        EOFError, OSError
+            Where the worker is gone.
+        """
+        seconds, until = 0.0, None
+        while True:
+            match self._worker.hear(until):
+                case Answer() as answer:
+                    return answer
+                case Told(event):
+                    self._tell(event)
+                case Entered(where):
+                    self.where = where
+                case Limited(limit):
+                    seconds, until = limit or 0.0, None if limit is None else time.monotonic() + limit + GRACE
+                case None:
+                    raise TaskLostError(told(seconds), self.where)
+
+
 class _Lane:
     """A thread that passes one order after the other to a worker, and starts another one where that is gone."""
 
@@ -163,22 +202,28 @@ class _Lane:
         self._worker = _Worker()
         self._thread.start()
 
-    def end(self) -> None:
-        """Kill the worker and take no more orders."""
+    def kill(self) -> None:
+        """Kill the worker, and give it no more orders."""
         with self._lock:
             self._closing = True
             if self._worker is not None:
                 self._worker.end()
-                self._worker.ended()
+
+    def join(self) -> None:
+        """Wait for the thread, which has nothing left to do, and see the process off."""
+        if self._thread.ident is not None:
+            self._thread.join(PATIENCE)
+        if self._worker is not None:
+            self._lost(self._worker)
 
     def _work(self) -> None:
         while (order := self._orders.get()) is not None:
             try:
-                order.future.set_result(self._run(order))
+                order.future.set_result(opened(self._run(order)))
             except BaseException as error:  # noqa: BLE001 - whatever it is, somebody waits for the outcome
                 order.future.set_exception(error)
 
-    def _run(self, order: _Order) -> Any:
+    def _run(self, order: _Order) -> Returned:
         """Return what a job comes to; it is tried once more where its process was killed from outside."""
         try:
             return self._attempt(order)
@@ -190,33 +235,27 @@ class _Lane:
         except TaskLostError as second:
             raise TaskLostError(f"{second.how}, twice" if second.again else second.how, second.where) from None
 
-    def _attempt(self, order: _Order) -> Any:
+    def _attempt(self, order: _Order) -> Returned:
         from guidebench.engine.executors.wire import pack
 
-        worker, where, until, seconds = self._at_work(), None, None, None
+        worker = self._at_work()
+        inputs = order.job.inputs
+        sent = {one.name: pack(one.value) for one in inputs if one.name not in worker.held}
+        once = tuple(one.name for one in inputs if not one.shared)
+        message = Order(pack(order.job.task), tuple(one.name for one in inputs), sent, once)
+        talk = _Talk(worker, order.tell)
         try:
             worker.greet(Session.of(no_plugins=self._no_plugins))
-            needed = tuple(one.name for one in order.job.inputs)
-            sent = {one.name: pack(one.value) for one in order.job.inputs if one.name not in worker.held}
-            worker.say(Order(pack(order.job.task), needed, sent))
-            while True:
-                match worker.hear(until):
-                    case Answer(returned, held):
-                        worker.held = held
-                        return opened(returned)
-                    case Told(event):
-                        order.tell(event)
-                    case Entered(entered):
-                        where = entered
-                    case Limited(limit):
-                        seconds, until = limit, None if limit is None else time.monotonic() + limit + GRACE
-                    case None:
-                        worker.end()
-                        self._lost(worker)
-                        assert seconds is not None
-                        raise TaskLostError(told(seconds), where)
+            worker.say(message)
+            answer = talk.until_answered()
         except (EOFError, OSError):
-            raise _died(self._lost(worker), where) from None
+            raise _died(self._lost(worker), talk.where) from None
+        except BaseException:  # what it says from now on could be about this task or the next
+            worker.end()
+            self._lost(worker)
+            raise
+        worker.held = answer.held
+        return answer.returned
 
     def _at_work(self) -> _Worker:
         with self._lock:
@@ -240,4 +279,4 @@ def _died(status: int, where: Where | None) -> TaskLostError:
         name = signal.Signals(-status).name
     except ValueError:
         name = f"signal {-status}"
-    return TaskLostError(f"its process was killed by {name}", where, again=-status in FROM_OUTSIDE)
+    return TaskLostError(f"its process was killed by {name}", where, again=name in FROM_OUTSIDE)

@@ -6,10 +6,12 @@ This module is what a worker of whatever kind imports first; JAX is loaded when 
 from __future__ import annotations
 
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from guidebench.engine.executors import watchdog
+from guidebench.engine.keys import environment
 from guidebench.inference.device import threads
 
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ class Session:
     ----------
     no_plugins : bool
         Whether the run has no plugins but guidebench's own.
+    machine : mapping
+        Versions and kinds of devices that numbers depend on: a kept fit is filed under those of the run.
     options : mapping
         Options of JAX that change what a program computes, as the process of the run has them.
     watched : bool
@@ -33,6 +37,7 @@ class Session:
     """
 
     no_plugins: bool = False
+    machine: dict[str, str] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
     watched: bool = False
 
@@ -45,12 +50,24 @@ class Session:
 
         found = {name: getattr(jax.config, name, None) for name in JAX_OPTIONS}
         plain = {name: value for name, value in found.items() if value is None or isinstance(value, (bool, str))}
-        return cls(no_plugins=no_plugins, options=plain, watched=watched)
+        return cls(no_plugins=no_plugins, machine=environment.machine(), options=plain, watched=watched)
 
     def apply(self) -> None:
-        """Give JAX the options of the run."""
+        """Give JAX the options of the run.
+
+        Raises
+        ------
+        TravelError
+            Where the process has other versions or devices than that of the run.
+        """
         import jax
 
+        from guidebench.engine.executors.places import TravelError
+
+        here = environment.machine()
+        other = [f"{name} {here.get(name)}, not {one}" for name, one in self.machine.items() if here.get(name) != one]
+        if other:
+            raise TravelError(f"the process that was to run it is unlike that of the run: it has {', '.join(other)}")
         for name, value in self.options.items():
             if getattr(jax.config, name, value) != value:
                 jax.config.update(name, value)
@@ -87,15 +104,15 @@ def run_parcel(session: Session, parcel: Parcel) -> Returned:
     from guidebench.engine.events import nobody
     from guidebench.engine.executors.wire import unpack
 
-    def opened() -> tuple[Any, tuple[Any, ...]]:
+    def load() -> tuple[Any, tuple[Any, ...]]:
         task = unpack(parcel.task, no_plugins=session.no_plugins)
         return task, tuple(unpack(one, no_plugins=session.no_plugins) for one in parcel.inputs)
 
-    return run(session, opened, nobody)
+    return run(session, load, nobody)
 
 
-def run(session: Session, opened: Any, tell: Tell) -> Returned:
-    """Run the task that `opened` returns with its inputs; an exception is sent back, not raised."""
+def run(session: Session, load: Callable[[], tuple[Any, tuple[Any, ...]]], tell: Tell) -> Returned:
+    """Run the task that `load` returns with its inputs; an exception is sent back, not raised."""
     from guidebench.engine.executors.wire import pack
     from guidebench.engine.perform import TURN, perform
     from guidebench.plugins.isolation.state import restored
@@ -103,7 +120,7 @@ def run(session: Session, opened: Any, tell: Tell) -> Returned:
     try:
         with TURN, restored():  # the process may be that of the run, and the other threads may run tasks, too
             session.apply()
-            task, inputs = opened()
+            task, inputs = load()
             return Returned(pack(perform(task, inputs, tell)))
     except (Exception, SystemExit) as error:  # noqa: BLE001 - it is raised again in the process of the run
         return Returned(None, *_told(error))

@@ -9,10 +9,8 @@ import time
 from functools import cache
 
 from guidebench.plugins.isolation import whereabouts
+from guidebench.plugins.isolation.time_limit import GRACE
 from guidebench.plugins.isolation.whereabouts import Where
-
-#: Seconds that a task may go on after its time, in which it may be ended in an orderly way.
-GRACE = 3.0
 
 #: Seconds between two looks at the clock.
 EVERY = 0.5
@@ -28,7 +26,7 @@ class _Watchdog:
         self._until = float("inf")
         threading.Thread(target=self._watch, daemon=True).start()
 
-    def entered(self, where: Where) -> None:
+    def entered(self, where: Where | None) -> None:
         """Take no note."""
 
     def limited(self, seconds: float | None) -> None:

@@ -21,16 +21,12 @@ import cloudpickle
 import jax
 import jax.numpy as jnp
 
-from guidebench.contracts import Guide, Metric, Problem, Section
 from guidebench.engine.executors.places import Place, TravelError, place_of, settle
 from guidebench.inference.device import precision
 from guidebench.plugins.isolation.failures import LOCAL, reason
 from guidebench.plugins.registry import Registered, Registry
 from guidebench.request.find_plugins import find_plugins
 from guidebench.request.own_guides import YOURS
-
-#: Kinds of declarations, by what they are called on the way.
-_KINDS: dict[str, type] = {kind.__name__: kind for kind in (Guide, Metric, Problem, Section)}
 
 
 class Packed(NamedTuple):

@@ -18,17 +18,22 @@ from contextlib import suppress
 from importlib import import_module
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from guidebench.engine.executors.remote import Returned, Session, run
 from guidebench.inference.device import threads
 
-#: Inputs of tasks that a worker has at hand: those of the last two problems.
+if TYPE_CHECKING:
+    from guidebench.engine.events import Event
+    from guidebench.engine.executors.wire import Packed
+    from guidebench.plugins.isolation.whereabouts import Where
+
+#: Inputs of tasks that a worker keeps at hand: those that several tasks share, of the last two problems.
 AT_HAND = 6
 
 
-#: What scoring will need, imported while XLA, which holds no lock of Python's, compiles.
-AHEAD = "arviz"
+#: What scoring will need, imported as long as there is nothing else to do.
+LATER = "arviz"
 
 
 class Hello(NamedTuple):
@@ -40,17 +45,21 @@ class Hello(NamedTuple):
 
 
 class Order(NamedTuple):
-    """A task, packed; the names of what it is given, and those of these things, packed, that the worker lacks."""
+    """A task, packed; the names of what it is given, and those of these things, packed, that the worker lacks.
 
-    task: Any
+    What is given to no other task is named in `once`.
+    """
+
+    task: Packed
     needed: tuple[str, ...]
-    sent: dict[str, Any]
+    sent: dict[str, Packed]
+    once: tuple[str, ...]
 
 
 class Entered(NamedTuple):
     """The code of a plugin begins to run."""
 
-    where: Any
+    where: Where | None
 
 
 class Limited(NamedTuple):
@@ -62,7 +71,7 @@ class Limited(NamedTuple):
 class Told(NamedTuple):
     """An event of the task."""
 
-    event: Any
+    event: Event
 
 
 class Answer(NamedTuple):
@@ -86,6 +95,10 @@ class _Line:
                 self._heard.put(self._connection.recv_bytes())
         os._exit(1)  # the process of the run is gone, or wants this one gone
 
+    def idle(self) -> bool:
+        """Return whether nobody has said anything yet."""
+        return self._heard.empty()
+
     def next(self) -> Any:
         """Return the next message; to read one imports modules, which two threads must not do at a time."""
         return pickle.loads(self._heard.get())  # noqa: S301 - from the run itself
@@ -103,8 +116,8 @@ class _Line:
 
     # What is said of where the process is
 
-    def entered(self, where: Any) -> None:
-        """Say whose code begins to run."""
+    def entered(self, where: Where | None) -> None:
+        """Say whose code begins to run, or that it has ended."""
         self.say(Entered(where))
 
     def limited(self, seconds: float | None) -> None:
@@ -122,8 +135,9 @@ def main(descriptor: int) -> None:
     from guidebench.inference.device import cache
     from guidebench.plugins.isolation import whereabouts
 
-    import_module("guidebench.engine.perform")  # while there is nothing else to do
-    threading.Thread(target=import_module, args=(AHEAD,), daemon=True).start()
+    import_module("guidebench.engine.perform")
+    if line.idle():
+        import_module(LATER)
     hello: Hello = line.next()
     sys.path[:] = hello.path
     cache.enable(hello.cache)
@@ -136,7 +150,7 @@ def main(descriptor: int) -> None:
 def _serve(line: _Line, session: Session, order: Order, held: OrderedDict[str, Any]) -> None:
     from guidebench.engine.executors.wire import unpack
 
-    def opened() -> tuple[Any, tuple[Any, ...]]:
+    def load() -> tuple[Any, tuple[Any, ...]]:
         for name, packed in order.sent.items():
             held[name] = unpack(packed, no_plugins=session.no_plugins)
         for name in order.needed:
@@ -144,7 +158,10 @@ def _serve(line: _Line, session: Session, order: Order, held: OrderedDict[str, A
         while len(held) > max(AT_HAND, len(order.needed)):
             held.popitem(last=False)
         task = unpack(order.task, no_plugins=session.no_plugins)
-        return task, tuple(held[name] for name in order.needed)
+        inputs = tuple(held[name] for name in order.needed)
+        for name in order.once:
+            del held[name]
+        return task, inputs
 
-    returned = run(session, opened, lambda event: line.say(Told(event)))
+    returned = run(session, load, lambda event: line.say(Told(event)))
     line.say(Answer(returned, tuple(held)))

@@ -42,11 +42,14 @@ def fit_guide(case: Case) -> Drawn | Fit:
 
 
 def failed(empty: Fit, failure: Failure) -> Fit:
-    """Return a fit that a failure of its guide's has ended."""
+    """Return a fit that a failure has ended, its guide's or another's."""
+    reason = f"The guide of {failure.distribution} failed in phase {failure.phase!r}."
+    if failure.distribution != empty.plugin:
+        reason = f"It was ended in phase {failure.phase!r} by what belongs to {failure.owner}."
     return replace(
         empty,
         message=f"{failure.phase}: {failure.message}",
-        reason=f"The guide of {failure.distribution} failed in phase {failure.phase!r}.",
+        reason=reason,
         failures=(failure,),
     )
 

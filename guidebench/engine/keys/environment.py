@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -18,6 +19,14 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             found[name] = "not installed"
     return found
+
+
+@cache
+def machine() -> dict[str, str]:
+    """Return the versions and the kinds of devices that numbers depend on; loads JAX."""
+    import jax
+
+    return {**versions(), "devices": ", ".join(sorted({device.device_kind for device in jax.devices()}))}
 
 
 def describe() -> dict[str, Any]:

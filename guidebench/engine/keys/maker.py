@@ -121,7 +121,7 @@ def _environment() -> dict[str, Any]:
     return {
         **environment.describe(),
         "guidebench sources": sources.own(Task.__module__, recipe_of.__module__),
-        "device kinds": ", ".join(sorted({device.device_kind for device in jax.devices()})),
+        "device kinds": environment.machine()["devices"],
         "XLA_FLAGS": os.environ.get("XLA_FLAGS", ""),
         **{name: value if isinstance(value, (bool, str)) else repr(value) for name, value in values.items()},
     }

@@ -90,6 +90,7 @@ class Boundary:
         except OutOfTime as late:
             error = error or late
         self._restore()
+        whereabouts.entered(None)
         if not isinstance(error, (Exception, SystemExit, OutOfTime)):
             return False
         self.failure = Failure(

@@ -18,6 +18,9 @@ from typing import Protocol, Self
 
 from guidebench.plugins.isolation import whereabouts
 
+#: Seconds that a process may go on after its time before it is ended as a whole: it may come back by itself.
+GRACE = 3.0
+
 #: Seconds until an exception is raised again, in case what is to be stopped has swallowed it.
 AGAIN = 1.0
 

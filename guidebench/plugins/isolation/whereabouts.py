@@ -22,15 +22,15 @@ class Where(NamedTuple):
 class Listener(Protocol):
     """Hears where a process is."""
 
-    def entered(self, where: Where) -> None:
-        """Take note that somebody's code begins to run."""
+    def entered(self, where: Where | None) -> None:
+        """Take note that somebody's code begins to run, or with ``None`` that it has ended."""
 
     def limited(self, seconds: float | None) -> None:
         """Take note that what runs now may take so many seconds; ``None`` takes the limit off."""
 
 
 class _Nobody:
-    def entered(self, where: Where) -> None:
+    def entered(self, where: Where | None) -> None:
         """Take no note."""
 
     def limited(self, seconds: float | None) -> None:
@@ -46,8 +46,8 @@ def listen(listener: Listener) -> None:
     _listener = listener
 
 
-def entered(where: Where) -> None:
-    """Say whose code begins to run."""
+def entered(where: Where | None) -> None:
+    """Say whose code begins to run, or with ``None`` that it has ended."""
     _listener.entered(where)
 
 
