@@ -46,7 +46,8 @@ def _asking() -> str:
     frame: FrameType | None = sys._getframe(2)
     while frame is not None and _module(frame).partition(".")[0] == "jax":
         frame = frame.f_back
-    return "" if frame is None else _module(frame)
+    # Where the record of a model is replayed, the model asks.
+    return "" if frame is None or frame.f_code.co_name == "_replayed" else _module(frame)
 
 
 def _module(frame: FrameType) -> str:

@@ -11,7 +11,7 @@ from itertools import combinations, islice
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Float64
+from jaxtyping import Float, Float64, Real
 
 from guidebench.contracts import MetricValue
 from guidebench.metrics.evidence import Evidence
@@ -55,7 +55,7 @@ def pairs(evidence: Evidence) -> Iterator[Pair]:
             yield Pair(name=name, draws=draws.astype(np.float64), reference=true, effective=effective)
 
 
-def thinned(draws: Float[np.ndarray, "*rows S"], count: int) -> Float[np.ndarray, "*rows _"]:
+def thinned(draws: Real[np.ndarray, "*rows S"], count: int) -> Real[np.ndarray, "*rows _"]:
     """Return `count` evenly spaced draws, along the last axis: some of every chain."""
     size = draws.shape[-1]
     return draws if count >= size else draws[..., np.arange(count) * size // count]
