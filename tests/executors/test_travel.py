@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from guidebench.engine.executors.places import TravelError, _digest
+from guidebench.engine.executors.places import TravelError, _said
 from guidebench.engine.executors.wire import pack, unpack
 from guidebench.inference.device import precision
 from guidebench.request.loading.objects import load_object
@@ -140,7 +140,7 @@ def test_so_it_does_with_a_module_beside_it(folder: Path) -> None:
     assert unpack(packed)(1.0) == 0.5
     del sys.modules["beside"]
     (folder / "beside.py").write_text("def half(x):\n    return x / 3\n")
-    _digest.cache_clear()  # which another process begins with
+    _said.clear()  # which another process begins with nothing of
     with pytest.raises(TravelError, match=r"beside\.py has changed since the run began"):
         unpack(packed)
 
