@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol
 from guidebench.engine.events import Event, Tell
 from guidebench.engine.executors import Executor, Input, Job
 from guidebench.engine.lost import TaskLostError
-from guidebench.engine.plan import Node
+from guidebench.engine.plan import Need, Node
 from guidebench.engine.tasks import Last
 
 
@@ -80,7 +80,7 @@ def execute(nodes: Sequence[Node], executor: Executor, tell: Tell, follower: Fol
 
     running = 0
     while True:
-        while running < executor.slots() and (node := graph.next()) is not None:
+        while running < executor.slots() and (node := graph.next(executor.at_hand())) is not None:
             running += 1
             follower.begin(node)
             future = executor.submit(graph.job(node), hear)
@@ -105,6 +105,11 @@ def _outcome(node: Node, future: Future[Any]) -> Outcome:
     return Done(value.value, last=True) if isinstance(value, Last) else Done(value)
 
 
+def _name(need: Need) -> str:
+    """Return what an input is called."""
+    return "/".join(filter(None, need))
+
+
 class _Graph:
     """Which nodes are left, and what those that others wait for have come to."""
 
@@ -116,8 +121,23 @@ class _Graph:
         self._wanted = Counter(name for node in nodes for name in node.waits_for)
         self._given = Counter(need for node in nodes for need in node.needs)
 
-    def next(self) -> Node | None:
-        """Take the first node that has all it needs; those that never will have are settled on the way."""
+    def next(self, at_hand: frozenset[str] = frozenset()) -> Node | None:
+        """Take a node that has all it needs, or return ``None``.
+
+        The first one goes first.  Where something is at hand, a node that is given that goes before, and after these
+        one that is given nothing, with which something new begins: what one worker has compiled for a problem another
+        would have to compile again.
+        """
+        ready = list(self._ready())
+        if at_hand:
+            ready.sort(key=lambda node: (not any(_name(need) in at_hand for need in node.needs), bool(node.needs)))
+        if not ready:
+            return None
+        self._left.remove(ready[0])
+        return ready[0]
+
+    def _ready(self) -> Iterator[Node]:
+        """Yield the nodes that have all they need; those that never will have are settled on the way."""
         for node in list(self._left):
             before = [self._outcomes.get(name) for name in node.waits_for]
             ended = next((one for one in before if isinstance(one, Lost) or (one is not None and one.last)), None)
@@ -126,20 +146,19 @@ class _Graph:
                 self._left.remove(node)
                 self.settle(node, ended)
             elif None not in before:
-                self._left.remove(node)
-                return node
-        return None
+                yield node
 
     def job(self, node: Node) -> Job:
         """Return a node's task with all it is given."""
-        return Job(name=node.name, task=node.task, inputs=tuple(self._inputs(node)))
+        shared = self._given[Need(node.name)] > 1
+        return Job(name=node.name, task=node.task, inputs=tuple(self._inputs(node)), shared=shared)
 
     def _inputs(self, node: Node) -> Iterator[Input]:
         for need in node.needs:
             outcome = self._outcomes[need.node]
             assert isinstance(outcome, Done)
             value = getattr(outcome.value, need.part) if need.part else outcome.value
-            yield Input(name="/".join(filter(None, need)), value=value, shared=self._given[need] > 1)
+            yield Input(name=_name(need), value=value, shared=self._given[need] > 1)
 
     def settle(self, node: Node, outcome: Outcome) -> None:
         """Note what a node has come to, and let go of what nobody waits for any more."""

@@ -81,6 +81,10 @@ class Table:
         """Return how many jobs it takes at a time."""
         return self._count
 
+    def at_hand(self) -> frozenset[str]:
+        """Have nothing at hand."""
+        return frozenset()
+
     def submit(self, job: Job, tell: Tell) -> Future[Any]:
         """Look up what a job comes to."""
         found = self._table.get(job.name)

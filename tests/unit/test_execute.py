@@ -118,11 +118,16 @@ class Recording(_Block):
         self._last = 1
         self._outcome = outcome
         self.jobs: list[Job] = []
+        self.held: set[str] = set()
 
     def slots(self) -> int:
         """Return the next of the numbers, and the last one from then on."""
         self._last = next(self._slots, self._last)
         return self._last
+
+    def at_hand(self) -> frozenset[str]:
+        """Return what a test has put at hand."""
+        return frozenset(self.held)
 
     def submit(self, job: Job, tell: Tell) -> Future[Any]:
         """Remember a job."""
@@ -144,6 +149,10 @@ class Threads(_Block):
     def slots(self) -> int:
         """Return how many at a time."""
         return self._count
+
+    def at_hand(self) -> frozenset[str]:
+        """Have nothing at hand."""
+        return frozenset()
 
     def submit(self, job: Job, tell: Tell) -> Future[Any]:
         """Run a job in a thread."""
@@ -499,3 +508,17 @@ def test_an_event_is_heard_while_its_task_goes_on() -> None:
     with threads(1) as executor:
         found = outcomes([node("a", waits)], executor, lambda event: heard.set())
     assert found["a"] == Done(True)
+
+
+def test_what_is_at_hand_goes_before_what_begins_anew_and_that_before_the_rest() -> None:
+    executor = Recording(1)
+    executor.held.add("b")
+    found = [node("a"), node("b"), node("of a", gives(0), "a"), node("of b", gives(0), "b"), node("c")]
+    outcomes(found, executor)
+    assert [job.name for job in executor.jobs] == ["a", "b", "of b", "c", "of a"]
+
+
+def test_a_job_says_whether_others_are_given_what_it_comes_to() -> None:
+    executor = Recording(1)
+    outcomes([node("a"), node("b"), node("x", gives(0), "a"), node("y", gives(0), "a", "b")], executor)
+    assert [(job.name, job.shared) for job in executor.jobs] == [("a", True), ("b", False), ("x", False), ("y", False)]

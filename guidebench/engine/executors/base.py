@@ -29,11 +29,24 @@ class Input(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """A task with all it is given; `name` is unique in a run."""
+    """A task with all it is given.
+
+    Attributes
+    ----------
+    name : str
+        Unique in a run; as the name of an input it stands for what the task comes to.
+    task : Task
+        What is to be done.
+    inputs : tuple of Input
+        What the task is given.
+    shared : bool
+        Whether several tasks will be given what this one comes to.
+    """
 
     name: str
     task: Task
     inputs: tuple[Input, ...] = ()
+    shared: bool = False
 
     def values(self) -> tuple[Any, ...]:
         """Return what the task is given."""
@@ -48,6 +61,9 @@ class Executor(Protocol):
 
     def slots(self) -> int:
         """Return how many jobs it takes at a time, at present."""
+
+    def at_hand(self) -> frozenset[str]:
+        """Return the names of the inputs that need not travel to whatever is free now: who is given them is quicker."""
 
     def submit(self, job: Job, tell: Tell) -> Future[Any]:
         """Begin a job; `tell`, which any thread may call, hears what its task says while it runs."""

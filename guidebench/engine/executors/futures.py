@@ -68,6 +68,10 @@ class Futures:
         """Return how many jobs are submitted at a time."""
         return self._slots()
 
+    def at_hand(self) -> frozenset[str]:
+        """Return nothing, for where a task will run is not known."""
+        return frozenset()
+
     def submit(self, job: Job, tell: Tell) -> Future[Any]:
         """Submit a job; what its task says meanwhile is not heard."""
         outer: Future[Any] = Future()

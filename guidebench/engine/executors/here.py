@@ -24,6 +24,10 @@ class Here:
         """Return 1."""
         return 1
 
+    def at_hand(self) -> frozenset[str]:
+        """Return nothing: everything is here."""
+        return frozenset()
+
     def submit(self, job: Job, tell: Tell) -> Future[Any]:
         """Run a job, and return what it came to."""
         future: Future[Any] = Future()

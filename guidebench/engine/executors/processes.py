@@ -73,17 +73,22 @@ class Processes:
     """
 
     def __init__(self, count: int, *, no_plugins: bool = False) -> None:
-        self._orders: SimpleQueue[_Order | None] = SimpleQueue()
-        self._lanes = [_Lane(self._orders, no_plugins=no_plugins) for _ in range(count)]
+        self._lanes = [_Lane(no_plugins=no_plugins) for _ in range(count)]
 
     def slots(self) -> int:
         """Return the number of workers."""
         return len(self._lanes)
 
+    def at_hand(self) -> frozenset[str]:
+        """Return what the workers have that are free."""
+        return frozenset().union(*(lane.held for lane in self._lanes if not lane.orders))
+
     def submit(self, job: Job, tell: Tell) -> Future[Any]:
-        """Give a job to the next worker that is free."""
+        """Give a job to the worker with the fewest jobs, of several to the one that has most of what it needs."""
         future: Future[Any] = Future()
-        self._orders.put(_Order(job, tell, future))
+        needed = {one.name for one in job.inputs}
+        lane = min(self._lanes, key=lambda lane: (lane.orders, -len(needed & lane.held)))
+        lane.take(_Order(job, tell, future))
         return future
 
     def __enter__(self) -> Self:
@@ -101,8 +106,6 @@ class Processes:
         """End all workers, whatever they are doing."""
         for lane in self._lanes:
             lane.kill()
-        for _ in self._lanes:
-            self._orders.put(None)
         for lane in self._lanes:
             lane.join()
 
@@ -190,8 +193,11 @@ class _Talk:
 class _Lane:
     """A thread that passes one order after the other to a worker, and starts another one where that is gone."""
 
-    def __init__(self, orders: SimpleQueue[_Order | None], *, no_plugins: bool) -> None:
-        self._orders, self._no_plugins = orders, no_plugins
+    def __init__(self, *, no_plugins: bool) -> None:
+        self._orders: SimpleQueue[_Order | None] = SimpleQueue()
+        self._no_plugins = no_plugins
+        #: Orders that are not done yet.
+        self.orders = 0
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._worker: _Worker | None = None
         self._closing = False
@@ -202,8 +208,21 @@ class _Lane:
         self._worker = _Worker()
         self._thread.start()
 
+    @property
+    def held(self) -> frozenset[str]:
+        """The inputs that the worker has."""
+        worker = self._worker
+        return frozenset() if worker is None else frozenset(worker.held)
+
+    def take(self, order: _Order) -> None:
+        """Take an order, which is the next or waits for its turn."""
+        with self._lock:
+            self.orders += 1
+        self._orders.put(order)
+
     def kill(self) -> None:
         """Kill the worker, and give it no more orders."""
+        self._orders.put(None)
         with self._lock:
             self._closing = True
             if self._worker is not None:
@@ -218,10 +237,17 @@ class _Lane:
 
     def _work(self) -> None:
         while (order := self._orders.get()) is not None:
+            value, failure = None, None
             try:
-                order.future.set_result(opened(self._run(order)))
+                value = opened(self._run(order))
             except BaseException as error:  # noqa: BLE001 - whatever it is, somebody waits for the outcome
-                order.future.set_exception(error)
+                failure = error
+            with self._lock:
+                self.orders -= 1
+            if failure is None:
+                order.future.set_result(value)
+            else:
+                order.future.set_exception(failure)
 
     def _run(self, order: _Order) -> Returned:
         """Return what a job comes to; it is tried once more where its process was killed from outside."""
@@ -242,7 +268,8 @@ class _Lane:
         inputs = order.job.inputs
         sent = {one.name: pack(one.value) for one in inputs if one.name not in worker.held}
         once = tuple(one.name for one in inputs if not one.shared)
-        message = Order(pack(order.job.task), tuple(one.name for one in inputs), sent, once)
+        needed = tuple(one.name for one in inputs)
+        message = Order(pack(order.job.task), needed, sent, once, order.job.name if order.job.shared else "")
         talk = _Talk(worker, order.tell)
         try:
             worker.greet(Session.of(no_plugins=self._no_plugins))

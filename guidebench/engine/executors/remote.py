@@ -111,8 +111,16 @@ def run_parcel(session: Session, parcel: Parcel) -> Returned:
     return run(session, load, nobody)
 
 
-def run(session: Session, load: Callable[[], tuple[Any, tuple[Any, ...]]], tell: Tell) -> Returned:
-    """Run the task that `load` returns with its inputs; an exception is sent back, not raised."""
+def run(
+    session: Session,
+    load: Callable[[], tuple[Any, tuple[Any, ...]]],
+    tell: Tell,
+    keep: Callable[[Any], None] = lambda value: None,
+) -> Returned:
+    """Run the task that `load` returns with its inputs; an exception is sent back, not raised.
+
+    `keep` is given what the task comes to, for what is to come in this process.
+    """
     from guidebench.engine.executors.wire import pack
     from guidebench.engine.perform import TURN, perform
     from guidebench.plugins.isolation.state import restored
@@ -121,7 +129,10 @@ def run(session: Session, load: Callable[[], tuple[Any, tuple[Any, ...]]], tell:
         with TURN, restored():  # the process may be that of the run, and the other threads may run tasks, too
             session.apply()
             task, inputs = load()
-            return Returned(pack(perform(task, inputs, tell)))
+            value = perform(task, inputs, tell)
+            packed = pack(value)
+            keep(value)
+            return Returned(packed)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - it is raised again in the process of the run
         return Returned(None, *_told(error))
 

@@ -47,13 +47,15 @@ class Hello(NamedTuple):
 class Order(NamedTuple):
     """A task, packed; the names of what it is given, and those of these things, packed, that the worker lacks.
 
-    What is given to no other task is named in `once`.
+    What is given to no other task is named in `once`; what the task comes to is kept at hand under the name in
+    `result`, where several tasks will be given that.
     """
 
     task: Packed
     needed: tuple[str, ...]
     sent: dict[str, Packed]
     once: tuple[str, ...]
+    result: str
 
 
 class Entered(NamedTuple):
@@ -163,5 +165,9 @@ def _serve(line: _Line, session: Session, order: Order, held: OrderedDict[str, A
             del held[name]
         return task, inputs
 
-    returned = run(session, load, lambda event: line.say(Told(event)))
+    def keep(value: Any) -> None:
+        if order.result:
+            held[order.result] = value
+
+    returned = run(session, load, lambda event: line.say(Told(event)), keep)
     line.say(Answer(returned, tuple(held)))
