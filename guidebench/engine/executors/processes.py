@@ -126,9 +126,10 @@ class _Worker:
         self.greeted = False
         self.held: tuple[str, ...] = ()
 
-    def greet(self, session: Session) -> None:
+    def greet(self, *, no_plugins: bool) -> None:
         """Tell a new worker what it has to know."""
         if not self.greeted:
+            session = Session.of(no_plugins=no_plugins)
             self.say(Hello(list(map(str, sys.path)), cache.in_use() or "", session))
             self.greeted = True
 
@@ -272,7 +273,7 @@ class _Lane:
         message = Order(pack(order.job.task), needed, sent, once, order.job.name if order.job.shared else "")
         talk = _Talk(worker, order.tell)
         try:
-            worker.greet(Session.of(no_plugins=self._no_plugins))
+            worker.greet(no_plugins=self._no_plugins)
             worker.say(message)
             answer = talk.until_answered()
         except (EOFError, OSError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from guidebench.engine.executors import watchdog
@@ -64,19 +65,24 @@ class Session:
 
         from guidebench.engine.executors.places import TravelError
 
-        here = environment.machine()
-        other = [f"{name} {here.get(name)}, not {one}" for name, one in self.machine.items() if here.get(name) != one]
+        other = _unlike(tuple(self.machine.items()))
         if other:
-            raise TravelError(f"the process that was to run it is unlike that of the run: it has {', '.join(other)}")
+            raise TravelError(f"the process that was to run it is unlike that of the run: it has {other}")
         for name, value in self.options.items():
             if getattr(jax.config, name, value) != value:
                 jax.config.update(name, value)
 
 
+@cache
+def _unlike(machine: tuple[tuple[str, str], ...]) -> str:
+    """Return what this process has otherwise than that of the run; looked up once, for a process does not change."""
+    here = environment.machine()
+    return ", ".join(f"{name} {here.get(name)}, not {one}" for name, one in machine if here.get(name) != one)
+
+
 class Parcel(NamedTuple):
     """A task and what it is given, ready to travel."""
 
-    name: str
     task: Packed
     inputs: tuple[Packed, ...]
 
@@ -93,7 +99,7 @@ def parcel(job: Job) -> Parcel:
     """Return a job as a parcel."""
     from guidebench.engine.executors.wire import pack
 
-    return Parcel(job.name, pack(job.task), tuple(pack(one.value) for one in job.inputs))
+    return Parcel(pack(job.task), tuple(pack(one.value) for one in job.inputs))
 
 
 def run_parcel(session: Session, parcel: Parcel) -> Returned:
