@@ -1,0 +1,249 @@
+r"""The compiled program of the chains: Hamiltonian Monte Carlo with one step size for all of them.
+
+With the whitening :math:`u = m + F z` a transition draws a momentum :math:`p \sim \mathrm{N}(0, I)` for every chain,
+follows Hamilton's equations for the density of z by n leapfrog steps of size :math:`\epsilon` and accepts the end
+with probability :math:`\min(1, e^{-\Delta H})`.  The length :math:`n \epsilon` is drawn anew for every transition, the
+same for all chains; :math:`\log \epsilon` moves with the mean acceptance of all chains.
+
+The whitening is an argument: one program serves every guide of a problem.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Float64, Int, Key
+
+from guidebench.inference.coordinates import Affine, apply
+from guidebench.inference.device.compiled import compile_for, over_draws
+from guidebench.inference.device.precision import double
+from guidebench.inference.modes import in_double
+from guidebench.inference.target import Target
+
+#: Chains side by side.
+CHAINS = 256
+
+#: Transitions of one call of the program.
+BLOCK = 2
+
+#: Shortest and longest trajectory, in standard deviations of the whitening, and the most leapfrog steps of one.  Along
+#: one of length t a Gaussian of that scale keeps cos(t) of where it was, and cos(t)^2 of its square: on average over
+#: these lengths -.03 and .11, so that its draws are all but independent.
+SHORTEST, LONGEST = 1.0, 2.2
+MOST_STEPS = 48
+
+#: Mean acceptance probability that the step size is adapted to.
+ACCEPT = 0.8
+
+#: One transition in so many goes as many steps of a quarter of the size, for chains that are stuck where the posterior
+#: is narrow.
+CAREFUL = 8
+
+#: Dimensions up to which the whitening is a full matrix.
+MOST_DENSE = 100
+
+#: Dimensions up to which the whitened coordinates are watched beside the sites.
+MOST_WATCHED = 1_000
+
+
+class State(NamedTuple):
+    """Where chains are, in whitened coordinates, with density and gradient there, and the step size of all."""
+
+    z: Float[Array, "C D"]
+    log_density: Float[Array, " C"]
+    gradient: Float[Array, "C D"]
+    log_step: Float[Array, ""]
+    taken: Int[Array, ""]
+
+
+class Watched(NamedTuple):
+    """Per chain, the sums of every quantity, and of its square, over the transitions of a block.
+
+    Quantities are in units of the guide's own moments.  `acceptance` is the mean of the block, and `steps` the leapfrog
+    steps of a chain.
+    """
+
+    sums: Float[Array, "C K"]
+    squares: Float[Array, "C K"]
+    last: Float[Array, "C K"]
+    acceptance: Float[Array, ""]
+    steps: Int[Array, ""]
+
+
+class Moves:
+    """The program of one target, in float64.
+
+    Parameters
+    ----------
+    target : Target
+        The posterior.
+    values : mapping
+        The traced arguments in the precision they were given in.
+    """
+
+    def __init__(self, target: Target, values: Mapping[str, Any]) -> None:
+        self.target, self.dense = target, target.dim <= MOST_DENSE
+        self.watches_z = target.dim <= MOST_WATCHED
+        with double():
+            self._data = jax.tree.map(jnp.asarray, dict(in_double(target, values)))
+            target.record(self._data)
+            point = jnp.zeros(target.dim)
+            shapes = jax.eval_shape(lambda flat, data: target.constrain(flat, data)[0], point, self._data)
+            self.sizes = {name: int(np.prod(shapes[name].shape)) for name in target.shapes}
+            self.shapes = {name: shapes[name].shape for name in target.shapes}
+            self._begin = compile_for(self._first, self._like(), self._traced_like(), level=1)
+            state = self._begin(self._like(), self._traced_like())
+            self._advance = compile_for(self._block, state, jax.random.key(0), self._traced_like(), level=1)
+            self._look = compile_for(self._quantities, state, self._traced_like(), level=0)
+
+    @property
+    def quantities(self) -> int:
+        """How many quantities are watched: every component of every site, the log density, the coordinates."""
+        return sum(self.sizes.values()) + 1 + (self.target.dim if self.watches_z else 0)
+
+    def begin(self, u: Float64[np.ndarray, "C D"], whitening: Affine, step: float) -> State:
+        """Return the state of chains at unconstrained points."""
+        with double():
+            state: State = self._begin(jnp.asarray(whitening.inverse(u)), self.traced(whitening))
+            return state._replace(log_step=jnp.log(jnp.asarray(step)))
+
+    def traced(
+        self,
+        whitening: Affine,
+        offset: Float64[np.ndarray, " K"] | None = None,
+        scale: Float64[np.ndarray, " K"] | None = None,
+    ) -> dict[str, Any]:
+        """Return the arguments of the program for a whitening, and the units of the quantities."""
+        count = self.quantities
+        given = {
+            "center": whitening.center,
+            "factor": whitening.factor,
+            "offset": np.zeros(count) if offset is None else offset,
+            "scale": np.ones(count) if scale is None else scale,
+        }
+        with double():
+            return {"data": self._data, **jax.tree.map(jnp.asarray, given)}
+
+    def advance(self, state: State, key: Key[Array, ""], traced: Mapping[str, Any]) -> tuple[State, Watched]:
+        """Take the transitions of one block."""
+        with double():
+            found: tuple[State, Watched] = self._advance(state, key, dict(traced))
+            return found
+
+    def unconstrained(self, state: State, whitening: Affine) -> Float64[np.ndarray, "C D"]:
+        """Return where chains are, in unconstrained coordinates."""
+        z = np.asarray(state.z)
+        moved = z * whitening.factor if whitening.factor.ndim == 1 else z @ whitening.factor.T
+        return np.asarray(whitening.center + moved)
+
+    def watched(self, state: State, whitening: Affine) -> Float64[np.ndarray, "C K"]:
+        """Return the quantities where chains are, in their own units."""
+        with double():
+            return np.asarray(self._look(state, self.traced(whitening)))
+
+    def _like(self) -> Float[Array, "C D"]:
+        return jnp.zeros((CHAINS, self.target.dim))
+
+    def _traced_like(self) -> dict[str, Any]:
+        dim = self.target.dim
+        return self.traced(Affine(center=np.zeros(dim), factor=np.eye(dim) if self.dense else np.ones(dim)))
+
+    def _density(self, z: Float[Array, " D"], traced: Mapping[str, Any]) -> Float[Array, ""]:
+        u, _ = apply(traced["center"], traced["factor"], z)  # its Jacobian is a constant
+        value = self.target.log_density(u, traced["data"])
+        return jnp.where(jnp.isfinite(value), value, -jnp.inf)
+
+    def _slopes(self, z: Float[Array, "C D"], traced: Mapping[str, Any]) -> tuple[Float[Array, " C"], Float[Array, "C D"]]:
+        def one(point: Float[Array, " D"]) -> tuple[Float[Array, ""], Float[Array, " D"]]:
+            value, gradient = jax.value_and_grad(self._density)(point, traced)
+            return value, jnp.where(jnp.isfinite(gradient), gradient, 0.0)
+
+        found: tuple[Float[Array, " C"], Float[Array, "C D"]] = over_draws(
+            one, z, self.target.evaluated + self.target.dim
+        )
+        return found
+
+    def _first(self, z: Float[Array, "C D"], traced: Mapping[str, Any]) -> State:
+        value, gradient = self._slopes(z, traced)
+        return State(z, value, gradient, jnp.zeros(()), jnp.zeros((), jnp.int32))
+
+    def _constrained(self, z: Float[Array, "C D"], traced: Mapping[str, Any]) -> Float[Array, "C K"]:
+        def one(point: Float[Array, " D"]) -> Float[Array, " K"]:
+            u, _ = apply(traced["center"], traced["factor"], point)
+            sites, _ = self.target.constrain(u, traced["data"])
+            parts = [jnp.ravel(sites[name]).astype(point.dtype) for name in self.target.shapes]
+            coordinates = [u] if self.watches_z else []
+            return jnp.concatenate([*parts, jnp.zeros(1), *coordinates])
+
+        found: Float[Array, "C K"] = over_draws(one, z, self.target.dim)
+        return (found - traced["offset"]) / traced["scale"]
+
+    def _quantities(self, state: State, traced: Mapping[str, Any]) -> Float[Array, "C K"]:
+        at = sum(self.sizes.values())
+        energy = (state.log_density - traced["offset"][at]) / traced["scale"][at]
+        return self._constrained(state.z, traced).at[:, at].set(energy)
+
+    def _block(
+        self, state: State, key: Key[Array, ""], traced: Mapping[str, Any]
+    ) -> tuple[State, Watched]:
+        def move(
+            carry: tuple[State, Watched], key: Key[Array, ""]
+        ) -> tuple[tuple[State, Watched], None]:
+            state, seen = carry
+            state, acceptance, steps = self._transition(state, key, traced)
+            now = self._quantities(state, traced)
+            return (
+                state,
+                Watched(
+                    seen.sums + now,
+                    seen.squares + now**2,
+                    now,
+                    seen.acceptance + acceptance / BLOCK,
+                    seen.steps + steps,
+                ),
+            ), None
+
+        empty = jnp.zeros((CHAINS, self.quantities))
+        nothing = Watched(empty, empty, empty, jnp.zeros(()), jnp.zeros((), jnp.int32))
+        (state, seen), _ = jax.lax.scan(move, (state, nothing), jax.random.split(key, BLOCK))
+        return state, seen
+
+    def _transition(
+        self, state: State, key: Key[Array, ""], traced: Mapping[str, Any]
+    ) -> tuple[State, Float[Array, ""], Int[Array, ""]]:
+        for_momentum, for_length, for_accepting, for_care = jax.random.split(key, 4)
+        careful = jax.random.uniform(for_care) < 1 / CAREFUL
+        length = jax.random.uniform(for_length, minval=SHORTEST, maxval=LONGEST)
+        count = jnp.clip(jnp.ceil(length / jnp.exp(state.log_step)), 1, MOST_STEPS).astype(jnp.int32)
+        step = jnp.exp(state.log_step) * jnp.where(careful, 0.25, 1.0)
+        momentum = jax.random.normal(for_momentum, state.z.shape)
+
+        def leap(_: Any, point: tuple[Any, Any, Any, Any]) -> tuple[Any, Any, Any, Any]:
+            z, p, _, gradient = point
+            p = p + step / 2 * gradient
+            z = z + step * p
+            value, gradient = self._slopes(z, traced)
+            return z, p + step / 2 * gradient, value, gradient
+
+        start = state.z, momentum, state.log_density, state.gradient
+        z, p, value, gradient = jax.lax.fori_loop(0, count, leap, start)
+        gain = value - state.log_density - (jnp.sum(p**2, axis=1) - jnp.sum(momentum**2, axis=1)) / 2
+        probability = jnp.where(jnp.isfinite(gain), jnp.exp(jnp.minimum(gain, 0.0)), jnp.where(gain > 0, 1.0, 0.0))
+        taken = jax.random.uniform(for_accepting, probability.shape) < probability
+        acceptance = jnp.mean(probability)
+        rate = jnp.where(careful, 0.0, jnp.maximum(1.0 / jnp.sqrt(1.0 + state.taken), 0.1))
+        return (
+            State(
+                jnp.where(taken[:, None], z, state.z),
+                jnp.where(taken, value, state.log_density),
+                jnp.where(taken[:, None], gradient, state.gradient),
+                state.log_step + rate * (acceptance - ACCEPT),
+                state.taken + jnp.where(careful, 0, 1).astype(jnp.int32),
+            ),
+            acceptance,
+            count,
+        )

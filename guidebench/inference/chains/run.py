@@ -1,0 +1,272 @@
+"""Running chains from draws until they are believed, or cannot be."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Float64
+
+from guidebench.inference.chains.halves import Half, allowance, change, errors, remembered
+from guidebench.inference.chains.moves import BLOCK, CHAINS, Moves, State
+from guidebench.inference.coordinates import Affine
+
+#: Halves agree where no mean differs by more sds, and no sd by a larger share, beyond noise.
+MOVED_MEAN, MOVED_SD = 0.05, 0.07
+
+#: Largest error that the worst mean, in sds, and the worst sd, as a share, may have once chains are believed, and the
+#: one up to which they go on while no more than a share of the budget is spent.
+KNOWN, WELL_KNOWN = 0.08, 0.04
+CHEAP = 0.25
+
+#: Largest rank correlation of first and last, noise taken off, of what is forgotten.
+REMEMBERED = 0.15
+
+#: Blocks since the last whitening after which chains are looked at; the number of the half is among them, too.
+LOOKS = (4, 6, 8, 12, 16, 20, 24, 28, 32, 40, 48, 64, 80, 96, 128, 160, 192, 256, 384, 512)
+
+#: The first of them at which chains may be believed.
+FIRST = 12
+
+#: Chains are whitened anew where a variance, in the coordinates they run in, is beyond these.
+ROUND = 0.5, 2.0
+
+#: How often, at most.
+MOST_WHITENED = 6
+
+#: Numbers that the draws kept of all chains may hold.
+MOST_KEPT = 20_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settled:
+    """What chains came to.
+
+    Attributes
+    ----------
+    settled : bool
+        Whether they have forgotten where they began and arrived.
+    note : str
+        Why not; empty where they have.
+    transitions, gradients : int
+        Transitions of each chain, and gradients of all of them.
+    acceptance : float
+        Mean acceptance probability of the last block.
+    remembered : float
+        Largest rank correlation of first and last over all quantities, noise taken off.
+    drift : float
+        Largest change of a mean, in sds, or of an sd, as a share, from the first half to the second, noise taken off.
+    points : ndarray
+        Unconstrained draws of the second half, shape ``(C, S, D)``.
+    """
+
+    settled: bool
+    note: str
+    transitions: int
+    gradients: int
+    acceptance: float
+    remembered: float
+    drift: float
+    points: Float64[np.ndarray, "C S D"]
+
+
+#: Of the first step size, in units of the whitening, at one dimension.
+FIRST_STEP = 1.2
+
+_MARKED = frozenset(look // 2 for look in LOOKS)
+
+
+class _Look(NamedTuple):
+    """What chains look like at one time."""
+
+    remembered: float
+    mean_drift: float
+    sd_drift: float
+    mean_known: float
+    sd_known: float
+
+    @property
+    def known(self) -> float:
+        """How well moments are known, means in sds and sds as a share."""
+        return max(self.mean_known, self.sd_known)
+
+    @property
+    def believed(self) -> bool:
+        return (
+            self.remembered <= REMEMBERED
+            and self.mean_drift <= MOVED_MEAN
+            and self.sd_drift <= MOVED_SD
+            and self.known <= KNOWN
+        )
+
+    def note(self) -> str:
+        """Return what is not as it has to be."""
+        if self.remembered > REMEMBERED:
+            return f"chains still remember where they began (rank correlation {self.remembered:.2f})"
+        if self.mean_drift > MOVED_MEAN or self.sd_drift > MOVED_SD:
+            return f"moments still move (a mean by {self.mean_drift:.2f} sd, an sd by {self.sd_drift:.0%})"
+        return f"moments are known no better than to {self.mean_known:.2f} sd and {self.sd_known:.0%} of an sd"
+
+
+def whitening_of(points: Float64[np.ndarray, "S D"], *, dense: bool) -> Affine:
+    """Return the whitening by the moments of draws; a full one shrinks correlations as far as few draws ask for."""
+    center, count, dim = points.mean(axis=0), *points.shape
+    sds = np.maximum(points.std(axis=0), 1e-12 * (1 + np.abs(center)))
+    if not dense:
+        return Affine(center=center, factor=sds)
+    scaled = (points - center) / sds
+    share = min(1.0, dim / (10 * count)) + 1e-9
+    correlation = (1 - share) * (scaled.T @ scaled / count) + share * np.eye(dim)
+    return Affine(center=center, factor=sds[:, None] * np.linalg.cholesky(correlation))
+
+
+class _Run:
+    """Chains on their way: what was seen of them since they were whitened last."""
+
+    def __init__(self, moves: Moves, draws: Float64[np.ndarray, "S D"], seed: int) -> None:
+        self.moves, self.seed = moves, seed
+        rng = np.random.default_rng(seed)
+        enough = len(draws) >= CHAINS
+        chosen = rng.permutation(len(draws))[:CHAINS] if enough else rng.integers(0, len(draws), CHAINS)
+        self.whitening = whitening_of(draws, dense=moves.dense)
+        self.state: State = moves.begin(draws[chosen], self.whitening, FIRST_STEP * moves.target.dim**-0.25)
+        raw = moves.watched(self.state, self.whitening)
+        finite = raw[np.isfinite(raw).all(axis=1)]
+        self.offset, scale = finite.mean(axis=0), finite.std(axis=0)
+        self.scale, self.least = np.where(scale > 0, scale, 1.0), np.full(len(scale), 1e-300)
+        # All sds off by a share move the log density by D times that: it counts in units of the dimension, too.
+        energy = sum(moves.sizes.values())
+        self.scale[energy] = max(self.scale[energy], moves.target.dim / 4)
+        self.least[energy] = 1.0
+        self.first = (raw - self.offset) / self.scale
+        self.blocks = self.gradients = self.whitened = 0
+        self.acceptance = 0.0
+        self._begin()
+
+    def _begin(self) -> None:
+        empty = np.zeros((CHAINS, self.moves.quantities))
+        self.seen = Half(empty, empty, 0)
+        self.marks: dict[int, tuple[Half, np.ndarray]] = {}
+        self.kept: list[tuple[int, np.ndarray]] = []
+        self._every = 1
+        self._traced = self.moves.traced(self.whitening, self.offset, self.scale)
+
+    @property
+    def length(self) -> int:
+        """Blocks since the last whitening."""
+        return self.seen.count // BLOCK
+
+    def step(self) -> None:
+        """Take one block of transitions."""
+        key = jax.random.fold_in(jax.random.key(self.seed), self.blocks)
+        self.state, found = self.moves.advance(self.state, key, self._traced)
+        sums, squares, self.last, acceptance, steps = jax.device_get(found)
+        self.seen = Half(self.seen.sums + sums, self.seen.squares + squares, self.seen.count + BLOCK)
+        self.blocks += 1
+        self.gradients += int(steps) * CHAINS
+        self.acceptance = float(acceptance)
+        if self.length in _MARKED:
+            self.marks[self.length] = self.seen, self.last
+        self._keep()
+
+    def _keep(self) -> None:
+        """Keep where chains are now and then; every other time less often once there are too many."""
+        if self.length % self._every:
+            return
+        self.kept.append((self.length, self.moves.unconstrained(self.state, self.whitening).astype(np.float32)))
+        if len(self.kept) > 2 * max(MOST_KEPT // (CHAINS * self.moves.target.dim), 1):
+            self._every *= 2
+            self.kept = [one for one in self.kept if one[0] % self._every == 0] or self.kept[-1:]
+
+    def look(self) -> _Look:
+        """Return what the halves say."""
+        first, middle = self.marks[self.length // 2]
+        second = self.seen.minus(first)
+        found, noise = change(first, second, self.least), allowance(self.moves.quantities)
+        own = errors(second, self.least)
+        return _Look(
+            remembered(self.first, self.last, middle),
+            float(np.max(np.abs(found.mean) - noise * found.mean_error)),
+            float(np.max(np.abs(found.sd) - noise * found.sd_error)),
+            *(float(noise * np.max(one)) for one in own),
+        )
+
+    def second_half(self) -> Float64[np.ndarray, "C S D"]:
+        """Return the points kept of the second half."""
+        half = self.length // 2
+        kept = [points for at, points in self.kept if at > half] or [self.kept[-1][1]]
+        return np.stack(kept, axis=1).astype(np.float64)
+
+    def whiten(self) -> bool:
+        """Whiten anew by where chains are, where the coordinates do not fit them; return whether it was done."""
+        if self.whitened == MOST_WHITENED:
+            return False
+        points = self.second_half().reshape(-1, self.moves.target.dim)
+        z = self.whitening.inverse(points)
+        variances = z.var(axis=0)
+        spread = [variances.min(), variances.max()]
+        if self.moves.dense:
+            edge = np.sqrt(min(z.shape[1] / CHAINS, 0.25))  # of the eigenvalues of noise
+            values = np.linalg.eigvalsh(np.cov(z.T).reshape(z.shape[1], -1))
+            spread += [values.min() / (1 - edge) ** 2, values.max() / (1 + edge) ** 2]
+        if min(spread) >= ROUND[0] and max(spread) <= ROUND[1]:
+            return False
+        u = self.moves.unconstrained(self.state, self.whitening)
+        self.whitening = whitening_of(points, dense=self.moves.dense)
+        self.state = self.moves.begin(u, self.whitening, FIRST_STEP * self.moves.target.dim**-0.25)
+        self.whitened += 1
+        self._begin()
+        return True
+
+
+def run_chains(
+    moves: Moves,
+    draws: Float64[np.ndarray, "S D"],
+    seed: int,
+    budget: int,
+    on_block: Callable[[int], None] = lambda gradients: None,
+) -> Settled:
+    """Run chains from draws until they are believed, or the budget is spent.
+
+    Parameters
+    ----------
+    moves : Moves
+        The program of the posterior.
+    draws : ndarray
+        Unconstrained draws of a guide, shape ``(S, D)``.
+    seed : int
+        Of all random numbers.
+    budget : int
+        Gradients, at most (but for those of the last block).
+    on_block : callable, optional
+        Is told after every block how many gradients were taken.
+    """
+    with np.errstate(all="ignore"):
+        run, look = _Run(moves, draws, seed), None
+        while run.gradients < budget and run.length < LOOKS[-1]:
+            run.step()
+            on_block(run.gradients)
+            if run.length not in LOOKS:
+                continue
+            look = run.look()
+            enough = look.known <= WELL_KNOWN or run.gradients >= CHEAP * budget
+            if look.believed and enough and run.length >= FIRST:
+                break
+            if run.length <= FIRST or look.remembered > REMEMBERED:
+                run.whiten()
+        settled = look is not None and look.believed and run.length >= FIRST
+    note = "" if settled else "no time to look" if look is None else look.note()
+    return Settled(
+        settled=settled,
+        note=note if settled or look is None else f"{note} after {run.blocks * BLOCK} transitions",
+        transitions=run.blocks * BLOCK,
+        gradients=run.gradients,
+        acceptance=run.acceptance,
+        remembered=1.0 if look is None else look.remembered,
+        drift=math.inf if look is None else max(look.mean_drift, look.sd_drift),
+        points=run.second_half() if run.kept else np.zeros((CHAINS, 0, moves.target.dim)),
+    )
