@@ -14,8 +14,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from guidebench import load
-from guidebench.analysis.problems.soundness import Judged, counts, judged
-from guidebench.analysis.verdict import MEAN_ERROR, SD_ERROR
+from guidebench.analysis.limits import MEAN_ERROR, SD_ERROR
+from guidebench.analysis.problems.soundness import Judged, Off, counts, judged
 from guidebench.results import Comparison, Status, Verdict
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "verdicts.md"
@@ -29,12 +29,12 @@ guidebench tells you how far to trust a guide. This page holds what it said agai
 [posteriordb](../plugins/guidebench-posteriordb/README.md), each with 10,000 reference draws.
 
 - Draws are **right** where every mean is within {MEAN_ERROR:g} posterior sds of the reference and every sd within
-  {SD_ERROR:.0%}; **repairable** where they are so once reweighted; **wrong** otherwise.
+  {SD_ERROR:.0%}; **repairable** where they are so once reweighted or refreshed; **wrong** otherwise.
 - With a reference at hand the verdict looks at it, and nothing that is wrong by it is trusted: to check that would
-  prove nothing. So each verdict here is the one **without the reference**, from the guide's weights alone, which is
-  what you get on a posterior that nobody knows.
-- A `trust` is sound where the draws are right, a `reweight` where they are right once reweighted. `distrust` claims
-  nothing: where the draws were right after all it was too careful.
+  prove nothing. So each verdict here is the one **without the reference**, from the guide's weights, the modes and the
+  chains from its draws, which is what you get on a posterior that nobody knows.
+- A `trust` is sound where the draws are right, a `reweight` where they are right once reweighted, a `refresh` where
+  those of its chains are. `distrust` claims nothing: where the draws were right after all it was too careful.
 """
 
 
@@ -56,12 +56,14 @@ def _counts(fits: Sequence[Judged]) -> Iterator[str]:
     right = [one for one in fits if one.right]
     kept = [one for one in right if not one.timid]
     trusted = [one for one in fits if one.blind is Verdict.TRUST]
-    repaired = [one for one in fits if one.blind is Verdict.REWEIGHT]
+    reweighted = [one for one in fits if one.blind is Verdict.REWEIGHT]
+    refreshed = [one for one in fits if one.blind is Verdict.REFRESH]
     yield (
         f"\nOf {len(trusted)} fits that are trusted, {sum(one.right for one in trusted)} are right. "
-        f"Of {len(repaired)} to be reweighted, {sum(one.repairable for one in repaired)} are right once they are. "
-        f"Of {len(right)} that are right, {len(kept)} ({len(kept) / max(len(right), 1):.0%}) are called `trust` or "
-        "`reweight`.\n"
+        f"Of {len(reweighted)} to be reweighted, {sum(one.sound for one in reweighted)} are right once they are. "
+        f"Of {len(refreshed)} to be refreshed, {sum(one.sound for one in refreshed)} are right once they are. "
+        f"Of {len(right)} that are right, {len(kept)} ({len(kept) / max(len(right), 1):.0%}) are called `trust`, "
+        "`reweight` or `refresh`.\n"
     )
 
 
@@ -71,13 +73,12 @@ def _misses(fits: Sequence[Judged]) -> Iterator[str]:
     if not rows:
         yield "Nowhere.\n"
         return
-    columns = ("posterior", "guide", "verdict", "mean", "sd", "reweighted mean", "sd", "KL (nat)", "k-hat", "")
+    columns = ("posterior", "guide", "verdict", "raw", "reweighted", "refreshed", "KL (nat)", "k-hat", "")
     yield f"| {' | '.join(columns)} |\n" + "|---" * len(columns) + "|"
     for one, what in rows:
         kl, khat = (one.fit.value(name) for name in ("smoothed_kl", "khat"))
         cells = [_short(one.fit.problem), one.fit.guide, f"`{one.blind}`"]
-        cells += [f"{one.mean_error:.2f}", f"{one.sd_error:.0%}"]
-        cells += [f"{one.repaired_mean_error:.2f}", f"{one.repaired_sd_error:.0%}"]
+        cells += [_errors(found) for found in (one.raw, one.reweighted, one.refreshed)]
         yield f"| {' | '.join([*cells, f'{kl or 0:.3f}', f'{khat or 0:.2f}', what])} |"
     yield ""
 
@@ -100,9 +101,13 @@ def _every(comparison: Comparison, fits: Sequence[Judged]) -> Iterator[str]:
 def _cell(one: Judged | None) -> str:
     if one is None:
         return "–"
-    errors = f"{_number(one.mean_error)}, {_share(one.sd_error)}"
+    errors = _errors(one.raw)
     mark = "" if one.fit.status is Status.CONVERGED else " †"
     return f"`{one.blind}` {f'**{errors}**' if one.right else errors}{mark}"
+
+
+def _errors(found: Off | None) -> str:
+    return "–" if found is None else f"{_number(found.mean)}, {_share(found.sd)}"
 
 
 def _number(value: float) -> str:

@@ -1,68 +1,93 @@
-"""How far to trust each guide, in one word and one sentence.
+"""How far to trust each guide, in one word and one sentence, and what that rests on.
 
-The importance weights p/q measure how far a guide is from the posterior, and may repair it:
+One rule, stated by error.  Draws are right where no mean is beyond 0.1 posterior sds and no sd beyond 15 %, Monte
+Carlo error allowed for (:mod:`guidebench.analysis.limits`).  Each source of evidence says whether the guide's draws
+are, these with their weights, and those of the chains that began at them, or that it cannot tell
+(:mod:`guidebench.analysis.sources`).  Draws are called right where the reference, settled chains or, where there are no
+chains, the weights say so, and none of them says otherwise.  Then
 
-- ``trust``: reweighting changes no mean by more than 0.07 posterior sds and no sd by more than
-  10 %, Monte Carlo error included.
-- ``reweight``: it changes more, but the guide is within 0.2 nat of the posterior (the estimate of
-  KL(q || p) is log evidence minus ELBO, the log evidence from smoothed weights, which spreads half as
-  much over fresh draws), so the weights are even enough to use the repaired draws.
-- ``distrust``: the guide is farther away, or the tail shape k-hat says that its weights have no mean,
-  unless the guide is within 0.02 nat: the shape of the tail of weights that are all but equal says little.
+- ``trust``: the guide's draws are right;
+- ``refresh``: those of its chains are;
+- ``reweight``: its draws are, with their weights;
+- ``distrust``: none of these, as far as anybody looked.
 
-By Pinsker's inequality 0.2 nat bound the total variation distance by 0.32.  k-hat alone makes a
-poor verdict: it has a standard deviation of about 0.1 over seeds, and a posterior with heavier tails
-than the guide puts it near one however close the two are elsewhere.  The effective sample size hangs
-on the single largest weight in the same way; the KL does not.
-
-All of this looks where the guide has draws: it is blind to a mode in which the guide has none.  Two
-things are not, and can only make a verdict worse:
-
-- the modes that a search found before training: a guide without draws at one of them gets ``distrust``,
-  unless a reference finds nothing wrong with it;
-- the reference, where there is one: beyond 0.1 posterior sds on a mean or 15 % on an sd, Monte Carlo
-  error allowed for, nothing is trusted; and where the repaired draws are as wrong, nothing helps.
-
-A guide whose ELBO is over a larger space has no weights of its own latents.  The reference alone judges its
-draws: they are trusted where all errors, with their Monte Carlo errors added, are within these limits.  Without a
-reference nothing can tell how good they are, and what cannot be told is not trusted.
+What one source alone may decide is what it is best at.  The reference, which is as near to the truth as one can come,
+outvotes weights and chains that did not settle; chains that settled outvote nothing, and are outvoted by nothing.  The
+weights decide where there is nothing else, and are held to more there: a mean that reweighting shifts by 0.07
+posterior sds, or an sd by 10 %, is not trusted, and beyond 0.2 nat by KL(q || p), or without a mean of the weights,
+they say nothing.  By Pinsker's inequality 0.2 nat bound the total variation distance by 0.32.  Beside chains that
+distance decides nothing, for it adds up over dimensions, which errors do not.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
 
+from guidebench.analysis.sources import DECIDING, Found, look
 from guidebench.contracts import Bound, MetricValue
-from guidebench.results import Fit, ProblemRecord, Status, Verdict
+from guidebench.results import Chaining, Finding, Status, Verdict
 
-#: Largest shift of a mean, in posterior sds, and of an sd, as a share, in draws that are trusted.
-MEAN_SHIFT = 0.07
-SD_SHIFT = 0.10
+#: Which draws a source speaks of.
+Kind = Literal["raw", "reweighted", "refreshed"]
 
-#: Largest estimate of KL(q || p), in nats, at which weights repair the draws.
-REPAIRABLE = 0.2
+#: The words for draws that are right, from the first choice on.  Refreshed draws come before reweighted ones: all of
+#: them count the same, and none hangs on the tail of the weights, which differs with seed and dimension.
+_CHOICES: tuple[tuple[Kind, Verdict], ...] = (
+    ("raw", Verdict.TRUST),
+    ("refreshed", Verdict.REFRESH),
+    ("reweighted", Verdict.REWEIGHT),
+)
 
-#: KL(q || p), in nats, below which the tail shape of the weights decides nothing.
-NEGLIGIBLE = 0.02
+#: What to do, by verdict.
+_ADVICE = {
+    Verdict.TRUST: "Use its draws as they are.",
+    Verdict.REFRESH: "Use the draws of these chains.",
+    Verdict.REWEIGHT: "Use its draws with their weights.",
+    Verdict.DISTRUST: "How good its draws are cannot be told.",
+}
 
-#: Largest errors of a mean, in sds of the reference, and of an sd, as a share, in draws that are right.
-MEAN_ERROR = 0.10
-SD_ERROR = 0.15
 
-_NEEDED = ("smoothed_kl", "khat", "mean_shift", "sd_shift")
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """The verdict on one fit.
+
+    Attributes
+    ----------
+    verdict : Verdict
+        The word.
+    reason : str
+        Why, in a sentence or two.
+    evidence : tuple of Finding
+        What each source said; empty where there is nothing to look at.
+    sites : mapping of str to Verdict
+        The verdict on each latent site, by the same rule on its own components.
+    """
+
+    verdict: Verdict
+    reason: str
+    evidence: tuple[Finding, ...] = ()
+    sites: Mapping[str, Verdict] = field(default_factory=dict)
 
 
 def judge(
-    metrics: Sequence[MetricValue], bound: Bound, status: Status, *, stopped: bool = False, trained: bool = True
-) -> tuple[Verdict, str]:
-    """Return the verdict on one fit and the reason for it, in one sentence.
+    metrics: Sequence[MetricValue],
+    bound: Bound,
+    status: Status,
+    *,
+    stopped: bool = False,
+    trained: bool = True,
+    chains: Chaining | None = None,
+) -> Judgement:
+    """Return the verdict on one fit, the reason for it and what it rests on.
 
     Parameters
     ----------
     metrics : sequence of MetricValue
-        Those of the fit; ``smoothed_kl``, ``khat``, ``mean_shift`` and ``sd_shift`` decide, and
-        ``dropped_mass`` and the errors against a reference where they are there.
+        Those of the fit; its k-hat, KL and shifts by weights, dropped modes, shifts by chains and errors against the
+        reference decide, as far as they are there.
     bound : {"elbo", "augmented", "none"}
         What the guide's ELBO is.
     status : Status
@@ -71,149 +96,79 @@ def judge(
         Whether data that were held back stopped it early.
     trained : bool
         Whether it was trained by the recipe of the run, not fitted by a method of its own.
+    chains : Chaining, optional
+        What chains from the guide's draws did; ``None`` where none were run.
     """
     if not status.has_draws:
-        return Verdict.FAILED, "There are no draws to judge."
-    why = "was stopped early, by the data held back," if stopped else "ran out of steps"
-    unsettled = f" Training {why} before it settled." if trained else " Its own method of fitting did not converge."
-    unsettled = unsettled if status is Status.MAX_STEPS else ""
+        return Judgement(verdict=Verdict.FAILED, reason="There are no draws to judge.")
     if bound == "none":
-        return Verdict.POINT, "A point estimate: it has no spread, so no intervals and no ELBO." + unsettled
-    found = {one.metric: one for one in metrics if not one.variable}
-    wrong, repaired_wrong = (
-        _wrong(metrics, "mean_error", "sd_error"),
-        _wrong(metrics, "reweighted_mean_error", "reweighted_sd_error"),
-    )
-    dropped = found.get("dropped_mass")
-    # The masses of modes are estimates; a reference that finds nothing wrong knows better.
-    if dropped is not None and dropped.value > 0 and (wrong or "mean_error" not in found):
-        reason = (
-            f"It has hardly any draws at modes that hold about {dropped.value:.0%} of what a search found of the "
-            f"posterior{'; its weights cannot see them' if 'khat' in found else ''}."
-        )
-        return Verdict.DISTRUST, reason + unsettled
-    if any(name not in found for name in _NEEDED):
-        verdict, reason = _by_reference(metrics, wrong)
-        return verdict, reason + unsettled
-
-    khat, gap = found["khat"], found["smoothed_kl"].value
-    even = math.isfinite(khat.value) and gap <= NEGLIGIBLE
-    if not even and not khat.value - 2 * (khat.mcse or 0.0) <= 1:
-        reason = f"Its weights have no mean (k-hat {khat.value:.2f}): it misses part of the posterior, beyond repair."
-        return Verdict.DISTRUST, reason + unsettled
-    if not gap <= REPAIRABLE:
-        reason = f"It is {gap:.2f} nat from the posterior by KL(q||p), too far for weights to repair its intervals."
-        return Verdict.DISTRUST, reason + unsettled
-    if wrong and repaired_wrong:
-        reason = f"Against the reference {wrong}, which its weights do not see: repaired by them, {repaired_wrong}."
-        return Verdict.DISTRUST, reason + unsettled
-    mean, sd = found["mean_shift"], found["sd_shift"]
-    if not wrong and _largest(metrics, "mean_shift") <= MEAN_SHIFT and _largest(metrics, "sd_shift") <= SD_SHIFT:
-        reason = (
-            f"Reweighting hardly changes it (means by {mean.value:.2f} sd, sds by {sd.value:.0%} at most): "
-            "use its draws as they are."
-        )
-        return Verdict.TRUST, reason + unsettled
-    if repaired_wrong:
-        reason = f"Its draws would have to be reweighted, but repaired, {repaired_wrong} against the reference."
-        return Verdict.DISTRUST, reason + unsettled
-    reason = (
-        f"It is {gap:.2f} nat from the posterior by KL(q||p): reweighting moves a mean by up to {mean.value:.2f} sd "
-        f"and an sd by up to {sd.value:.0%}, so use its draws with their weights."
-    )
-    return Verdict.REWEIGHT, reason + unsettled
-
-
-def _by_reference(metrics: Sequence[MetricValue], wrong: str) -> tuple[Verdict, str]:
-    """Return the verdict on draws without weights, of which `wrong` is what is surely wrong."""
-    unknown = "The density of its draws is not known, so no weights can check or repair them"
-    if not all(any(one.metric == name for one in metrics) for name in ("mean_error", "sd_error")):
-        return Verdict.DISTRUST, f"{unknown}, and there is no reference: how good they are cannot be told."
-    if wrong:
-        return Verdict.DISTRUST, f"Against the reference {wrong}. {unknown}."
-    mean, sd = _largest(metrics, "mean_error"), _largest(metrics, "sd_error")
-    if not (mean <= MEAN_ERROR and sd <= SD_ERROR):
-        return Verdict.DISTRUST, (
-            f"{unknown}, and the reference leaves room for an error of {mean:.2f} sd of a mean and {sd:.0%} of an sd."
-        )
-    return Verdict.TRUST, (
-        f"No mean is off from the reference by more than {mean:.2f} sd and no sd by more than {sd:.0%}, which is all "
-        "that can be checked without weights: use its draws as they are."
+        reason = "A point estimate: it has no spread, so no intervals and no ELBO."
+        return Judgement(verdict=Verdict.POINT, reason=reason + _unsettled(status, stopped=stopped, trained=trained))
+    numbers: defaultdict[str, list[MetricValue]] = defaultdict(list)
+    for one in metrics:
+        numbers[one.metric].append(one)
+    found = look(numbers, chains)
+    verdict = _word(found)
+    unsettled = _unsettled(status, stopped=stopped, trained=trained, longer=verdict is not Verdict.TRUST)
+    return Judgement(
+        verdict=verdict,
+        reason=_reason(verdict, found) + unsettled,
+        evidence=(found.weights, found.modes, found.chains, found.reference),
+        sites={site: _word(look(own, chains)) for site, own in _by_site(numbers).items()},
     )
 
 
-def _wrong(metrics: Sequence[MetricValue], mean_error: str, sd_error: str) -> str:
-    """Return what is wrong against the reference beyond its error, or nothing.
-
-    Every component counts with its own error: one that is known badly must not hide one that is known well.
-    """
-    said = []
-    for name, limit, text in (
-        (mean_error, MEAN_ERROR, "a mean is off by {:.2f} sd"),
-        (sd_error, SD_ERROR, "an sd is off by {:.0%}"),
-    ):
-        beyond = [one for one in metrics if one.metric == name and not one.value - 2 * (one.mcse or 0.0) <= limit]
-        if beyond:
-            worst = max(beyond, key=lambda one: one.value)
-            said.append(text.format(worst.value) + (f" ({worst.variable})" if worst.variable else ""))
-    return " and ".join(said)
+def _word(found: Found) -> Verdict:
+    return next((word for kind, word in _CHOICES if _right(found, kind)), Verdict.DISTRUST)
 
 
-def _largest(metrics: Sequence[MetricValue], name: str) -> float:
-    """Return the largest value of a metric over all components, each with its error added."""
-    return max(one.value + (one.mcse or 0.0) for one in metrics if one.metric == name)
+def _right(found: Found, kind: Kind) -> bool:
+    """Return whether some source that may decide calls draws right, and none that has a say calls them wrong."""
+    by_reference = getattr(found.reference, kind)
+    settled = found.chains.refreshed is not None
+    weighty = [found.reference, found.modes, *([found.chains] if settled else [])]
+    if not by_reference:
+        weighty += [found.weights, found.chains]
+    if any(getattr(one, kind) is False for one in weighty):
+        return False
+    deciding = [found.reference, *([found.chains] if settled else []), *([found.weights] if found.alone else [])]
+    return any(getattr(one, kind) for one in deciding)
 
 
-def _cannot_be_checked(fit: Fit) -> bool:
-    """Return whether nothing is known against a fit, nor for it: no weights, no reference, no dropped mode."""
-    return fit.bound == "augmented" and fit.metric("mean_error") is None and not fit.value("dropped_mass")
+def _reason(verdict: Verdict, found: Found) -> str:
+    """Return what the sources said that decided, and what to do."""
+    in_order = (found.modes, found.reference, found.chains, found.weights)
+    against = [one for one in in_order if one.raw is False]
+    said = {
+        Verdict.TRUST: [one for one in in_order if one.raw],
+        Verdict.REFRESH: [found.chains, *against],
+        Verdict.REWEIGHT: against or [found.weights],
+        Verdict.DISTRUST: against or [found.chains, found.weights, found.reference],
+    }[verdict]
+    advice = _ADVICE[verdict]
+    if verdict is Verdict.DISTRUST and against:
+        advice = "Nothing that was tried repairs it."
+    return " ".join(dict.fromkeys([*(one.said for one in said), advice]))
 
 
-def _elbo(fit: Fit) -> float:
-    value = fit.value("elbo")
-    return -math.inf if value is None else value
+def _unsettled(status: Status, *, stopped: bool, trained: bool, longer: bool = False) -> str:
+    """Return what is to be said of training that did not settle."""
+    if status is not Status.MAX_STEPS:
+        return ""
+    if not trained:
+        return " Its own method of fitting did not converge."
+    if stopped:
+        return " Training was stopped early, by the data held back, before it settled."
+    return " Training ran out of steps before it settled" + (": train longer." if longer else ".")
 
 
-def recommend(fits: Sequence[Fit], record: ProblemRecord | None = None) -> str:
-    """Return one or two sentences that say which guide to use, from the fits of one problem and what is known of it."""
-    if not fits:
-        return "No guide was trained."
-
-    def cost(fit: Fit) -> float:
-        return fit.seconds or 0
-
-    def names(chosen: Sequence[Fit]) -> str:
-        listed = [fit.guide for fit in chosen]
-        return listed[0] if len(listed) == 1 else f"{', '.join(listed[:-1])} and {listed[-1]}"
-
-    trusted = sorted((fit for fit in fits if fit.verdict is Verdict.TRUST), key=cost)
-    usable = [fit for fit in fits if fit.verdict is Verdict.REWEIGHT]
-    if trusted:
-        first = f"Use {trusted[0].guide}: "
-        first += (
-            "the only guide whose draws can be taken as they are."
-            if len(trusted) == 1
-            else f"the quickest of {len(trusted)} guides whose draws can be taken as they are."
-        )
-    elif usable:
-        best = max(usable, key=_elbo)
-        first = f"No guide can be taken as it is; {best.guide} comes closest: use its draws with their weights."
-    elif not any(fit.status.has_draws for fit in fits):
-        reasons = list(dict.fromkeys(fit.message for fit in fits if fit.message))
-        return "No guide could be trained: " + ("; ".join(reasons[:3]) or "see their messages") + "."
-    else:
-        if record is not None and record.reference_checks and not record.reference:
-            return (
-                "None of these guides can be trusted on this problem, and NUTS failed its checks: "
-                "write the model in other coordinates, or run NUTS for longer."
-            )
-        return "None of these guides can be trusted on this problem; use NUTS, and see that its chains agree."
-    if trusted and usable:
-        first += f" Use the draws of {names(usable)} only with their weights."
-    unchecked = [fit for fit in fits if fit.verdict is Verdict.DISTRUST and _cannot_be_checked(fit)]
-    far = [fit for fit in fits if fit.verdict is Verdict.DISTRUST and fit not in unchecked]
-    if far:
-        first += f" Do not use the intervals of {names(far)}."
-    if unchecked:
-        first += f" How good the draws of {names(unchecked)} are cannot be told without a reference."
-    return first
+def _by_site(numbers: Mapping[str, Sequence[MetricValue]]) -> dict[str, dict[str, list[MetricValue]]]:
+    """Return the numbers of each site, with those that are of the whole fit."""
+    whole = {name: list(found) for name, found in numbers.items() if name not in DECIDING}
+    sites: dict[str, dict[str, list[MetricValue]]] = {}
+    for name in DECIDING & numbers.keys():
+        for one in numbers[name]:
+            if one.variable:
+                own = sites.setdefault(one.variable.partition("[")[0], dict(whole))
+                own.setdefault(name, []).append(one)
+    return sites

@@ -13,6 +13,7 @@ from guidebench.results import Fit, Verdict
 COLOURS = {
     Verdict.TRUST: "green",
     Verdict.REWEIGHT: "yellow",
+    Verdict.REFRESH: "yellow",
     Verdict.DISTRUST: "red",
     Verdict.POINT: "cyan",
     Verdict.FAILED: "bold red",

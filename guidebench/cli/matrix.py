@@ -25,6 +25,7 @@ RANKED = (ERROR, ELBO_GAP)
 SHORT = {
     Verdict.TRUST: "T",
     Verdict.REWEIGHT: "R",
+    Verdict.REFRESH: "H",
     Verdict.DISTRUST: "D",
     Verdict.POINT: "P",
     Verdict.FAILED: "!",

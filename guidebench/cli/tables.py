@@ -35,7 +35,7 @@ def _columns(comparison: Comparison, fits: Sequence[Fit]) -> list[Quantity]:
 def _print_problem(comparison: Comparison, record: ProblemRecord, console: Console) -> None:
     """Print the table of one problem, and what to conclude."""
     from guidebench.analysis.problems import SECONDS
-    from guidebench.analysis.verdict import recommend
+    from guidebench.analysis.recommendation import recommend
 
     fits = comparison.of(record.name)
     columns = _columns(comparison, fits)

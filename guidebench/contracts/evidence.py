@@ -62,6 +62,14 @@ class Evidence(Protocol):
         """Per scalar component, how many independent draws those of the reference are worth, where fewer."""
 
     @property
+    def refreshed(self) -> Mapping[str, np.ndarray]:
+        """Draws of settled chains that began at the guide's draws, by latent site, shape ``(S', ...)``."""
+
+    @property
+    def refreshed_ess(self) -> Mapping[str, float]:
+        """Per scalar component, how many independent draws those of the chains are worth, where fewer."""
+
+    @property
     def mode_shares(self) -> Sequence[tuple[float, float]]:
         """Per mode that a search found, its estimated share of the posterior and its share of the draws."""
 
@@ -73,3 +81,6 @@ class Evidence(Protocol):
 
     def reference_scalars(self) -> Iterator[tuple[str, np.ndarray]]:
         """Yield the same of the reference."""
+
+    def refreshed_scalars(self) -> Iterator[tuple[str, np.ndarray]]:
+        """Yield the same of the chains."""

@@ -157,8 +157,11 @@ def _assembled(drawn: Drawn, scored: Scored, one: FitNodes, calibrated: Calibrat
         return replace(
             fit,
             metrics=metrics,
-            verdict=scored.verdict,
-            reason=scored.reason,
+            verdict=scored.judgement.verdict,
+            reason=scored.judgement.reason,
+            sites=scored.judgement.sites,
+            evidence=scored.judgement.evidence,
+            chains=drawn.to_score.chains,
             message="; ".join([*drawn.remarks, *notes]),
             evaluate_s=(fit.evaluate_s or 0.0) + scored.seconds,
             simulate_s=seconds,

@@ -42,6 +42,10 @@ _REPAIRED = Rule(share=0.02, per_sd=1.0, weighted=True)
 #: These hang on the single largest weight.
 _LARGEST = Rule(smallest=0.5, weighted=True)
 
+#: Of the draws of chains, and the distance of the guide's draws from them.
+_REFRESHED = Rule(share=0.02, per_sd=1.0)
+_MOVED = Rule(smallest=0.05, per_sd=1.0)
+
 #: The outer quantiles move with the mean and with the sd.
 _DISTANCE = Rule(smallest=0.05, per_sd=2.0)
 
@@ -171,6 +175,31 @@ def guidebench_metrics() -> Iterator[Metric]:
         unit="of the site",
         summary="Moments repaired by importance weights, and how far the raw ones are from them",
         cite=_PSIS,
+    )
+    yield Metric(
+        name="refreshed",
+        compute=_lazy("refreshed", "refreshed"),
+        values=(
+            *(Quantity(name=f"{name}_refreshed", unit="of the site", rule=_REFRESHED) for name in ("mean", "sd")),
+            *(
+                Quantity(name=f"{repaired}{name}_moved", unit=unit, better="lower", rule=rule)
+                for repaired, rule in (("", _MOVED), ("reweighted_", _WEIGHTS))
+                for name, unit in (("mean", "sd of the chains"), ("sd", "share"))
+            ),
+            *(
+                Quantity(
+                    name=f"refreshed_{name}_error",
+                    unit=unit,
+                    better="lower",
+                    rule=replace(_MOVED, measured_on="reference"),
+                )
+                for name, unit in (("mean", "sd of the reference"), ("sd", "share"))
+            ),
+        ),
+        needs=("density", "refreshed"),
+        unit="of the site",
+        summary="Moments of the draws of chains that began at the guide's, and how far the guide's are from them",
+        cite="Targeted Accuracy Diagnostic for Variational Approximations (2023), AISTATS, arXiv:2302.12419",
     )
     yield Metric(
         name="dropped_mass",

@@ -7,6 +7,7 @@ value per scalar component (or pair), and the largest of them without a componen
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import combinations, islice
 from typing import NamedTuple
 
@@ -61,12 +62,69 @@ def thinned(draws: Real[np.ndarray, "*rows S"], count: int) -> Real[np.ndarray, 
     return draws if count >= size else draws[..., np.arange(count) * size // count]
 
 
-def _worst(found: Iterable[MetricValue]) -> Iterator[MetricValue]:
-    values = list(found)
-    yield from values
-    if values:
-        worst = max(values, key=lambda one: one.value)
-        yield MetricValue(value=worst.value, mcse=worst.mcse)
+class Moments(NamedTuple):
+    """Mean and sd of one component, and the Monte Carlo errors of both."""
+
+    mean: float
+    sd: float
+    mean_error: float
+    sd_error: float
+
+
+def moments_of(draws: Float[np.ndarray, " S"], effective: float | None = None) -> Moments:
+    """Return the moments of draws that are worth `effective` independent ones; all of them by default."""
+    sd, error = spread_error(draws)
+    worth = len(draws) if effective is None else effective
+    mean = float(np.mean(draws, dtype=np.float64))
+    return Moments(mean, sd, sd / float(np.sqrt(worth)), error * float(np.sqrt(len(draws) / worth)))
+
+
+def mean_off(own: Moments, true: Moments) -> MetricValue:
+    """Return how far a mean is from the true one, in true sds; that sd is an estimate, too."""
+    value = abs(own.mean - true.mean) / true.sd
+    errors = (own.mean_error / true.sd, true.mean_error / true.sd, value * true.sd_error / true.sd)
+    return MetricValue(value=value, mcse=float(np.linalg.norm(errors)))
+
+
+def sd_over(own: Moments, true: Moments) -> MetricValue:
+    """Return an sd over the true one, with the error of a ratio of independent estimates."""
+    ratio = own.sd / true.sd
+    return MetricValue(value=ratio, mcse=float(np.hypot(own.sd_error, ratio * true.sd_error) / true.sd))
+
+
+def sd_off(own: Moments, true: Moments) -> MetricValue:
+    """Return by which share an sd is off from the true one."""
+    found = sd_over(own, true)
+    return MetricValue(value=abs(found.value - 1), mcse=found.mcse)
+
+
+def with_worst(found: Iterable[MetricValue]) -> Iterator[MetricValue]:
+    """Yield values of components and, after them, the largest of each metric without a component's name."""
+    worst: dict[str, MetricValue] = {}
+    for one in found:
+        yield one
+        if one.metric not in worst or one.value > worst[one.metric].value:
+            worst[one.metric] = one
+    yield from (replace(one, variable="") for one in worst.values())
+
+
+def off(metric: str, found: Iterable[tuple[str, Moments, Moments]]) -> Iterator[MetricValue]:
+    """Yield the errors of both moments of components, and the largest of each.
+
+    Parameters
+    ----------
+    metric : str
+        What they are called; ``{}`` stands for the moment.
+    found : iterable of (str, Moments, Moments)
+        A component, its moments, and the true ones.
+    """
+
+    def each() -> Iterator[MetricValue]:
+        for name, own, true in found:
+            yield replace(mean_off(own, true), variable=name, metric=metric.format("mean"))
+            yield replace(sd_off(own, true), variable=name, metric=metric.format("sd"))
+
+    return with_worst(each())
 
 
 def mean_error(evidence: Evidence) -> Iterator[MetricValue]:
@@ -74,13 +132,12 @@ def mean_error(evidence: Evidence) -> Iterator[MetricValue]:
 
     def each() -> Iterator[MetricValue]:
         for name, draws, reference, effective in pairs(evidence):
-            sd = float(np.std(reference))
-            value = abs(float(draws.mean() - reference.mean())) / sd
-            # The reference's sd is an estimate too; for a near normal one its relative variance is 1 / (2 M).
-            variance = np.var(draws) / sd**2 / len(draws) + (1 + value**2 / 2) / effective
-            yield MetricValue(value=value, mcse=float(np.sqrt(variance)), variable=name)
+            true = moments_of(reference, effective)._replace(
+                sd=float(np.std(reference))
+            )  # the unit of all distances here
+            yield replace(mean_off(moments_of(draws), true), variable=name)
 
-    yield from _worst(each())
+    yield from with_worst(each())
 
 
 def sd_ratio(evidence: Evidence) -> Iterator[MetricValue]:
@@ -90,16 +147,14 @@ def sd_ratio(evidence: Evidence) -> Iterator[MetricValue]:
     :func:`~guidebench.metrics.moments.spread_error`.
     """
     for name, draws, reference, effective in pairs(evidence):
-        (sd, error), (true, true_error) = spread_error(draws), spread_error(reference)
-        ratio = sd / true
-        true_error *= np.sqrt(len(reference) / effective)
-        yield MetricValue(value=ratio, mcse=float(np.hypot(error, ratio * true_error) / true), variable=name)
+        yield replace(sd_over(moments_of(draws), moments_of(reference, effective)), variable=name)
 
 
 def sd_error(evidence: Evidence) -> Iterator[MetricValue]:
     r"""Relative error of the standard deviation, :math:`|\sigma_q / \sigma_p - 1|`."""
-    yield from _worst(
-        MetricValue(value=abs(one.value - 1), mcse=one.mcse, variable=one.variable) for one in sd_ratio(evidence)
+    yield from with_worst(
+        replace(sd_off(moments_of(one.draws), moments_of(one.reference, one.effective)), variable=one.name)
+        for one in pairs(evidence)
     )
 
 
@@ -117,7 +172,7 @@ def w1_error(evidence: Evidence) -> Iterator[MetricValue]:
             distance = wasserstein_distance(thinned(draws, MOST_SORTED), thinned(reference, MOST_SORTED))
             yield MetricValue(value=float(distance / np.std(reference)), variable=name)
 
-    yield from _worst(each())
+    yield from with_worst(each())
 
 
 def quantiles_with_errors(
@@ -166,7 +221,7 @@ def quantile_error(evidence: Evidence) -> Iterator[MetricValue]:
             mcse = float(np.hypot(error[worst], true_error[worst])) / sd
             yield MetricValue(value=float(difference[worst]) / sd, mcse=mcse, variable=name)
 
-    yield from _worst(each())
+    yield from with_worst(each())
 
 
 def correlation_error(evidence: Evidence) -> Iterator[MetricValue]:
@@ -194,7 +249,7 @@ def correlation_error(evidence: Evidence) -> Iterator[MetricValue]:
             value = abs(float(guide[i, j] - truth[i, j]))
             yield MetricValue(value=value, mcse=float(np.hypot(*errors)), variable=f"{first.name},{second.name}")
 
-    yield from _worst(each())
+    yield from with_worst(each())
     difference = guide - truth
     norm = float(np.linalg.norm(difference))
     mcse = None

@@ -55,6 +55,12 @@ class Evidence:
     reference_ess : mapping
         Per scalar component, how many independent draws those of the reference are worth; one that
         is missing has independent draws.
+    refreshed : mapping
+        Draws of settled chains that began at the guide's draws, by latent site, shape ``(S', ...)``, where there
+        are any.
+    refreshed_ess : mapping
+        Per scalar component, how many independent draws those of the chains are worth; one that is missing has
+        independent draws.
     mode_shares : sequence of (float, float)
         Per mode that a search found, its estimated share of the posterior and its share of the draws.
     """
@@ -66,6 +72,8 @@ class Evidence:
     heldout: Heldout | None = field(default=None, repr=False)
     reference: Mapping[str, Shaped[np.ndarray, "M ..."]] = field(default_factory=dict, repr=False)
     reference_ess: Mapping[str, float] = field(default_factory=dict, repr=False)
+    refreshed: Mapping[str, Shaped[np.ndarray, "R ..."]] = field(default_factory=dict, repr=False)
+    refreshed_ess: Mapping[str, float] = field(default_factory=dict, repr=False)
     mode_shares: Sequence[tuple[float, float]] = ()
 
     def has(self, part: str) -> bool:
@@ -79,6 +87,8 @@ class Evidence:
                 return len(self.mode_shares) > 1
             case "heldout":
                 return self.heldout is not None
+            case "refreshed":
+                return bool(self.refreshed)
             case "reference":
                 return bool(self.reference)
             case "reference spread":  # a point estimate has no spread to compare
@@ -93,6 +103,10 @@ class Evidence:
         """Yield the same of the reference."""
         return scalars(self.reference)
 
+    def refreshed_scalars(self) -> Iterator[tuple[str, Shaped[np.ndarray, " R"]]]:
+        """Yield the same of the chains."""
+        return scalars(self.refreshed)
+
 
 def read_only(evidence: Evidence) -> Evidence:
     """Return the same evidence in arrays and mappings that cannot be written to."""
@@ -103,6 +117,8 @@ def read_only(evidence: Evidence) -> Evidence:
         log_weights=None if evidence.log_weights is None else _view(evidence.log_weights),
         reference=_locked(evidence.reference),
         reference_ess=MappingProxyType(dict(evidence.reference_ess)),
+        refreshed=_locked(evidence.refreshed),
+        refreshed_ess=MappingProxyType(dict(evidence.refreshed_ess)),
         mode_shares=tuple(evidence.mode_shares),
         heldout=None
         if heldout is None

@@ -3,26 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Float64
 
 from guidebench.contracts import MetricValue
-from guidebench.metrics.errors import pairs
+from guidebench.metrics.errors import Moments, moments_of, off, pairs, with_worst
 from guidebench.metrics.evidence import Evidence
-from guidebench.metrics.moments import spread_error
 from guidebench.results.inference_data import pareto_smooth
 
 
-class Repaired(NamedTuple):
-    """Repaired moments of one component and the errors of the weights in them, zero where these are not known."""
+class Weights(NamedTuple):
+    """Smoothed weights, normalised, and whether what is estimated with them settles.
 
-    mean: float
-    sd: float
-    mean_error: float
-    sd_error: float
+    Attributes
+    ----------
+    log : ndarray
+        Their logarithms as they were smoothed, shape ``(S,)``.
+    values : ndarray
+        The weights, which sum to one, shape ``(S,)``.
+    settled : bool
+        Whether k-hat is at most 0.7.
+    """
+
+    log: Float64[np.ndarray, " S"]
+    values: Float64[np.ndarray, " S"]
+    settled: bool
+
+
+def smoothed_weights(log_weights: Float[np.ndarray, " S"]) -> Weights:
+    """Return Pareto-smoothed weights."""
+    smoothed, khat = pareto_smooth(log_weights)
+    weights = np.exp(smoothed - smoothed.max())
+    return Weights(smoothed, weights / weights.sum(), khat <= 0.7)
+
+
+def weighted_moments(draws: Float[np.ndarray, " S"], weights: Weights) -> Moments:
+    """Return repaired moments and the errors of the weights in them, zero where these are not known."""
+    x = draws.astype(np.float64)
+    mean = float(weights.values @ x)
+    centred = x - mean
+    sd = float(np.sqrt(weights.values @ centred**2))
+    if not (weights.settled and sd > 0):
+        return Moments(mean, sd, 0.0, 0.0)
+    influence = weights.values * (centred**2 - sd**2) / (2 * sd)
+    return Moments(mean, sd, _norm(weights.values * centred), _norm(influence))
 
 
 def reweighted(evidence: Evidence) -> Iterator[MetricValue]:
@@ -46,51 +72,35 @@ def reweighted(evidence: Evidence) -> Iterator[MetricValue]:
     reference's and, up to k-hat 0.7, that of the weights.
     """
     assert evidence.log_weights is not None
-    smoothed, khat = pareto_smooth(evidence.log_weights)
-    weights = np.exp(smoothed - smoothed.max())
-    weights /= weights.sum()
-    count = len(weights)
-    settled = khat <= 0.7
+    found = smoothed_weights(evidence.log_weights)
+    weights, count = found.values, len(found.values)
     yield MetricValue(value=float(1 / np.sum(weights**2) / count), metric="smoothed_ess_share")
-    yield MetricValue(value=smoothed_kl(evidence.log_weights, smoothed), metric="smoothed_kl")
+    yield MetricValue(value=smoothed_kl(evidence.log_weights, found.log), metric="smoothed_kl")
+    raw = ((name, draws.astype(np.float64)) for name, draws in evidence.scalars())
+    own = [(name, x, weighted_moments(x, found)) for name, x in raw]
+    varying = [one for one in own if one[2].sd > 0]
+    for name, _, one in varying:
+        errors = (one.mean_error, one.sd_error) if found.settled else (None, None)
+        yield MetricValue(value=one.mean, mcse=errors[0], variable=name, metric="mean_reweighted")
+        yield MetricValue(value=one.sd, mcse=errors[1], variable=name, metric="sd_reweighted")
+    yield from with_worst(shift for name, x, one in varying for shift in _shifts(name, x, one, weights))
+    yield from _errors(evidence, {name: one for name, _, one in varying})
 
-    worst: dict[str, MetricValue] = {}
-    repaired: dict[str, Repaired] = {}
-    for name, draws in evidence.scalars():
-        x = draws.astype(np.float64)
-        mean = float(weights @ x)
-        centred = x - mean
-        sd = float(np.sqrt(weights @ centred**2))
-        raw_mean, raw_sd = float(np.mean(x)), float(np.std(x))
-        if not sd > 0:
-            continue
-        yield MetricValue(
-            value=mean, mcse=_norm(weights * centred) if settled else None, variable=name, metric="mean_reweighted"
-        )
+
+def _shifts(
+    name: str, x: Float64[np.ndarray, " S"], own: Moments, weights: Float64[np.ndarray, " S"]
+) -> Iterator[MetricValue]:
+    """Yield how far the raw moments of a component are from the repaired ones, with the errors of the differences."""
+    count, mean, sd = len(x), own.mean, own.sd
+    raw_mean, raw_sd = float(np.mean(x)), float(np.std(x))
+    centred, raw_centred = x - mean, x - raw_mean
+    error = _norm(raw_centred / count - weights * centred) / sd
+    yield MetricValue(value=abs(raw_mean - mean) / sd, mcse=error, variable=name, metric="mean_shift")
+    error = 0.0
+    if raw_sd > 0:
         influence = weights * (centred**2 - sd**2) / (2 * sd)
-        repaired[name] = Repaired(
-            mean, sd, _norm(weights * centred) if settled else 0.0, _norm(influence) if settled else 0.0
-        )
-        yield MetricValue(value=sd, mcse=_norm(influence) if settled else None, variable=name, metric="sd_reweighted")
-        raw_centred = x - raw_mean
-        shifts = {
-            "mean_shift": (
-                abs(raw_mean - mean) / sd,
-                _norm(raw_centred / count - weights * centred) / sd,
-            ),
-            "sd_shift": (
-                abs(raw_sd / sd - 1),
-                _norm((raw_centred**2 - raw_sd**2) / (2 * count * raw_sd**2) - influence / sd) * raw_sd / sd
-                if raw_sd > 0
-                else 0.0,
-            ),
-        }
-        for metric, (value, mcse) in shifts.items():
-            yield MetricValue(value=value, mcse=mcse, variable=name, metric=metric)
-            if metric not in worst or value > worst[metric].value:
-                worst[metric] = MetricValue(value=value, mcse=mcse, metric=metric)
-    yield from worst.values()
-    yield from _errors(evidence, repaired)
+        error = _norm((raw_centred**2 - raw_sd**2) / (2 * count * raw_sd**2) - influence / sd) * raw_sd / sd
+    yield MetricValue(value=abs(raw_sd / sd - 1), mcse=error, variable=name, metric="sd_shift")
 
 
 def smoothed_kl(log_weights: Float[np.ndarray, " S"], smoothed: Float[np.ndarray, " S"]) -> float:
@@ -109,31 +119,10 @@ def smoothed_kl(log_weights: Float[np.ndarray, " S"], smoothed: Float[np.ndarray
     return log_evidence - float(np.mean(log_weights))
 
 
-def _errors(evidence: Evidence, repaired: Mapping[str, Repaired]) -> Iterator[MetricValue]:
+def _errors(evidence: Evidence, repaired: Mapping[str, Moments]) -> Iterator[MetricValue]:
     """Yield the errors of repaired moments against the reference, of each component and the largest."""
-    worst: dict[str, MetricValue] = {}
-    for pair in pairs(evidence):
-        if pair.name not in repaired:
-            continue
-        own = repaired[pair.name]
-        true_mean, (true_sd, sd_mcse) = float(pair.reference.mean()), spread_error(pair.reference)
-        inflated = np.sqrt(len(pair.reference) / pair.effective)
-        found = {
-            "reweighted_mean_error": (
-                abs(own.mean - true_mean) / true_sd,
-                np.hypot(1 / np.sqrt(pair.effective), own.mean_error / true_sd),
-            ),
-            "reweighted_sd_error": (
-                abs(own.sd / true_sd - 1),
-                np.hypot(sd_mcse * inflated, own.sd_error) / true_sd,
-            ),
-        }
-        for metric, (value, mcse) in found.items():
-            one = MetricValue(value=value, mcse=float(mcse), variable=pair.name, metric=metric)
-            yield one
-            if metric not in worst or value > worst[metric].value:
-                worst[metric] = one
-    yield from (replace(one, variable="") for one in worst.values())
+    true = ((one.name, moments_of(one.reference, one.effective)) for one in pairs(evidence) if one.name in repaired)
+    yield from off("reweighted_{}_error", ((name, repaired[name], one) for name, one in true))
 
 
 def _norm(values: Float64[np.ndarray, " S"]) -> float:

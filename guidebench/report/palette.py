@@ -32,6 +32,7 @@ REFERENCE = "#dcdcdc"
 TONES: dict[Verdict, tuple[Tone, str]] = {
     Verdict.TRUST: ("good", "✓"),
     Verdict.REWEIGHT: ("fair", "↻"),
+    Verdict.REFRESH: ("fair", "⟳"),
     Verdict.DISTRUST: ("bad", "✕"),
     Verdict.POINT: ("neutral", "•"),
     Verdict.FAILED: ("muted", "!"),

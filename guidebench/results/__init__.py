@@ -1,5 +1,17 @@
-"""What a run found: records, their files, and the draws."""
+"""What a run found, as data, and its files."""
 
-from guidebench.results.records import Comparison, Fit, ProblemRecord, Restart, Status, Verdict, summary_columns
+from guidebench.results.findings import Chaining, Finding, Source, Verdict
+from guidebench.results.records import Comparison, Fit, ProblemRecord, Restart, Status, summary_columns
 
-__all__ = ["Comparison", "Fit", "ProblemRecord", "Restart", "Status", "Verdict", "summary_columns"]
+__all__ = [
+    "Chaining",
+    "Comparison",
+    "Finding",
+    "Fit",
+    "ProblemRecord",
+    "Restart",
+    "Source",
+    "Status",
+    "Verdict",
+    "summary_columns",
+]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from guidebench.contracts import Bound, MetricValue, Quantity
 from guidebench.plugins.isolation.failures import Failure
+from guidebench.results.findings import Chaining, Finding, Verdict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,16 +45,6 @@ class Status(StrEnum):
     def has_draws(self) -> bool:
         """Whether there is something to score."""
         return self in (Status.CONVERGED, Status.MAX_STEPS)
-
-
-class Verdict(StrEnum):
-    """How far a guide's draws can be trusted."""
-
-    TRUST = "trust"
-    REWEIGHT = "reweight"
-    DISTRUST = "distrust"
-    POINT = "point"
-    FAILED = "failed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +78,12 @@ class Fit:
         How training ended, and why where that needs words.
     verdict, reason : Verdict, str
         How far to trust the draws, and one sentence on why.
+    sites : mapping of str to Verdict
+        The verdict on each latent site alone, by the same rule on its own components.
+    evidence : tuple of Finding
+        What the verdict rests on: what each source of evidence said, and what could not be looked at.
+    chains : Chaining or None
+        What chains from the guide's draws did; ``None`` where none were run.
     coordinates : str
         In which the guide was trained: the model's ``own``, its ``unconstrained`` ones, or these
         standardised coordinate by coordinate (``diagonal``) or fully (``affine``).
@@ -105,7 +102,8 @@ class Fit:
     compile_s, train_s, evaluate_s, simulate_s : float
         Wall time in seconds.
     inference_data : InferenceData or None
-        Draws of the best restart, with the extra group ``training`` (loss and parameters).
+        Draws of the best restart, with the extra groups ``training`` (loss and parameters) and ``refreshed`` (the
+        draws of settled chains).
     failures : tuple of Failure
         What went wrong and whose it was: what ended a failed fit, or each metric that could not be computed.
     """
@@ -117,6 +115,9 @@ class Fit:
     bound: Bound
     verdict: Verdict
     reason: str = ""
+    sites: Mapping[str, Verdict] = field(default_factory=dict)
+    evidence: tuple[Finding, ...] = ()
+    chains: Chaining | None = None
     message: str = ""
     summary: str = ""
     cite: str = ""

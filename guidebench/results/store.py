@@ -19,7 +19,7 @@ from urllib.parse import quote
 from guidebench.config.errors import PluginError, ResultsError
 from guidebench.contracts import MetricValue, Quantity, Rule
 from guidebench.plugins.isolation.failures import PHASES, Failure, reason
-from guidebench.results import Comparison, Fit, ProblemRecord, Restart, Status, Verdict
+from guidebench.results import Chaining, Comparison, Finding, Fit, ProblemRecord, Restart, Status, Verdict
 from guidebench.results import inference_data as idata
 
 #: Version of the layout of ``results.json``.
@@ -34,7 +34,7 @@ KEPT = ".fits"
 _NOT_IN_JSON = {"inference_data", "references"}
 
 #: What is written field by field; of what has more than these, only theirs.
-_RECORDS = (Comparison, Fit, ProblemRecord, Restart, MetricValue, Quantity, Rule, Failure)
+_RECORDS = (Comparison, Fit, ProblemRecord, Restart, Chaining, Finding, MetricValue, Quantity, Rule, Failure)
 
 #: The name under which the reference lies beside the guides; no guide may have it.
 REFERENCE = "reference"
@@ -150,6 +150,9 @@ def fit_of(one: Mapping[str, Any], draws: idata.InferenceData | None) -> Fit:
         "failures": _failures(one) or _earlier_failures(one),
         "status": Status(one["status"]),
         "verdict": Verdict(one["verdict"]),
+        "sites": {name: Verdict(verdict) for name, verdict in one.get("sites", {}).items()},
+        "evidence": tuple(Finding(**each) for each in one.get("evidence", ())),
+        "chains": Chaining(**one["chains"]) if one.get("chains") else None,
         "rounds": tuple(one.get("rounds", ())),
         "restarts": tuple(Restart(**{**each, "status": Status(each["status"])}) for each in one["restarts"]),
         "metrics": tuple(MetricValue(**each) for each in one["metrics"]),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from guidebench.analysis.verdict import recommend
+from guidebench.analysis.recommendation import recommend
 from guidebench.api import Comparison
 from guidebench.report import writer
 from guidebench.report.content import Figure

@@ -155,7 +155,7 @@ def test_a_failing_recommendation_leaves_the_table(page: Page, monkeypatch: pyte
     def refuse(*given: Any) -> str:
         raise RuntimeError("no idea")
 
-    monkeypatch.setattr("guidebench.analysis.verdict.recommend", refuse)
+    monkeypatch.setattr("guidebench.analysis.recommendation.recommend", refuse)
     (note,) = summary.conclusion(page)
     assert note.text == "No recommendation could be made: RuntimeError: no idea"
 

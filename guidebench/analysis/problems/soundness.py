@@ -2,7 +2,7 @@
 
 With a reference the verdict looks at it, and a guide that is wrong by it is never trusted: to check that
 against the same reference would prove nothing.  So every fit is judged once more as if there were none,
-by its weights alone, which is what a user has whose posterior is not known.  That verdict is held
+by its weights, the modes and its chains, which is what a user has whose posterior is not known.  That verdict is held
 against the reference.
 """
 
@@ -11,12 +11,24 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from guidebench.analysis.verdict import MEAN_ERROR, SD_ERROR, judge
+from guidebench.analysis.limits import MEAN_ERROR, SD_ERROR
+from guidebench.analysis.sources import FROM_REFERENCE
+from guidebench.analysis.verdict import judge
 from guidebench.results import Comparison, Fit, Verdict
 
-#: What a verdict knows from the reference alone.
-_FROM_REFERENCE = frozenset({"mean_error", "sd_error", "reweighted_mean_error", "reweighted_sd_error"})
+
+class Off(NamedTuple):
+    """The largest error of a mean, in sds of the reference, and of an sd, as a share."""
+
+    mean: float
+    sd: float
+
+    @property
+    def right(self) -> bool:
+        """Whether means are within 0.1 sd, and sds within 15 %."""
+        return self.mean <= MEAN_ERROR and self.sd <= SD_ERROR
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,74 +41,71 @@ class Judged:
         The fit; its own verdict knows the reference.
     blind : Verdict
         The verdict without a reference.
-    mean_error, sd_error : float
-        The largest error of a mean, in sds of the reference, and of an sd, as a share.
-    repaired_mean_error, repaired_sd_error : float
-        The same once the draws are reweighted.
+    raw : Off
+        The errors of its draws.
+    reweighted, refreshed : Off or None
+        Those of its draws with their weights, and of the draws of its chains; ``None`` where there are none.
     """
 
     fit: Fit
     blind: Verdict
-    mean_error: float
-    sd_error: float
-    repaired_mean_error: float
-    repaired_sd_error: float
+    raw: Off
+    reweighted: Off | None = None
+    refreshed: Off | None = None
 
     @property
     def right(self) -> bool:
-        """Whether the draws are right as they are: means within 0.1 sd, and sds within 15 %."""
-        return self.mean_error <= MEAN_ERROR and self.sd_error <= SD_ERROR
+        """Whether the draws are right as they are."""
+        return self.raw.right
 
     @property
     def repairable(self) -> bool:
-        """Whether they are right once reweighted."""
-        return self.repaired_mean_error <= MEAN_ERROR and self.repaired_sd_error <= SD_ERROR
+        """Whether they are right once reweighted or refreshed."""
+        return any(one is not None and one.right for one in (self.reweighted, self.refreshed))
 
     @property
     def sound(self) -> bool:
         """Whether a user who follows the blind verdict gets right moments, or is told to stay away."""
-        if self.blind is Verdict.TRUST:
-            return self.right
-        return self.repairable if self.blind is Verdict.REWEIGHT else True
+        used = {Verdict.TRUST: self.raw, Verdict.REWEIGHT: self.reweighted, Verdict.REFRESH: self.refreshed}
+        if self.blind not in used:
+            return True
+        found = used[self.blind]
+        return found is not None and found.right
 
     @property
     def timid(self) -> bool:
         """Whether draws that are right are distrusted."""
-        return self.right and self.blind not in (Verdict.TRUST, Verdict.REWEIGHT)
+        return self.right and not self.blind.usable
 
 
 def blind_verdict(fit: Fit) -> Verdict:
     """Return the verdict on a fit as if there were no reference."""
-    known = [one for one in fit.metrics if one.metric not in _FROM_REFERENCE]
-    verdict, _ = judge(known, fit.bound, fit.status, stopped=fit.stopped, trained=not fit.method)
-    return verdict
+    known = [one for one in fit.metrics if one.metric not in FROM_REFERENCE]
+    trained = not fit.method
+    return judge(known, fit.bound, fit.status, stopped=fit.stopped, trained=trained, chains=fit.chains).verdict
 
 
 def judged(comparison: Comparison) -> list[Judged]:
-    """Return every fit that has weights and a reference, in the order of the run."""
+    """Return every fit whose draws are held against a reference, and that weights or chains tell of, in order."""
     found = []
     for fit in comparison:
-        names = ("mean_error", "sd_error", "reweighted_mean_error", "reweighted_sd_error")
-        errors = [fit.value(name) for name in names]
-        if fit.bound != "elbo" or not fit.status.has_draws or any(one is None for one in errors):
-            continue
-        mean, sd, repaired_mean, repaired_sd = (float(one) for one in errors if one is not None)
-        found.append(
-            Judged(
-                fit=fit,
-                blind=blind_verdict(fit),
-                mean_error=mean,
-                sd_error=sd,
-                repaired_mean_error=repaired_mean,
-                repaired_sd_error=repaired_sd,
-            )
-        )
+        raw, reweighted, refreshed = (_off(fit, prefix) for prefix in ("", "reweighted_", "refreshed_"))
+        told = reweighted is not None or fit.chains is not None
+        if fit.bound != "none" and fit.status.has_draws and raw is not None and told:
+            blind = blind_verdict(fit)
+            found.append(Judged(fit=fit, blind=blind, raw=raw, reweighted=reweighted, refreshed=refreshed))
     return found
+
+
+def _off(fit: Fit, prefix: str) -> Off | None:
+    mean, sd = (fit.value(f"{prefix}{name}_error") for name in ("mean", "sd"))
+    return None if mean is None or sd is None else Off(mean, sd)
 
 
 def counts(fits: Iterable[Judged]) -> dict[Verdict, Counter[str]]:
     """Return, by blind verdict, how many fits are ``right``, only ``repairable``, or ``wrong`` either way."""
-    table: dict[Verdict, Counter[str]] = {one: Counter() for one in (Verdict.TRUST, Verdict.REWEIGHT, Verdict.DISTRUST)}
+    words = (Verdict.TRUST, Verdict.REWEIGHT, Verdict.REFRESH, Verdict.DISTRUST)
+    table: dict[Verdict, Counter[str]] = {one: Counter() for one in words}
     for one in fits:
         table[one.blind]["right" if one.right else "repairable" if one.repairable else "wrong"] += 1
     return table

@@ -22,7 +22,7 @@ from guidebench.inference.draws import Draws
 from guidebench.inference.structure import ModelStructure
 from guidebench.metrics.evidence import Evidence
 from guidebench.plugins.isolation.boundary import Boundary
-from guidebench.results import Fit, Restart, Status
+from guidebench.results import Chaining, Fit, Restart, Status
 
 #: A guide is scored with this many times the draws that are kept: weights are cheap, their noise is not.
 SCORE_BATCHES = 10
@@ -32,11 +32,12 @@ MOST_SCORED = 20_000_000
 
 
 class ToScore(NamedTuple):
-    """What scoring needs of a fit: the evidence without a reference, and how its training ended."""
+    """What scoring needs of a fit: the evidence without a reference, how its training ended, and what chains did."""
 
     evidence: Evidence
     status: Status
     stopped: bool
+    chains: Chaining | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +51,8 @@ class Drawn:
     to_score : ToScore
         What the metrics are computed from.
     groups : dict
-        Its draws, predictions and the course of its training, by the names of InferenceData groups.
+        Its draws, predictions and the course of its training, by the names of InferenceData groups; ``refreshed``
+        among them where chains from its draws settled.
     remarks : tuple of str
         What a reader should know of it.
     """

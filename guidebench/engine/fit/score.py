@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from guidebench.analysis.verdict import judge
+from guidebench.analysis.verdict import Judgement, judge
 from guidebench.config.settings import RunConfig
 from guidebench.contracts import Metric, MetricValue
 from guidebench.engine.fit.draw import ToScore
@@ -16,7 +16,6 @@ from guidebench.plugins.isolation.boundary import Boundary
 from guidebench.plugins.isolation.failures import Failure
 from guidebench.plugins.registry import OWN, Registered
 from guidebench.request.selection import ChosenGuide
-from guidebench.results import Verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,8 +23,7 @@ class Scored:
     """What the draws of a fit are worth: the metrics, the verdict, and the metrics that failed."""
 
     metrics: tuple[MetricValue, ...]
-    verdict: Verdict
-    reason: str
+    judgement: Judgement
     failures: tuple[Failure, ...]
     seconds: float
 
@@ -42,17 +40,17 @@ def score(
     evidence = replace(drawn.evidence, reference=reference.draws, reference_ess=reference.effective)
     values, failures = compute(evidence, metrics, config.time_limit)
     declaration = guide.declaration
-    verdict, reason = judge(
+    judgement = judge(
         [value for value, metric in values if metric.distribution == OWN],
         declaration.bound,
         drawn.status,
         stopped=drawn.stopped,
         trained=declaration.fit is None,
+        chains=drawn.chains,
     )
     return Scored(
         metrics=tuple(value for value, _ in values),
-        verdict=verdict,
-        reason=reason,
+        judgement=judgement,
         failures=tuple(failures),
         seconds=time.perf_counter() - began,
     )

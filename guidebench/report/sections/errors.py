@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from guidebench.analysis.verdict import MEAN_ERROR, SD_ERROR
+from guidebench.analysis.limits import MEAN_ERROR, SD_ERROR
 from guidebench.report.page import Block, Cell, Item, Note, Number, Page, Table
 from guidebench.results import Fit
 

@@ -55,7 +55,7 @@ def build(page: Page) -> Block:
 def conclusion(page: Page) -> list[Lead | Note]:
     """Return the recommendation in words; the table stands without it where that fails."""
     try:
-        from guidebench.analysis.verdict import recommend
+        from guidebench.analysis.recommendation import recommend
 
         return [Lead(recommend(page.fits, page.problem))]
     except Exception as error:  # noqa: BLE001 - the numbers must not go down with the words

@@ -1,0 +1,121 @@
+"""Which draws to use on a problem, or what to try where there are none."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+from guidebench.results import Fit, ProblemRecord, Status, Verdict
+
+
+def recommend(fits: Sequence[Fit], record: ProblemRecord | None = None) -> str:
+    """Return a few sentences that say which guide to use, from the fits of one problem and what is known of it."""
+    if not fits:
+        return "No guide was trained."
+    if not any(fit.status.has_draws for fit in fits):
+        reasons = list(dict.fromkeys(fit.message for fit in fits if fit.message))
+        return "No guide could be trained: " + ("; ".join(reasons[:3]) or "see their messages") + "."
+    trusted, refreshed, reweighted, distrusted = (
+        sorted((fit for fit in fits if fit.verdict is verdict), key=_cost)
+        for verdict in (Verdict.TRUST, Verdict.REFRESH, Verdict.REWEIGHT, Verdict.DISTRUST)
+    )
+    if not (trusted or refreshed or reweighted):
+        return " ".join(["None of these guides can be used on this problem.", *_instead(fits, record)])
+    return " ".join(
+        [
+            _first(trusted, refreshed, reweighted),
+            *_others(trusted, refreshed, reweighted),
+            *_not_to_use(distrusted),
+        ]
+    )
+
+
+def _first(trusted: Sequence[Fit], refreshed: Sequence[Fit], reweighted: Sequence[Fit]) -> str:
+    if trusted:
+        why = "the only guide" if len(trusted) == 1 else f"the quickest of {len(trusted)} guides"
+        return f"Use {trusted[0].guide}: {why} whose draws can be taken as they are."
+    if refreshed:
+        one = "which settled" if len(refreshed) == 1 else f"the quickest of {len(refreshed)} that were repaired so"
+        return (
+            "No guide can be taken as it is; use the refreshed draws, those of the chains that began at "
+            f"{refreshed[0].guide}, {one}."
+        )
+    best = max(reweighted, key=_elbo)
+    return f"No guide can be taken as it is; {best.guide} comes closest: use its draws with their weights."
+
+
+def _others(trusted: Sequence[Fit], refreshed: Sequence[Fit], reweighted: Sequence[Fit]) -> Iterator[str]:
+    """Yield how to use the draws of the guides that are not the first choice, and have to be repaired."""
+    if trusted and refreshed:
+        yield f"Of {_names(refreshed)} use only the refreshed draws."
+    if (trusted or refreshed) and reweighted:
+        yield f"Use the draws of {_names(reweighted)} only with their weights."
+
+
+def _not_to_use(distrusted: Sequence[Fit]) -> Iterator[str]:
+    unchecked = [fit for fit in distrusted if _cannot_be_checked(fit)]
+    far = [fit for fit in distrusted if fit not in unchecked]
+    if far:
+        yield f"Do not use the intervals of {_names(far)}."
+    if unchecked:
+        yield f"How good the draws of {_names(unchecked)} are cannot be told without a reference."
+
+
+def _instead(fits: Sequence[Fit], record: ProblemRecord | None) -> Iterator[str]:
+    """Yield what to do where no draws of any guide can be used: first what is known already, then what was seen."""
+    if record is not None and record.reference:
+        yield f"You need none of them here: the reference ({record.reference}) is known, use its draws."
+        return
+    failed = record is not None and bool(record.reference_checks)
+    hints = list(_hints(fits))
+    if failed:
+        hints.insert(0, "NUTS failed its checks: write the model in other coordinates, or run NUTS for longer.")
+    yield from hints
+    if not failed:
+        yield "Else use NUTS, and see that its chains agree." if hints else "Use NUTS, and see that its chains agree."
+
+
+def _hints(fits: Sequence[Fit]) -> Iterator[str]:
+    """Yield what to try, from what was seen."""
+    judged = [fit for fit in fits if fit.verdict is Verdict.DISTRUST]
+    if not judged:
+        yield "Try a guide that has intervals, such as auto_normal."
+        return
+    if any((fit.value("dropped_mass") or 0.0) > 0 for fit in judged):
+        yield "There are several modes: try a guide that can have draws in all of them, such as a flow."
+    moving = [
+        (math.inf if fit.chains.drift is None else fit.chains.drift, fit.guide)
+        for fit in judged
+        if fit.chains is not None and fit.chains.chains and not fit.chains.settled
+    ]
+    if moving:
+        drift, nearest = min(moving)
+        still = f" (a moment still moved by {drift:.2f} sd)" if math.isfinite(drift) else ""
+        yield (
+            f"Chains from {nearest} came nearest, but did not settle{still}: write the model in other coordinates, "
+            "for example non-centred, or try a guide that is closer, such as a flow."
+        )
+    if late := [fit for fit in judged if fit.status is Status.MAX_STEPS and not fit.stopped and not fit.method]:
+        yield f"Train {_names(late)} longer (more steps): they had not settled."
+
+
+def _names(chosen: Sequence[Fit]) -> str:
+    listed = [fit.guide for fit in chosen]
+    return listed[0] if len(listed) == 1 else f"{', '.join(listed[:-1])} and {listed[-1]}"
+
+
+def _cost(fit: Fit) -> float:
+    return fit.seconds or 0.0
+
+
+def _elbo(fit: Fit) -> float:
+    value = fit.value("elbo")
+    return -math.inf if value is None else value
+
+
+def _cannot_be_checked(fit: Fit) -> bool:
+    """Return whether nothing is known against a fit, nor for it: no weights, no chains, no reference, no lost mode."""
+    chained = fit.chains is not None and fit.chains.chains > 0
+    return (
+        fit.bound == "augmented" and not chained and fit.metric("mean_error") is None and not fit.value("dropped_mass")
+    )

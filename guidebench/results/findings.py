@@ -1,0 +1,84 @@
+"""What a verdict rests on, as data: what each source of evidence said, and what chains from a guide's draws did."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal
+
+#: What can say something of a guide's draws, in the order in which it is told.
+Source = Literal["weights", "modes", "chains", "guides", "reference"]
+
+
+class Verdict(StrEnum):
+    """How far a guide's draws can be trusted."""
+
+    TRUST = "trust"
+    REWEIGHT = "reweight"
+    REFRESH = "refresh"
+    DISTRUST = "distrust"
+    POINT = "point"
+    FAILED = "failed"
+
+    @property
+    def usable(self) -> bool:
+        """Whether there are draws to go on with: the guide's own, those with weights, or those of its chains."""
+        return self in (Verdict.TRUST, Verdict.REWEIGHT, Verdict.REFRESH)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chaining:
+    """What chains from a guide's draws did.
+
+    Attributes
+    ----------
+    settled : bool
+        Whether they forgot where they began and their moments stopped moving: then their draws are the posterior's,
+        as far as they can reach.
+    note : str
+        Why they did not settle, or could not be run; nothing where they settled.
+    chains, transitions, gradients : int
+        How many chains there were, how many transitions each made, and the gradients that all of them took.
+    acceptance : float or None
+        Mean acceptance probability.
+    remembered : float or None
+        Largest rank correlation of where chains began and where they are, noise taken off.
+    drift : float or None
+        Largest change of a moment between the halves, in sds.
+    """
+
+    settled: bool
+    note: str = ""
+    chains: int = 0
+    transitions: int = 0
+    gradients: int = 0
+    acceptance: float | None = None
+    remembered: float | None = None
+    drift: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What one source of evidence says of a guide's draws.
+
+    Attributes
+    ----------
+    source : {"weights", "modes", "chains", "guides", "reference"}
+        The guide's own weights, the modes that a search found, chains from its draws, the draws of other guides, or
+        the reference.
+    raw, reweighted, refreshed : bool or None
+        Whether by this source the guide's draws are right, these with their weights, and those of its chains;
+        ``None`` where it cannot tell.
+    said : str
+        What was seen, with its numbers, or why it could not be looked at, in one sentence.
+    numbers : mapping of str to float
+        The numbers behind it.
+    """
+
+    source: Source
+    raw: bool | None = None
+    reweighted: bool | None = None
+    refreshed: bool | None = None
+    said: str = ""
+    numbers: Mapping[str, float] = field(default_factory=dict)
