@@ -21,6 +21,7 @@ from guidebench.engine.prepared import PreparedProblem
 from guidebench.engine.simulations import Simulations
 from guidebench.engine.starts import search_values
 from guidebench.inference.arguments import Arguments, as_arrays, is_array
+from guidebench.inference.chains.moves import Moves
 from guidebench.inference.coordinates import Affine, Expansion, Frame, own_coordinates, standardised
 from guidebench.inference.large import expand
 from guidebench.inference.mode_shares import mode_shares
@@ -28,6 +29,7 @@ from guidebench.inference.predict import Forward, make_log_likelihood, make_pred
 from guidebench.inference.rescoring import LogJoint
 from guidebench.inference.subsampling import Minibatches, Stratified
 from guidebench.inference.target import Target
+from guidebench.inference.unconstrained import Unconstrain
 
 #: After so many problems their programs are released.  They take about 30 MB a fit; tracing anew what problems share
 #: takes one to two seconds, so not after each.
@@ -122,7 +124,19 @@ class Workbench:
         landscape = self.prepared.landscape
         if self.target is None or landscape is None or len(landscape.modes) < 2:
             return []
-        return mode_shares(self.target, landscape.modes, latents)
+        return mode_shares(landscape.modes, self.unconstrain(latents))
+
+    @cached_property
+    def unconstrain(self) -> Unconstrain:
+        """The map from latent sites to unconstrained coordinates."""
+        assert self.target is not None
+        return Unconstrain(self.target)
+
+    @cached_property
+    def moves(self) -> Moves:
+        """The program of Markov chains on the posterior; one serves every guide."""
+        assert self.target is not None
+        return Moves(self.target, self.search_values)
 
     @cached_property
     def predict_values(self) -> dict[str, Any] | None:

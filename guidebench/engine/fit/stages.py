@@ -8,6 +8,7 @@ from guidebench.engine.fit import own_method
 from guidebench.engine.fit.case import Case, blank
 from guidebench.engine.fit.choose import choose
 from guidebench.engine.fit.draw import Drawn, draw
+from guidebench.engine.fit.refresh import refresh
 from guidebench.engine.fit.train import Trained, train_guide
 from guidebench.plugins.isolation.boundary import Boundary
 from guidebench.plugins.isolation.failures import Failure
@@ -15,7 +16,7 @@ from guidebench.results import Fit, Status
 
 
 def fit_guide(case: Case) -> Drawn | Fit:
-    """Train one guide, choose among its restarts and draw from the best.
+    """Train one guide, choose among its restarts, draw from the best and run chains from these draws.
 
     Returns
     -------
@@ -36,7 +37,7 @@ def fit_guide(case: Case) -> Drawn | Fit:
         at.begin("draw")
         case.phase("drawing")
         chosen = choose(case, trained, at)
-        return draw(case, fit, trained, chosen, at)
+        return refresh(case, draw(case, fit, trained, chosen, at), trained.training.rounds)
     assert at.failure is not None  # for every other way out returns
     return failed(empty, at.failure)
 

@@ -85,9 +85,7 @@ def change(first: Half, second: Half, least: Float64[np.ndarray, " K"]) -> Chang
     )
 
 
-def errors(
-    half: Half, least: Float64[np.ndarray, " K"]
-) -> tuple[Float64[np.ndarray, " K"], Float64[np.ndarray, " K"]]:
+def errors(half: Half, least: Float64[np.ndarray, " K"]) -> tuple[Float64[np.ndarray, " K"], Float64[np.ndarray, " K"]]:
     """Return the errors of the means, in sds, and of the sds, as a share, of a half; `least` as in :func:`change`."""
     mean, sd = half.mean(), np.maximum(half.sd(), least)
     means = (half.sums / half.count - mean) / sd

@@ -46,7 +46,7 @@ CAREFUL = 8
 #: Dimensions up to which the whitening is a full matrix.
 MOST_DENSE = 100
 
-#: Dimensions up to which the whitened coordinates are watched beside the sites.
+#: Dimensions up to which the unconstrained coordinates are watched beside the sites.
 MOST_WATCHED = 1_000
 
 
@@ -87,14 +87,14 @@ class Moves:
 
     def __init__(self, target: Target, values: Mapping[str, Any]) -> None:
         self.target, self.dense = target, target.dim <= MOST_DENSE
-        self.watches_z = target.dim <= MOST_WATCHED
+        self.watches_u = target.dim <= MOST_WATCHED
         with double():
             self._data = jax.tree.map(jnp.asarray, dict(in_double(target, values)))
             target.record(self._data)
             point = jnp.zeros(target.dim)
             shapes = jax.eval_shape(lambda flat, data: target.constrain(flat, data)[0], point, self._data)
             self.sizes = {name: int(np.prod(shapes[name].shape)) for name in target.shapes}
-            self.shapes = {name: shapes[name].shape for name in target.shapes}
+            self.shapes = {name: tuple(shapes[name].shape) for name in target.shapes}
             self._begin = compile_for(self._first, self._like(), self._traced_like(), level=1)
             state = self._begin(self._like(), self._traced_like())
             self._advance = compile_for(self._block, state, jax.random.key(0), self._traced_like(), level=1)
@@ -103,7 +103,7 @@ class Moves:
     @property
     def quantities(self) -> int:
         """How many quantities are watched: every component of every site, the log density, the coordinates."""
-        return sum(self.sizes.values()) + 1 + (self.target.dim if self.watches_z else 0)
+        return sum(self.sizes.values()) + 1 + (self.target.dim if self.watches_u else 0)
 
     def begin(self, u: Float64[np.ndarray, "C D"], whitening: Affine, step: float) -> State:
         """Return the state of chains at unconstrained points."""
@@ -157,7 +157,9 @@ class Moves:
         value = self.target.log_density(u, traced["data"])
         return jnp.where(jnp.isfinite(value), value, -jnp.inf)
 
-    def _slopes(self, z: Float[Array, "C D"], traced: Mapping[str, Any]) -> tuple[Float[Array, " C"], Float[Array, "C D"]]:
+    def _slopes(
+        self, z: Float[Array, "C D"], traced: Mapping[str, Any]
+    ) -> tuple[Float[Array, " C"], Float[Array, "C D"]]:
         def one(point: Float[Array, " D"]) -> tuple[Float[Array, ""], Float[Array, " D"]]:
             value, gradient = jax.value_and_grad(self._density)(point, traced)
             return value, jnp.where(jnp.isfinite(gradient), gradient, 0.0)
@@ -176,23 +178,20 @@ class Moves:
             u, _ = apply(traced["center"], traced["factor"], point)
             sites, _ = self.target.constrain(u, traced["data"])
             parts = [jnp.ravel(sites[name]).astype(point.dtype) for name in self.target.shapes]
-            coordinates = [u] if self.watches_z else []
-            return jnp.concatenate([*parts, jnp.zeros(1), *coordinates])
+            coordinates = [u] if self.watches_u else []
+            found = jnp.concatenate([*parts, jnp.zeros(1), *coordinates])
+            return (found - traced["offset"]) / traced["scale"]
 
         found: Float[Array, "C K"] = over_draws(one, z, self.target.dim)
-        return (found - traced["offset"]) / traced["scale"]
+        return found
 
     def _quantities(self, state: State, traced: Mapping[str, Any]) -> Float[Array, "C K"]:
         at = sum(self.sizes.values())
         energy = (state.log_density - traced["offset"][at]) / traced["scale"][at]
         return self._constrained(state.z, traced).at[:, at].set(energy)
 
-    def _block(
-        self, state: State, key: Key[Array, ""], traced: Mapping[str, Any]
-    ) -> tuple[State, Watched]:
-        def move(
-            carry: tuple[State, Watched], key: Key[Array, ""]
-        ) -> tuple[tuple[State, Watched], None]:
+    def _block(self, state: State, key: Key[Array, ""], traced: Mapping[str, Any]) -> tuple[State, Watched]:
+        def move(carry: tuple[State, Watched], key: Key[Array, ""]) -> tuple[tuple[State, Watched], None]:
             state, seen = carry
             state, acceptance, steps = self._transition(state, key, traced)
             now = self._quantities(state, traced)

@@ -60,8 +60,8 @@ class Settled:
         Largest rank correlation of first and last over all quantities, noise taken off.
     drift : float
         Largest change of a mean, in sds, or of an sd, as a share, from the first half to the second, noise taken off.
-    points : ndarray
-        Unconstrained draws of the second half, shape ``(C, S, D)``.
+    latents : dict of str to ndarray
+        Draws of the second half by latent site, shape ``(C, S, ...)``.
     """
 
     settled: bool
@@ -71,7 +71,7 @@ class Settled:
     acceptance: float
     remembered: float
     drift: float
-    points: Float64[np.ndarray, "C S D"]
+    latents: dict[str, Float64[np.ndarray, "C S ..."]]
 
 
 #: Of the first step size, in units of the whitening, at one dimension.
@@ -177,8 +177,8 @@ class _Run:
         """Keep where chains are now and then; every other time less often once there are too many."""
         if self.length % self._every:
             return
-        self.kept.append((self.length, self.moves.unconstrained(self.state, self.whitening).astype(np.float32)))
-        if len(self.kept) > 2 * max(MOST_KEPT // (CHAINS * self.moves.target.dim), 1):
+        self.kept.append((self.length, self.last.astype(np.float32)))
+        if len(self.kept) > 2 * max(MOST_KEPT // self.last.size, 1):
             self._every *= 2
             self.kept = [one for one in self.kept if one[0] % self._every == 0] or self.kept[-1:]
 
@@ -195,17 +195,31 @@ class _Run:
             *(float(noise * np.max(one)) for one in own),
         )
 
-    def second_half(self) -> Float64[np.ndarray, "C S D"]:
-        """Return the points kept of the second half."""
-        half = self.length // 2
-        kept = [points for at, points in self.kept if at > half] or [self.kept[-1][1]]
-        return np.stack(kept, axis=1).astype(np.float64)
+    def second_half(self) -> Float64[np.ndarray, "C S K"]:
+        """Return the quantities, in their own units, where chains were now and then in the second half."""
+        kept = [one for at, one in self.kept if at > self.length // 2] or [self.kept[-1][1]]
+        return np.stack(kept, axis=1).astype(np.float64) * self.scale + self.offset
+
+    def latents(self) -> dict[str, Float64[np.ndarray, "C S ..."]]:
+        """Return the same by latent site."""
+        found, begin, draws = {}, 0, self.second_half()
+        for name, size in self.moves.sizes.items():
+            part = draws[..., begin : begin + size]
+            found[name] = part.reshape(*draws.shape[:2], *self.moves.shapes[name])
+            begin += size
+        return found
+
+    def points(self) -> Float64[np.ndarray, "S D"]:
+        """Return unconstrained points of the second half."""
+        if not self.moves.watches_u:
+            return self.moves.unconstrained(self.state, self.whitening)
+        return self.second_half()[..., -self.moves.target.dim :].reshape(-1, self.moves.target.dim)
 
     def whiten(self) -> bool:
         """Whiten anew by where chains are, where the coordinates do not fit them; return whether it was done."""
         if self.whitened == MOST_WHITENED:
             return False
-        points = self.second_half().reshape(-1, self.moves.target.dim)
+        points = self.points()
         z = self.whitening.inverse(points)
         variances = z.var(axis=0)
         spread = [variances.min(), variances.max()]
@@ -268,5 +282,5 @@ def run_chains(
         acceptance=run.acceptance,
         remembered=1.0 if look is None else look.remembered,
         drift=math.inf if look is None else max(look.mean_drift, look.sd_drift),
-        points=run.second_half() if run.kept else np.zeros((CHAINS, 0, moves.target.dim)),
+        latents=run.latents() if settled else {},
     )

@@ -1,0 +1,47 @@
+"""Draws of latent sites in unconstrained coordinates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Float64, Shaped
+from numpyro.handlers import block, seed
+from numpyro.infer.util import unconstrain_fn
+
+from guidebench.inference.device.compiled import compile_for, over_draws
+from guidebench.inference.target import Target
+
+#: Draws that are looked at, at most.
+MOST = 4_000
+
+
+class Unconstrain:
+    """The map from latent sites of a target to its flat coordinates, compiled once for each number of draws."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._programs: dict[tuple[Any, ...], Callable[..., Any]] = {}
+
+    def __call__(self, latents: Mapping[str, Shaped[np.ndarray, "S ..."]]) -> Float64[np.ndarray, "S D"]:
+        """Return the first so many draws as rows; one that rounds to the edge of its support is not finite."""
+        target = self._target
+        some = {name: np.asarray(latents[name])[:MOST] for name in target.shapes}
+        key = tuple((value.shape, value.dtype.name) for value in some.values())
+        given = some, dict(target.arguments.arrays)
+        if key not in self._programs:
+            self._programs[key] = compile_for(self._program, *given, level=0)
+        return target.flatten(jax.device_get(self._programs[key](*given))).astype(np.float64)
+
+    def _program(self, latents: Mapping[str, Any], traced: Mapping[str, Any]) -> Any:
+        target = self._target
+
+        def one(values: Mapping[str, Any]) -> Any:
+            args, kwargs = target.arguments.call(target.model, traced)
+            with block():
+                found = unconstrain_fn(seed(target.model, jax.random.key(0)), args, kwargs, dict(values))
+            return {name: found[name] for name in target.shapes}
+
+        return over_draws(one, dict(latents), target.arguments.size())
