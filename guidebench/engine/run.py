@@ -128,11 +128,17 @@ def _comparison(plan: Plan, found: Collecting, *, interrupted: bool) -> Comparis
         or ProblemDescribed(ProblemRecord(name=one.problem.name, summary=one.problem.summary))
         for one in begun
     ]
-    fits = [found.fits.get((one.problem.name, guide.label)) for one in begun for guide in one.guides]
+    fits = [
+        fit
+        for one in begun
+        for fit in together(
+            [fit for guide in one.guides if (fit := found.fits.get((one.problem.name, guide.label))) is not None]
+        )
+    ]
     return Comparison(
         name=request.name,
         problems=tuple(one.record for one in described),
-        fits=tuple(fit for fit in fits if fit is not None),
+        fits=tuple(fits),
         recipe=plan.settings.recipe.describe(),
         config=request.config.saved(),
         environment=environment.describe(),

@@ -40,19 +40,19 @@ class Half(NamedTuple):
 
     sums: Float64[np.ndarray, "C K"]
     squares: Float64[np.ndarray, "C K"]
-    count: int
+    length: int
 
     def minus(self, other: Half) -> Half:
         """Return the transitions of one that are not those of the other, its beginning."""
-        return Half(self.sums - other.sums, self.squares - other.squares, self.count - other.count)
+        return Half(self.sums - other.sums, self.squares - other.squares, self.length - other.length)
 
     def mean(self) -> Float64[np.ndarray, " K"]:
         """Return the mean of every quantity."""
-        return np.asarray(self.sums.mean(axis=0) / self.count)
+        return np.asarray(self.sums.mean(axis=0) / self.length)
 
     def sd(self) -> Float64[np.ndarray, " K"]:
         """Return the sd of every quantity."""
-        return np.sqrt(np.maximum(self.squares.mean(axis=0) / self.count - self.mean() ** 2, 0))
+        return np.asarray(np.sqrt(np.maximum(self.squares.mean(axis=0) / self.length - self.mean() ** 2, 0)))
 
 
 class Change(NamedTuple):
@@ -71,7 +71,7 @@ def change(first: Half, second: Half, least: Float64[np.ndarray, " K"]) -> Chang
     """
     mean, sd = second.mean(), np.maximum(second.sd(), least)
     parts = [
-        (half.sums / half.count - mean, half.squares / half.count - 2 * mean * half.sums / half.count + mean**2)
+        (half.sums / half.length - mean, half.squares / half.length - 2 * mean * half.sums / half.length + mean**2)
         for half in (first, second)
     ]
     means = (parts[1][0] - parts[0][0]) / sd
@@ -88,8 +88,8 @@ def change(first: Half, second: Half, least: Float64[np.ndarray, " K"]) -> Chang
 def errors(half: Half, least: Float64[np.ndarray, " K"]) -> tuple[Float64[np.ndarray, " K"], Float64[np.ndarray, " K"]]:
     """Return the errors of the means, in sds, and of the sds, as a share, of a half; `least` as in :func:`change`."""
     mean, sd = half.mean(), np.maximum(half.sd(), least)
-    means = (half.sums / half.count - mean) / sd
-    spreads = (half.squares / half.count - 2 * mean * half.sums / half.count + mean**2) / (2 * sd**2)
+    means = (half.sums / half.length - mean) / sd
+    spreads = (half.squares / half.length - 2 * mean * half.sums / half.length + mean**2) / (2 * sd**2)
     root = math.sqrt(len(means))
     return means.std(axis=0) / root, spreads.std(axis=0) / root
 

@@ -188,7 +188,8 @@ class Moves:
     def _quantities(self, state: State, traced: Mapping[str, Any]) -> Float[Array, "C K"]:
         at = sum(self.sizes.values())
         energy = (state.log_density - traced["offset"][at]) / traced["scale"][at]
-        return self._constrained(state.z, traced).at[:, at].set(energy)
+        watched = self._constrained(state.z, traced)
+        return jnp.concatenate([watched[:, :at], energy[:, None], watched[:, at + 1 :]], axis=1)
 
     def _block(self, state: State, key: Key[Array, ""], traced: Mapping[str, Any]) -> tuple[State, Watched]:
         def move(carry: tuple[State, Watched], key: Key[Array, ""]) -> tuple[tuple[State, Watched], None]:

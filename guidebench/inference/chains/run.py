@@ -158,14 +158,14 @@ class _Run:
     @property
     def length(self) -> int:
         """Blocks since the last whitening."""
-        return self.seen.count // BLOCK
+        return self.seen.length // BLOCK
 
     def step(self) -> None:
         """Take one block of transitions."""
         key = jax.random.fold_in(jax.random.key(self.seed), self.blocks)
         self.state, found = self.moves.advance(self.state, key, self._traced)
         sums, squares, self.last, acceptance, steps = jax.device_get(found)
-        self.seen = Half(self.seen.sums + sums, self.seen.squares + squares, self.seen.count + BLOCK)
+        self.seen = Half(self.seen.sums + sums, self.seen.squares + squares, self.seen.length + BLOCK)
         self.blocks += 1
         self.gradients += int(steps) * CHAINS
         self.acceptance = float(acceptance)
@@ -198,7 +198,7 @@ class _Run:
     def second_half(self) -> Float64[np.ndarray, "C S K"]:
         """Return the quantities, in their own units, where chains were now and then in the second half."""
         kept = [one for at, one in self.kept if at > self.length // 2] or [self.kept[-1][1]]
-        return np.stack(kept, axis=1).astype(np.float64) * self.scale + self.offset
+        return np.asarray(np.stack(kept, axis=1).astype(np.float64) * self.scale + self.offset)
 
     def latents(self) -> dict[str, Float64[np.ndarray, "C S ..."]]:
         """Return the same by latent site."""

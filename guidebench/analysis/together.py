@@ -1,0 +1,82 @@
+"""What guides say of each other: chains that began at the draws of different guides must settle in the same place.
+
+Chains do not cross between far modes.  Where those of one guide settle elsewhere than those of another, neither has
+seen all of the posterior, whatever its own evidence says, unless a reference knows better.  Agreement proves nothing
+that the chains did not prove before: all guides may miss the same mode.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import combinations
+from math import hypot
+
+from guidebench.analysis.limits import MEAN_ERROR, SD_ERROR, allowance
+from guidebench.contracts import MetricValue
+from guidebench.results import Finding, Fit, Verdict
+
+#: A component's mean and sd under settled chains, each with its error.
+_Moments = dict[str, tuple[MetricValue, MetricValue]]
+
+
+def together(fits: Sequence[Fit]) -> tuple[Fit, ...]:
+    """Return the fits of one problem, with what their chains say of each other."""
+    moments = {index: _moments(fit) for index, fit in enumerate(fits) if _has_a_say(fit)}
+    against: dict[int, tuple[int, str]] = {}
+    for (first, own), (second, other) in combinations(moments.items(), 2):
+        for here, there in ((first, second), (second, first)):
+            if here not in against and (apart := _apart(own, other)):
+                against[here] = there, apart
+    return tuple(
+        fit if index not in against else _contradicted(fit, fits[against[index][0]].guide, against[index][1])
+        for index, fit in enumerate(fits)
+    )
+
+
+def _has_a_say(fit: Fit) -> bool:
+    """Return whether the chains of a fit have settled, and no reference says how good they are."""
+    known = any(one.source == "reference" and one.raw is not None for one in fit.evidence)
+    return fit.chains is not None and fit.chains.settled and not known
+
+
+def _moments(fit: Fit) -> _Moments:
+    found: dict[str, dict[str, MetricValue]] = {"mean_refreshed": {}, "sd_refreshed": {}}
+    for one in fit.metrics:
+        if one.metric in found and one.variable:
+            found[one.metric][one.variable] = one
+    means, sds = found.values()
+    return {name: (means[name], sds[name]) for name in means if name in sds and sds[name].value > 0}
+
+
+def _apart(own: _Moments, other: _Moments) -> str:
+    """Return by how much moments differ for sure, in words, or nothing."""
+    shared = [name for name in own if name in other]
+    noise = allowance(len(shared))
+    worst, said = 0.0, ""
+    for name in shared:
+        (mean, sd), (their_mean, their_sd) = own[name], other[name]
+        scale = min(sd.value, their_sd.value)
+        for value, error, limit, text in (
+            (abs(mean.value - their_mean.value), _error(mean, their_mean), MEAN_ERROR, "{:.2f} sd in the mean"),
+            (abs(sd.value - their_sd.value), _error(sd, their_sd), SD_ERROR, "{:.0%} in the sd"),
+        ):
+            beyond = (value - noise * error) / scale - limit
+            if beyond > worst:
+                worst, said = beyond, f"{text.format(value / scale)} of {name}"
+    return said
+
+
+def _error(one: MetricValue, other: MetricValue) -> float:
+    return hypot(one.mcse or 0.0, other.mcse or 0.0)
+
+
+def _contradicted(fit: Fit, guide: str, apart: str) -> Fit:
+    said = f"Chains from its draws and from those of {guide} settled in different places ({apart})."
+    finding = Finding(source="guides", raw=False, reweighted=False, refreshed=False, said=said)
+    found = replace(fit, evidence=(*(one for one in fit.evidence if one.source != "guides"), finding))
+    if not fit.verdict.usable:
+        return found
+    reason = f"{said} Neither has seen all of the posterior."
+    sites = dict.fromkeys(fit.sites, Verdict.DISTRUST)
+    return replace(found, verdict=Verdict.DISTRUST, reason=reason, sites=sites)
