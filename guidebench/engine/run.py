@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from guidebench.analysis.together import together
 from guidebench.engine.collect import Assembly
 from guidebench.engine.consumers import Collecting, Keeping, Showing
 from guidebench.engine.events import Event, FitFinished, ProblemDescribed, RunBegan, Tell, nobody
@@ -128,17 +129,11 @@ def _comparison(plan: Plan, found: Collecting, *, interrupted: bool) -> Comparis
         or ProblemDescribed(ProblemRecord(name=one.problem.name, summary=one.problem.summary))
         for one in begun
     ]
-    fits = [
-        fit
-        for one in begun
-        for fit in together(
-            [fit for guide in one.guides if (fit := found.fits.get((one.problem.name, guide.label))) is not None]
-        )
-    ]
+    by_problem = [[found.fits.get((one.problem.name, guide.label)) for guide in one.guides] for one in begun]
     return Comparison(
         name=request.name,
         problems=tuple(one.record for one in described),
-        fits=tuple(fits),
+        fits=tuple(fit for own in by_problem for fit in together([one for one in own if one is not None])),
         recipe=plan.settings.recipe.describe(),
         config=request.config.saved(),
         environment=environment.describe(),

@@ -180,7 +180,8 @@ class Moves:
             parts = [jnp.ravel(sites[name]).astype(point.dtype) for name in self.target.shapes]
             coordinates = [u] if self.watches_u else []
             found = jnp.concatenate([*parts, jnp.zeros(1), *coordinates])
-            return (found - traced["offset"]) / traced["scale"]
+            standardised: Float[Array, " K"] = (found - traced["offset"]) / traced["scale"]
+            return standardised
 
         found: Float[Array, "C K"] = over_draws(one, z, self.target.dim)
         return found
