@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,11 +20,16 @@ from guidebench.inference.large import explore_large
 from guidebench.inference.modes import Landscape
 from guidebench.inference.recipe import Recipe
 from guidebench.inference.start import check, starting_points, strategy
+from guidebench.inference.structure import ModelStructure
 from guidebench.inference.subsampling import Stratified
 from guidebench.inference.target import Target
 
-#: Starting points of the search for modes, at least.
+#: Starting points of the search for modes, at least, and as many from the prior.
 SEARCHES = 8
+
+#: Those of the prior that are moved away from its middle, and how far.
+OVERDISPERSED = 3
+FARTHER = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +56,9 @@ class Starts:
 def find_starts(inspected: Inspected, config: RunConfig, recipe: Recipe) -> Starts:
     """Return the common starting points: the strategy's, or points about what a search from those found.
 
-    A model with parameters of its own is another one for every guide: nothing is searched.
+    The search begins at as many points of the prior besides, for no point near the origin leads to a mode
+    that is far from it.  A model with parameters of its own is another one for every guide: nothing is
+    searched.
     """
     problem, values, arguments, structure, minibatches = inspected
     searching = recipe.standardise and not structure.params
@@ -72,10 +79,13 @@ def find_starts(inspected: Inspected, config: RunConfig, recipe: Recipe) -> Star
     if not searching:
         return replace(plain, points=points, target=target)
     traced = search_values(values, arguments, target)
-    landscape = explore_large(target, points[np.asarray(valid)], traced, derive(config.seed, problem.name, "search"))
+    own = points[np.asarray(valid)]
+    prior_keys = keys(config.seed, SEARCHES, problem.name, "prior start")
+    everywhere = np.concatenate([own, _from_the_prior(prior_keys, target, looked_at, structure)])
+    landscape = explore_large(target, everywhere, traced, derive(config.seed, problem.name, "search"))
     if config.init != "uniform":
         return replace(plain, points=points[: recipe.restarts], target=target, landscape=landscape)
-    local = dict(zip(np.flatnonzero(valid).tolist(), landscape.places, strict=True))
+    local = dict(zip(np.flatnonzero(valid).tolist(), landscape.places[: len(own)], strict=True))
     scattered = np.stack(
         [
             _scatter(point, local.get(index), derive(config.seed, problem.name, "scatter", index))
@@ -94,6 +104,17 @@ def find_starts(inspected: Inspected, config: RunConfig, recipe: Recipe) -> Star
         target=target,
         landscape=landscape,
     )
+
+
+def _from_the_prior(
+    prior_keys: jax.Array, target: Target, looked_at: tuple[Callable[..., Any], Arguments], structure: ModelStructure
+) -> np.ndarray:
+    """Return draws from the prior in unconstrained coordinates, shape ``(_, D)``, the last of them moved outwards."""
+    _, unconstrained, valid = starting_points(prior_keys, *looked_at, strategy("sample", structure))
+    points = target.flatten(unconstrained).astype(np.float64)
+    middle = np.median(points, axis=0)
+    points[-OVERDISPERSED:] = middle + FARTHER * (points[-OVERDISPERSED:] - middle)
+    return points[np.asarray(valid)]
 
 
 def search_values(values: Mapping[str, Any], arguments: Arguments, target: Target | None) -> dict[str, Any]:

@@ -7,6 +7,7 @@ few Newton steps with that curvature and the gradient of all data take each mode
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,8 @@ from guidebench.inference.coordinates import Expansion
 from guidebench.inference.derivatives import Functions, covariance_of
 from guidebench.inference.device.precision import double
 from guidebench.inference.gaussians import Gaussian
-from guidebench.inference.modes import SETTLED, Landscape, Mode, apart, explore, in_double
+from guidebench.inference.modes import SETTLED, Landscape, explore, in_double
+from guidebench.inference.peaks import Mode, apart
 from guidebench.inference.target import Target
 
 #: Elements of the main plate that stand for all of them in the first search.
@@ -43,7 +45,7 @@ def explore_large(target: Target, starts: Float[np.ndarray, "R D"], values: Mapp
                 modes.append(mode)  # two of a sample may be one of all data
     best = Gaussian(mean=modes[0].location, factor=modes[0].factor, elbo=modes[0].log_mass)
     everywhere = (best,) * len(starts)
-    return Landscape(best=best, local=everywhere, places=everywhere, modes=tuple(modes))
+    return replace(found, best=best, local=everywhere, places=everywhere, modes=tuple(modes))
 
 
 def expand(target: Target, center: Float64[np.ndarray, " D"], values: Mapping[str, Any]) -> Expansion:

@@ -15,7 +15,8 @@ import pytest
 from guidebench.contracts import Problem
 from guidebench.inference.arguments import Arguments, as_arrays
 from guidebench.inference.mode_shares import mode_shares
-from guidebench.inference.modes import MOST_DIMENSIONS, Landscape, Mode, explore
+from guidebench.inference.modes import MOST_DIMENSIONS, Landscape, explore
+from guidebench.inference.peaks import Mode
 from guidebench.inference.structure import inspect_model
 from guidebench.inference.target import Target
 from guidebench.problems import funnel, two_modes
