@@ -19,8 +19,7 @@ from guidebench.inference.gaussians import Gaussian
 from guidebench.inference.large import explore_large
 from guidebench.inference.modes import Landscape
 from guidebench.inference.recipe import Recipe
-from guidebench.inference.start import check, starting_points, strategy
-from guidebench.inference.structure import ModelStructure
+from guidebench.inference.start import check, prior_points, starting_points, strategy
 from guidebench.inference.subsampling import Stratified
 from guidebench.inference.target import Target
 
@@ -81,7 +80,7 @@ def find_starts(inspected: Inspected, config: RunConfig, recipe: Recipe) -> Star
     traced = search_values(values, arguments, target)
     own = points[np.asarray(valid)]
     prior_keys = keys(config.seed, SEARCHES, problem.name, "prior start")
-    everywhere = np.concatenate([own, _from_the_prior(prior_keys, target, looked_at, structure)])
+    everywhere = np.concatenate([own, _from_the_prior(prior_keys, target, *looked_at)])
     landscape = explore_large(target, everywhere, traced, derive(config.seed, problem.name, "search"))
     if config.init != "uniform":
         return replace(plain, points=points[: recipe.restarts], target=target, landscape=landscape)
@@ -107,14 +106,14 @@ def find_starts(inspected: Inspected, config: RunConfig, recipe: Recipe) -> Star
 
 
 def _from_the_prior(
-    prior_keys: jax.Array, target: Target, looked_at: tuple[Callable[..., Any], Arguments], structure: ModelStructure
+    prior_keys: jax.Array, target: Target, model: Callable[..., Any], arguments: Arguments
 ) -> np.ndarray:
     """Return draws from the prior in unconstrained coordinates, shape ``(_, D)``, the last of them moved outwards."""
-    _, unconstrained, valid = starting_points(prior_keys, *looked_at, strategy("sample", structure))
-    points = target.flatten(unconstrained).astype(np.float64)
-    middle = np.median(points, axis=0)
-    points[-OVERDISPERSED:] = middle + FARTHER * (points[-OVERDISPERSED:] - middle)
-    return points[np.asarray(valid)]
+    points = prior_points(prior_keys, target, model, arguments).astype(np.float64)
+    if len(points):
+        middle = np.median(points, axis=0)
+        points[-OVERDISPERSED:] = middle + FARTHER * (points[-OVERDISPERSED:] - middle)
+    return points
 
 
 def search_values(values: Mapping[str, Any], arguments: Arguments, target: Target | None) -> dict[str, Any]:
