@@ -20,7 +20,7 @@ LABEL = "mixture"
 
 
 def by_mixture(asked: Asked) -> Reference | str:
-    """Return draws by importance sampling, which are used for nothing where they fail their checks, or why there are none."""
+    """Return draws by importance sampling, used for nothing where they fail their checks, or why there are none."""
     obstacle = _obstacle(asked)
     if obstacle is not None:
         return obstacle

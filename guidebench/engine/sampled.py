@@ -47,7 +47,7 @@ class _Sampled(NamedTuple):
 
 
 def by_nuts(asked: Asked) -> Reference | str:
-    """Return draws by NUTS, which are used for nothing where they fail their checks, or why there are none."""
+    """Return draws by NUTS, used for nothing where they fail their checks, or why there are none."""
     obstacle = _obstacle(asked.problem)
     if obstacle is not None:
         return obstacle

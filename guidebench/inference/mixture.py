@@ -1,4 +1,4 @@
-r"""The posterior itself, in few dimensions, by importance sampling from a mixture that is wider than what a search found.
+r"""The posterior itself, in few dimensions, by importance sampling from a mixture wider than what a search found.
 
 At the best Gaussian and at every mode stand multivariate Student t densities, each at the scale that was
 found there and at three times that.  All points are weighed against the whole mixture,
@@ -172,7 +172,7 @@ def witness(
 
 
 def covering(landscape: Landscape) -> tuple[Component, ...]:
-    """Return the components of the first round: at the best Gaussian and at every mode, those that are light included."""
+    """Return the components of the first round: at the best Gaussian and at every mode, however light."""
     places: list[Any] = [(one.location, one.factor) for one in (*landscape.modes, *landscape.minor)]
     if landscape.best is not None:
         places.append((landscape.best.mean, landscape.best.factor))

@@ -69,7 +69,7 @@ def whitened(
     from scipy.linalg import solve_triangular
 
     if factor.ndim == 1:
-        return offsets / factor
+        return np.asarray(offsets / factor)
     return np.asarray(solve_triangular(factor, offsets.T, lower=True, check_finite=False).T)
 
 

@@ -143,7 +143,7 @@ def prior_points(
         return {name: biject_to(sites[name]["fn"].support).inv(sites[name]["value"]) for name in target.shapes}
 
     points = target.flatten(jax.device_get(once(jax.vmap(find, in_axes=(0, None)), keys, dict(arguments.arrays))))
-    return points[np.isfinite(points).all(axis=1)]
+    return np.asarray(points[np.isfinite(points).all(axis=1)])
 
 
 def check(

@@ -52,8 +52,8 @@ NEEDED = {
 }
 
 CHAINED = (
-    "The reference's own checks, over all latent components. R-hat near 1 says that chains which started apart agree; an "
-    "effective sample size (ESS), how many independent draws they are worth."
+    "The reference's own checks, over all latent components. R-hat near 1 says that chains which started apart agree; "
+    "an effective sample size (ESS), how many independent draws they are worth."
 )
 WEIGHED = (
     "The reference's own checks. A k-hat of up to 0.7 says that the importance weights have a mean that can be "
