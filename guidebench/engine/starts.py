@@ -23,12 +23,18 @@ from guidebench.inference.start import check, prior_points, starting_points, str
 from guidebench.inference.subsampling import Stratified
 from guidebench.inference.target import Target
 
-#: Starting points of the search for modes, at least, and as many from the prior.
+#: Starting points of the search for modes, at least.
 SEARCHES = 8
 
-#: Those of the prior that are moved away from its middle, and how far.
-OVERDISPERSED = 3
+#: As many come from the prior: a half of them chosen among many draws by the search itself, the others as they come,
+#: some of these moved away from the middle of the prior, and how far.
+PRIOR = 4
+OVERDISPERSED = 2
 FARTHER = 2.0
+
+#: Draws from the prior, and numbers that they may hold.
+POOL = 1_024
+MOST_NUMBERS = 4_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,9 +85,14 @@ def find_starts(inspected: Inspected, config: RunConfig, recipe: Recipe) -> Star
         return replace(plain, points=points, target=target)
     traced = search_values(values, arguments, target)
     own = points[np.asarray(valid)]
-    prior_keys = keys(config.seed, SEARCHES, problem.name, "prior start")
-    everywhere = np.concatenate([own, _from_the_prior(prior_keys, target, *looked_at)])
-    landscape = explore_large(target, everywhere, traced, derive(config.seed, problem.name, "search"))
+    plain_draws, pool = _from_the_prior(config.seed, problem.name, target, *looked_at)
+    landscape = explore_large(
+        target,
+        np.concatenate([own, plain_draws]),
+        traced,
+        derive(config.seed, problem.name, "search"),
+        pool,
+    )
     if config.init != "uniform":
         return replace(plain, points=points[: recipe.restarts], target=target, landscape=landscape)
     local = dict(zip(np.flatnonzero(valid).tolist(), landscape.places[: len(own)], strict=True))
@@ -106,14 +117,22 @@ def find_starts(inspected: Inspected, config: RunConfig, recipe: Recipe) -> Star
 
 
 def _from_the_prior(
-    prior_keys: jax.Array, target: Target, model: Callable[..., Any], arguments: Arguments
-) -> np.ndarray:
-    """Return draws from the prior in unconstrained coordinates, shape ``(_, D)``, the last of them moved outwards."""
-    points = prior_points(prior_keys, target, model, arguments).astype(np.float64)
-    if len(points):
-        middle = np.median(points, axis=0)
-        points[-OVERDISPERSED:] = middle + FARTHER * (points[-OVERDISPERSED:] - middle)
-    return points
+    seed: int, name: str, target: Target, model: Callable[..., Any], arguments: Arguments
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return a few draws from the prior in unconstrained coordinates, and a pool of many.
+
+    Some of both are twice as far from the middle of the prior.
+    """
+    count = max(PRIOR, min(POOL, MOST_NUMBERS // target.dim))
+    found = jax.random.split(jax.random.key(derive(seed, name, "prior starts")), count)
+    try:
+        points = prior_points(found, target, model, arguments).astype(np.float64)
+    except Exception:  # noqa: BLE001 - a model whose prior cannot be drawn from can be searched and trained all the same
+        points = np.zeros((0, target.dim))
+    middle = np.median(points, axis=0) if len(points) else 0.0
+    farther = middle + FARTHER * (points - middle)
+    few = np.concatenate([points[: PRIOR - OVERDISPERSED], farther[PRIOR - OVERDISPERSED : PRIOR]])
+    return few, np.concatenate([points[PRIOR::2], farther[PRIOR + 1 :: 2]])
 
 
 def search_values(values: Mapping[str, Any], arguments: Arguments, target: Target | None) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from guidebench.inference.derivatives import DRAWS, Functions, covariance_of, sc
 from guidebench.inference.device.precision import as_double, double
 from guidebench.inference.gaussians import Gaussian, along, elsewhere, refined
 from guidebench.inference.peaks import Mode, apart, described, that_matter
+from guidebench.inference.scattered import scattered
 from guidebench.inference.target import Target
 
 #: Dimensions up to which second derivatives are computed.
@@ -33,6 +34,9 @@ MOST_DIMENSIONS = 400
 
 #: Local Gaussians per path.
 PER_PATH = 8
+
+#: Starts that are chosen from a pool of points.
+CHOSEN = 4
 
 MOST_ITERATIONS = 1_000
 NEWTON_STEPS = 12
@@ -51,7 +55,7 @@ class Landscape:
         The local Gaussian with the largest ELBO, refined; ``None`` where nothing was finite, or second
         derivatives would be too many.
     local : tuple of Gaussian
-        The best along the path of each start, in their order.
+        The best along the path of each start, in their order; those that were chosen from a pool come last.
     places : tuple of Gaussian
         Where training may begin, for each start: its local Gaussian where that is another place as good
         as the best, else the best.
@@ -79,8 +83,14 @@ class Landscape:
         return described(found, self.starts, self.searches) if self.searches else ""
 
 
-def explore(target: Target, starts: Float[np.ndarray, "S D"], values: Mapping[str, Any], seed: int) -> Landscape:
-    """Search the target from every start.
+def explore(
+    target: Target,
+    starts: Float[np.ndarray, "S D"],
+    values: Mapping[str, Any],
+    seed: int,
+    pool: Float[np.ndarray, "P D"] | None = None,
+) -> Landscape:
+    """Search the target from every start, and from a few points of the pool.
 
     Parameters
     ----------
@@ -92,17 +102,29 @@ def explore(target: Target, starts: Float[np.ndarray, "S D"], values: Mapping[st
         The traced arguments in the precision they were given in.
     seed : int
         Of the draws that compare local Gaussians.
+    pool : ndarray, optional
+        Points of which the target decides where else to start (:mod:`guidebench.inference.scattered`), shape
+        ``(P, D)``.
     """
     nothing = (None,) * len(starts)
     if target.dim <= MOST_DIMENSIONS:
         with suppress(np.linalg.LinAlgError):
-            return _explore(target, starts, values, seed)
+            return _explore(target, starts, values, seed, pool)
     return Landscape(best=None, local=nothing, places=nothing)
 
 
-def _explore(target: Target, starts: Float[np.ndarray, "S D"], values: Mapping[str, Any], seed: int) -> Landscape:
+def _explore(
+    target: Target,
+    starts: Float[np.ndarray, "S D"],
+    values: Mapping[str, Any],
+    seed: int,
+    pool: Float[np.ndarray, "P D"] | None,
+) -> Landscape:
     with double(), np.errstate(all="ignore"):
-        functions = Functions(target, starts, in_double(target, values))
+        more = 0 if pool is None else min(CHOSEN, len(pool))
+        functions = Functions(target, len(starts) + more, in_double(target, values))
+        if pool is not None and more:
+            starts = np.concatenate([starts, pool[scattered(pool, functions.many(pool), more)]])
         paths = [_climb(functions, start) for start in starts]
         ends = _polish(functions, np.stack([path[-1] for path in paths]))
         paths = [np.concatenate([path, end[None]]) for path, end in zip(paths, ends, strict=True)]
