@@ -21,9 +21,10 @@ class OutputOptions(Options):
     reference: Annotated[
         str,
         Option(
-            help="What guides are measured against. auto: the exact posterior where it is known, else NUTS if it "
-            "converges. FILE: your own draws (.nc, .npz, .csv).",
-            metavar="auto|exact|nuts|none|FILE",
+            help="What guides are measured against. auto: the exact posterior where it is known, else a mixture about "
+            "what the search finds if its weights are good, else NUTS if it converges. FILE: your own draws (.nc, "
+            ".npz, .csv).",
+            metavar="auto|exact|mixture|nuts|none|FILE",
             panel=OUTPUT,
             from_folder=paths.reference,
         ),

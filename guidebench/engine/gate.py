@@ -17,6 +17,12 @@ from guidebench.results.inference_data import mixing
 MOST_RHAT = 1.01
 LEAST_ESS = 400
 
+#: Chains that are farther apart contradict each other: what they say of such a site, nothing may be trusted about.
+DOUBTFUL_RHAT = 1.05
+
+#: Names that are listed in a sentence.
+MOST_NAMES = 5
+
 #: Draws that are kept of longer chains.
 MOST_DRAWS = 40_000
 
@@ -28,7 +34,7 @@ class Reference:
     Attributes
     ----------
     label : str
-        What it is ("exact posterior", "NUTS", the name of a file); empty where none is used.
+        What it is ("exact posterior", "mixture", "NUTS", the name of a file); empty where none is used.
     chains : mapping
         Draws by latent site, shape ``(chain, draw, ...)``; empty where none is used.
     effective : mapping
@@ -36,7 +42,9 @@ class Reference:
         independent draws.
     checks : mapping
         ``chains``, ``draws`` (of all chains), the worst ``rhat``, ``ess_bulk`` and ``ess_tail``, and
-        ``divergences``, as far as they are known.
+        ``divergences``, as far as they are known; of a mixture ``draws``, ``khat`` and ``ess``.
+    doubts : tuple of str
+        Sites of which chains contradict each other, whether the draws are used or not.
     note : str
         What a reader should know of it, or why there is none.
     """
@@ -45,6 +53,7 @@ class Reference:
     chains: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
     effective: Mapping[str, float] = field(default_factory=dict, repr=False)
     checks: Mapping[str, float] = field(default_factory=dict)
+    doubts: tuple[str, ...] = ()
     note: str = ""
 
     @cached_property
@@ -59,6 +68,14 @@ class Judgement(NamedTuple):
     checks: dict[str, float]
     effective: dict[str, float]
     failure: str
+    doubts: tuple[str, ...] = ()
+
+    def disagreement(self) -> str:
+        """Return a sentence that names the sites of which the chains contradict each other, or nothing."""
+        if not self.doubts:
+            return ""
+        shown, more = self.doubts[:MOST_NAMES], len(self.doubts) - MOST_NAMES
+        return f" Its chains contradict each other about {', '.join(shown)}{f' and {more} more' if more > 0 else ''}."
 
 
 def judge(chains: Mapping[str, np.ndarray], divergences: int | None) -> Judgement:
@@ -108,9 +125,12 @@ def judge(chains: Mapping[str, np.ndarray], divergences: int | None) -> Judgemen
             failures.append(f"the {kind} ESS of {name} is {found:.0f} (above {LEAST_ESS} is needed)")
     if divergences:
         failures.append(f"{divergences:,} transition{'s' * (divergences > 1)} diverged (none may)")
+    doubts = dict.fromkeys(name.partition("[")[0] for name, rhat in rhats.items() if not rhat <= DOUBTFUL_RHAT)
     # The tails say more about errors of spreads than the bulk, and more than the draws there are is too good.
     effective = {name: min(bulk[name], tail[name], checks["draws"]) for name in by_component}
-    return Judgement(checks, {name: value for name, value in effective.items() if value > 0}, ", ".join(failures))
+    return Judgement(
+        checks, {name: value for name, value in effective.items() if value > 0}, ", ".join(failures), tuple(doubts)
+    )
 
 
 def used(label: str, chains: Mapping[str, np.ndarray], found: Judgement, note: str) -> Reference:
@@ -118,7 +138,7 @@ def used(label: str, chains: Mapping[str, np.ndarray], found: Judgement, note: s
     kept = {name: _thinned(value) for name, value in chains.items()}
     size = float(np.prod(next(iter(kept.values())).shape[:2]))
     effective = {name: min(value, size) for name, value in found.effective.items()}
-    return Reference(label=label, chains=kept, effective=effective, checks=found.checks, note=note)
+    return Reference(label=label, chains=kept, effective=effective, checks=found.checks, doubts=found.doubts, note=note)
 
 
 def _thinned(chains: np.ndarray) -> np.ndarray:

@@ -133,7 +133,7 @@ def prepare(problem: Problem, config: RunConfig, recipe: Recipe) -> Preparation:
         has_target=found.target is not None,
         minibatches=minibatches,
         refusal=refusal,
-        record=record_of(inspected, heldout_size),
+        record=record_of(inspected, heldout_size, found.landscape),
         heldout_counts=counts,
         validation=validation,
         observed=observed,

@@ -10,12 +10,13 @@ import numpy as np
 from guidebench.config.errors import RequestError
 from guidebench.contracts import Problem
 from guidebench.engine.minibatches import Inspected, describe
+from guidebench.inference.modes import Landscape
 from guidebench.inference.predict import observation_sd
 from guidebench.inference.structure import ModelStructure
 from guidebench.results import ProblemRecord
 
 
-def record_of(inspected: Inspected, heldout_size: int) -> ProblemRecord:
+def record_of(inspected: Inspected, heldout_size: int, landscape: Landscape | None) -> ProblemRecord:
     """Return the record of a problem, without what is still to be found out about its reference.
 
     Raises
@@ -45,6 +46,7 @@ def record_of(inspected: Inspected, heldout_size: int) -> ProblemRecord:
         predictor=along[0] if len(along) == 1 else None,
         heldout_size=heldout_size,
         notes=tuple(_notes(inspected)),
+        search="" if landscape is None else landscape.described(),
     )
 
 

@@ -1,12 +1,12 @@
-"""What the guides are measured against: exact draws, those that come with a problem, NUTS, or the user's own.
+"""What the guides are measured against: exact draws, those that come with a problem, made ones, or the user's own.
 
-All but the exact ones have to pass the same checks.  A reference that fails its checks is named in the record with
-the reason, and used for nothing.
+Draws are made from cheap to dear, until some pass their checks: by a mixture, and by NUTS.  A reference that
+fails its checks is named in the record with the reason, and used for nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,9 +21,11 @@ from guidebench.engine.events import Tell
 from guidebench.engine.features import features
 from guidebench.engine.gate import Reference, judge, used
 from guidebench.engine.given import Given, arrange, read
+from guidebench.engine.mixed import by_mixture
 from guidebench.engine.prepared import PreparedProblem
 from guidebench.engine.request import Settings
 from guidebench.engine.sampled import by_nuts
+from guidebench.engine.searching import Asked
 from guidebench.engine.workbench import Workbench
 from guidebench.results import ProblemRecord
 
@@ -43,6 +45,7 @@ class Referenced(NamedTuple):
             record,
             reference=self.reference.label,
             reference_checks=dict(self.reference.checks),
+            reference_doubts=self.reference.doubts,
             reference_note=self.reference.note,
             features=dict(self.features),
         )
@@ -86,10 +89,55 @@ def _find(bench: Workbench, settings: Settings, given: Mapping[str, Any] | None,
         return _exact(bench.prepared, config)
     if config.reference == "auto" and problem.reference_draws is not None:
         return _made_earlier(bench.prepared)
-    if config.reference in ("auto", "nuts"):
-        return by_nuts(bench, settings, tell)
+    asked = Asked(bench=bench, settings=settings, tell=tell)
+    if config.reference == "auto":
+        return _best_of(asked)
+    for rung in LADDER:
+        if rung.name == config.reference:
+            return _named(rung, asked)
     file = Path(config.reference)
     return _own(file.name, read(file, sites))
+
+
+class Rung(NamedTuple):
+    """A kind of draws that can be made of any posterior: its option, its name in a sentence, and what makes them.
+
+    Those that are made and fail their checks come back without a label, with the reason in their note; a text is the
+    reason why none can be made.
+    """
+
+    name: str
+    title: str
+    make: Callable[[Asked], Reference | str]
+
+
+#: From cheap to dear: the first whose draws pass their checks is taken.
+LADDER = (Rung("mixture", "a mixture", by_mixture), Rung("nuts", "NUTS", by_nuts))
+
+
+def _best_of(asked: Asked) -> Reference:
+    """Return the first reference of the ladder that passes its checks, or the last one with what was said of all."""
+    found, refused = Reference(), []
+    for rung in LADDER:
+        made = rung.make(asked)
+        if isinstance(made, str):
+            found = replace(found, note=f"There is no reference, for {rung.title} cannot run here: {made}.")
+            continue
+        found = replace(made, doubts=tuple(dict.fromkeys((*found.doubts, *made.doubts))))
+        if found.label:
+            break
+        refused.append(made.note)
+    notes = (found.note, *(note for note in refused if note != found.note))
+    return replace(found, note=" ".join(note for note in notes if note))
+
+
+def _named(rung: Rung, asked: Asked) -> Reference:
+    """Return the kind of reference that was asked for by name."""
+    made = rung.make(asked)
+    if isinstance(made, str):
+        name = asked.problem.problem.name
+        raise RequestError(f"problem {name!r}: {made}", option="reference", value=rung.name)
+    return made
 
 
 def _exact(prepared: PreparedProblem, config: RunConfig) -> Reference:
@@ -138,8 +186,7 @@ def _own(label: str, given: Given) -> Reference:
         note = f"Given by {label}; its convergence was not checked."
         return used(label, given.chains, found._replace(checks=checks), note)
     if found.failure:
-        return Reference(
-            checks=found.checks, note=f"{label} failed its checks and is used for nothing: {found.failure}."
-        )
+        note = f"{label} failed its checks and is used for nothing: {found.failure}.{found.disagreement()}"
+        return Reference(checks=found.checks, doubts=found.doubts, note=note)
     note = "" if given.divergences is not None else f"{label} does not say whether transitions diverged."
     return used(label, given.chains, found, note)

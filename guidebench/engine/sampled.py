@@ -18,16 +18,12 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from guidebench.config.errors import RequestError
 from guidebench.config.seeds import derive
 from guidebench.engine import datasets
-from guidebench.engine.events import PhaseBegan, Tell
+from guidebench.engine.events import PhaseBegan
 from guidebench.engine.gate import Judgement, Reference, judge, used
-from guidebench.engine.minibatches import Inspected
 from guidebench.engine.prepared import PreparedProblem
-from guidebench.engine.request import Settings
-from guidebench.engine.starts import Starts, find_starts
-from guidebench.engine.workbench import Workbench
+from guidebench.engine.searching import Asked, no_density
 from guidebench.inference import nuts
 from guidebench.inference.coordinates import Affine
 from guidebench.inference.device import cache
@@ -50,33 +46,26 @@ class _Sampled(NamedTuple):
     reused: bool = False
 
 
-def by_nuts(bench: Workbench, settings: Settings, tell: Tell) -> Reference:
-    """Return draws by NUTS, or the reason why there are none; a refusal where NUTS was asked for by name."""
-    prepared, config = bench.prepared, settings.config
-    obstacle = _obstacle(prepared)
-    if obstacle is None and config.reference == "auto" and bench.in_blocks:
-        size = prepared.arguments.size()
+def by_nuts(asked: Asked) -> Reference | str:
+    """Return draws by NUTS, used for nothing where they fail their checks, or why there are none."""
+    obstacle = _obstacle(asked.problem)
+    if obstacle is not None:
+        return obstacle
+    if asked.by_itself and asked.bench.in_blocks:
+        size = asked.problem.arguments.size()
         return Reference(note=f"NUTS was not run on {size:,} numbers of data; --reference nuts does, and takes long.")
-    if obstacle is None:
-        try:
-            return _judged(_sampled(bench, settings, tell))
-        except Exception as error:  # noqa: BLE001 - guides can be trained on what NUTS fails on
-            obstacle = reason(error)
-    if config.reference == "nuts":
-        raise RequestError(f"problem {prepared.problem.name!r}: {obstacle}", option="reference", value="nuts")
-    return Reference(note=f"There is no reference, for NUTS cannot run here: {obstacle}.")
+    try:
+        return _judged(_sampled(asked))
+    except Exception as error:  # noqa: BLE001 - guides can be trained on what NUTS fails on
+        return reason(error)
 
 
 def _obstacle(prepared: PreparedProblem) -> str | None:
     """Return why NUTS cannot run on a model, or ``None``."""
-    if prepared.refusal is not None:
-        return prepared.refusal
-    if prepared.structure.params:
-        names = ", ".join(prepared.structure.params)
-        return f"the model has parameters of its own ({names}), so it is one for every guide"
-    if _affordable(prepared.structure) < 1:
+    obstacle = no_density(prepared)
+    if obstacle is None and _affordable(prepared.structure) < 1:
         return f"draws of {prepared.structure.latent_dim:,} coordinates are too many to keep"
-    return None
+    return obstacle
 
 
 def _affordable(structure: ModelStructure) -> int:
@@ -97,17 +86,17 @@ def _judged(sampled: _Sampled) -> Reference:
         f"{'kept from an earlier run, where they took' if sampled.reused else 'in'} {sampled.seconds:.1f} s"
     )
     if found.failure:
-        note = f"NUTS failed its checks and is used for nothing: {found.failure}. It ran {how}."
-        return Reference(checks=found.checks, note=note)
+        note = f"NUTS failed its checks and is used for nothing: {found.failure}.{found.disagreement()} It ran {how}."
+        return Reference(checks=found.checks, doubts=found.doubts, note=note)
     return used("NUTS", chains.draws, found, f"NUTS: {how}.")
 
 
-def _sampled(bench: Workbench, settings: Settings, tell: Tell) -> _Sampled:
+def _sampled(asked: Asked) -> _Sampled:
     """Run NUTS until its draws pass or there is no point in going on, or read what an earlier run kept."""
     began = time.perf_counter()
-    prepared, name = bench.prepared, bench.prepared.problem.name
-    tell(PhaseBegan(name, "reference", "NUTS"))
-    search = _search(bench, settings)
+    prepared, name = asked.problem, asked.problem.problem.name
+    asked.tell(PhaseBegan(name, "reference", "NUTS"))
+    search = asked.searched
     target, landscape, points = search.target, search.landscape, search.points
     if target is None or landscape is None or points is None:
         raise ValueError("no starting point with a finite log density and gradient was found")
@@ -131,7 +120,7 @@ def _sampled(bench: Workbench, settings: Settings, tell: Tell) -> _Sampled:
         starts,
         seed,
         lengths,
-        lambda done, total: tell(PhaseBegan(name, "reference", f"NUTS, step {done:,} of {total:,}")),
+        lambda done, total: asked.tell(PhaseBegan(name, "reference", f"NUTS, step {done:,} of {total:,}")),
     ):
         found = _judge(chains)
         if not found.failure or found.checks["divergences"]:
@@ -140,20 +129,6 @@ def _sampled(bench: Workbench, settings: Settings, tell: Tell) -> _Sampled:
     if file is not None:
         _keep(sampled, prepared.structure, file)
     return sampled
-
-
-def _search(bench: Workbench, settings: Settings) -> Starts:
-    """Return starting points from all over: those of training where they are, and others where they are not."""
-    one, config = bench.prepared, settings.config
-    own = Starts(values=one.starts, valid=one.valid, points=one.points, target=bench.target, landscape=one.landscape)
-    if own.target is not None and config.init == "uniform" and config.seed == 0:
-        return own  # the search of seed 0: what is kept must not depend on who came first
-    found = find_starts(
-        Inspected(one.problem, dict(one.values), one.arguments, one.structure, None),
-        config.model_copy(update={"init": "uniform", "seed": 0}),
-        replace(settings.recipe, standardise=True),
-    )
-    return own if found.target is None else found
 
 
 # What is kept between runs

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,12 +19,22 @@ from guidebench.inference.gaussians import Gaussian
 from guidebench.inference.large import explore_large
 from guidebench.inference.modes import Landscape
 from guidebench.inference.recipe import Recipe
-from guidebench.inference.start import check, starting_points, strategy
+from guidebench.inference.start import check, prior_points, starting_points, strategy
 from guidebench.inference.subsampling import Stratified
 from guidebench.inference.target import Target
 
 #: Starting points of the search for modes, at least.
 SEARCHES = 8
+
+#: As many come from the prior: a half of them chosen among many draws by the search itself, the others as they come,
+#: some of these moved away from the middle of the prior, and how far.
+PRIOR = 4
+OVERDISPERSED = 2
+FARTHER = 2.0
+
+#: Draws from the prior, and numbers that they may hold.
+POOL = 1_024
+MOST_NUMBERS = 4_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +61,9 @@ class Starts:
 def find_starts(inspected: Inspected, config: RunConfig, recipe: Recipe) -> Starts:
     """Return the common starting points: the strategy's, or points about what a search from those found.
 
-    A model with parameters of its own is another one for every guide: nothing is searched.
+    The search begins at as many points of the prior besides, for no point near the origin leads to a mode
+    that is far from it.  A model with parameters of its own is another one for every guide: nothing is
+    searched.
     """
     problem, values, arguments, structure, minibatches = inspected
     searching = recipe.standardise and not structure.params
@@ -72,10 +84,18 @@ def find_starts(inspected: Inspected, config: RunConfig, recipe: Recipe) -> Star
     if not searching:
         return replace(plain, points=points, target=target)
     traced = search_values(values, arguments, target)
-    landscape = explore_large(target, points[np.asarray(valid)], traced, derive(config.seed, problem.name, "search"))
+    own = points[np.asarray(valid)]
+    plain_draws, pool = _from_the_prior(config.seed, problem.name, target, *looked_at)
+    landscape = explore_large(
+        target,
+        np.concatenate([own, plain_draws]),
+        traced,
+        derive(config.seed, problem.name, "search"),
+        pool,
+    )
     if config.init != "uniform":
         return replace(plain, points=points[: recipe.restarts], target=target, landscape=landscape)
-    local = dict(zip(np.flatnonzero(valid).tolist(), landscape.places, strict=True))
+    local = dict(zip(np.flatnonzero(valid).tolist(), landscape.places[: len(own)], strict=True))
     scattered = np.stack(
         [
             _scatter(point, local.get(index), derive(config.seed, problem.name, "scatter", index))
@@ -94,6 +114,25 @@ def find_starts(inspected: Inspected, config: RunConfig, recipe: Recipe) -> Star
         target=target,
         landscape=landscape,
     )
+
+
+def _from_the_prior(
+    seed: int, name: str, target: Target, model: Callable[..., Any], arguments: Arguments
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return a few draws from the prior in unconstrained coordinates, and a pool of many.
+
+    Some of both are twice as far from the middle of the prior.
+    """
+    count = max(PRIOR, min(POOL, MOST_NUMBERS // target.dim))
+    found = jax.random.split(jax.random.key(derive(seed, name, "prior starts")), count)
+    try:
+        points = prior_points(found, target, model, arguments).astype(np.float64)
+    except Exception:  # noqa: BLE001 - a model whose prior cannot be drawn from can be searched and trained all the same
+        points = np.zeros((0, target.dim))
+    middle = np.median(points, axis=0) if len(points) else 0.0
+    farther = middle + FARTHER * (points - middle)
+    few = np.concatenate([points[: PRIOR - OVERDISPERSED], farther[PRIOR - OVERDISPERSED : PRIOR]])
+    return few, np.concatenate([points[PRIOR::2], farther[PRIOR + 1 :: 2]])
 
 
 def search_values(values: Mapping[str, Any], arguments: Arguments, target: Target | None) -> dict[str, Any]:

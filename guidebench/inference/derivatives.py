@@ -21,10 +21,20 @@ DRAWS = 64
 
 
 class Functions:
-    """The compiled pieces of a search, in float64."""
+    """The compiled pieces of a search, in float64.
 
-    def __init__(self, target: Target, starts: Float[np.ndarray, "S D"], traced: Mapping[str, Any]) -> None:
-        self.batch, self.dim = starts.shape
+    Parameters
+    ----------
+    target : Target
+        What is searched.
+    batch : int
+        Points whose second derivatives are computed at a time.
+    traced : mapping
+        The traced arguments.
+    """
+
+    def __init__(self, target: Target, batch: int, traced: Mapping[str, Any]) -> None:
+        self.batch, self.dim = batch, target.dim
         # One transfer of the data; the programs are called hundreds of times.
         self.traced = jax.tree.map(jnp.asarray, dict(traced))
         target.record(self.traced)
@@ -73,9 +83,13 @@ class Functions:
 
     def density(self, points: Float64[np.ndarray, "K S D"]) -> Float64[np.ndarray, "K S"]:
         """Return the target at points of shape ``(K, DRAWS, D)``, as ``(K, DRAWS)``."""
-        flat = points.reshape(-1, self.dim)
+        return self.many(points.reshape(-1, self.dim)).reshape(len(points), DRAWS)
+
+    def many(self, points: Float[np.ndarray, "P D"]) -> Float64[np.ndarray, " P"]:
+        """Return the target at any number of points."""
+        flat = points.astype(np.float64)
         (values,) = _in_batches(lambda batch: (self._many(batch, self.traced),), flat, self.batch * DRAWS)
-        return values.reshape(len(points), DRAWS)
+        return values
 
 
 def _in_batches(

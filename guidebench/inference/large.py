@@ -7,6 +7,7 @@ few Newton steps with that curvature and the gradient of all data take each mode
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,8 @@ from guidebench.inference.coordinates import Expansion
 from guidebench.inference.derivatives import Functions, covariance_of
 from guidebench.inference.device.precision import double
 from guidebench.inference.gaussians import Gaussian
-from guidebench.inference.modes import SETTLED, Landscape, Mode, apart, explore, in_double
+from guidebench.inference.modes import SETTLED, Landscape, explore, in_double
+from guidebench.inference.peaks import Mode, apart
 from guidebench.inference.target import Target
 
 #: Elements of the main plate that stand for all of them in the first search.
@@ -27,29 +29,35 @@ STEPS = 12
 HALVINGS = 6
 
 
-def explore_large(target: Target, starts: Float[np.ndarray, "R D"], values: Mapping[str, Any], seed: int) -> Landscape:
+def explore_large(
+    target: Target,
+    starts: Float[np.ndarray, "R D"],
+    values: Mapping[str, Any],
+    seed: int,
+    pool: Float[np.ndarray, "P D"] | None = None,
+) -> Landscape:
     """Search a target of large data; the parameters are those of :func:`guidebench.inference.modes.explore`."""
     size = target.minibatches.plates[target.minibatches.main][0] if target.minibatches else 0
     if not target.rows or target.minibatches is None or target.minibatches.local or size <= 2 * SAMPLE:
-        return explore(target, starts, values, seed)
-    found = explore(target.on_sample(SAMPLE), starts, values, seed)
+        return explore(target, starts, values, seed, pool)
+    found = explore(target.on_sample(SAMPLE), starts, values, seed, pool)
     if not found.modes:
         return found
     with double(), np.errstate(all="ignore"):
-        functions = Functions(target, found.modes[0].location[None], values)
+        functions = Functions(target, 1, values)
         modes: list[Mode] = []
         for mode in sorted((_moved(functions, mode) for mode in found.modes), key=lambda one: -one.log_mass):
             if apart(mode.location, modes):
                 modes.append(mode)  # two of a sample may be one of all data
     best = Gaussian(mean=modes[0].location, factor=modes[0].factor, elbo=modes[0].log_mass)
-    everywhere = (best,) * len(starts)
-    return Landscape(best=best, local=everywhere, places=everywhere, modes=tuple(modes))
+    everywhere = (best,) * len(found.local)
+    return replace(found, best=best, local=everywhere, places=everywhere, modes=tuple(modes))
 
 
 def expand(target: Target, center: Float64[np.ndarray, " D"], values: Mapping[str, Any]) -> Expansion:
     """Return the target on all data near a point, to second order; the parameters are as for :func:`explore_large`."""
     with double(), np.errstate(all="ignore"):
-        functions = Functions(target, center[None], in_double(target, values))
+        functions = Functions(target, 1, in_double(target, values))
         value, gradient, hessian = functions.second(center[None])
     return Expansion(center=center, value=value[0], gradient=gradient[0], hessian=hessian[0])
 

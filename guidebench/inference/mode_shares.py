@@ -8,14 +8,13 @@ import numpy as np
 from jaxtyping import Float64
 from scipy.special import softmax
 
-from guidebench.inference.modes import Mode
+from guidebench.inference.peaks import Mode, nearest
 
 
 def mode_shares(modes: Sequence[Mode], points: Float64[np.ndarray, "S D"]) -> list[tuple[float, float]]:
     r"""Return per mode its share of the posterior by Laplace's estimate, and the share of draws that are its.
 
-    A draw belongs to the mode whose Gaussian :math:`\mathrm{N}(m_k, F_k F_k^T)`, weighted by its share,
-    has the largest density there.
+    Which draw belongs to which mode is said by :func:`guidebench.inference.peaks.nearest`.
 
     Parameters
     ----------
@@ -26,13 +25,5 @@ def mode_shares(modes: Sequence[Mode], points: Float64[np.ndarray, "S D"]) -> li
     """
     points = points[np.isfinite(points).all(axis=1)]  # a draw may round to the edge of its support
     expected = softmax([mode.log_mass for mode in modes])
-    scores = np.stack(
-        [
-            np.log(share)
-            - np.log(np.diag(mode.factor)).sum()
-            - 0.5 * np.sum(np.linalg.solve(mode.factor, (points - mode.location).T) ** 2, axis=0)
-            for share, mode in zip(expected, modes, strict=True)
-        ]
-    )
-    counts = np.bincount(np.argmax(scores, axis=0), minlength=len(modes))
+    counts = np.bincount(nearest(modes, points), minlength=len(modes))
     return [(float(share), float(count / max(len(points), 1))) for share, count in zip(expected, counts, strict=True)]

@@ -14,9 +14,9 @@ exact second derivatives in the place of L-BFGS's).  The best is refined by a fe
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,8 @@ from jaxtyping import Float, Float64
 from guidebench.inference.derivatives import DRAWS, Functions, covariance_of, scaled_curvature
 from guidebench.inference.device.precision import as_double, double
 from guidebench.inference.gaussians import Gaussian, along, elsewhere, refined
+from guidebench.inference.peaks import Mode, apart, described, that_matter
+from guidebench.inference.scattered import scattered
 from guidebench.inference.target import Target
 
 #: Dimensions up to which second derivatives are computed.
@@ -33,47 +35,14 @@ MOST_DIMENSIONS = 400
 #: Local Gaussians per path.
 PER_PATH = 8
 
+#: Starts that are chosen from a pool of points.
+CHOSEN = 4
+
 MOST_ITERATIONS = 1_000
 NEWTON_STEPS = 12
 
 #: A mode is one where a Newton step would gain less than this, in nats.
 SETTLED = 1e-6
-
-#: Modes nearer than so many standard deviations are one.
-APART = 0.1
-
-#: Modes whose Laplace mass is below this share of the largest do not count.
-SMALLEST_SHARE = 0.01
-
-
-@dataclass(frozen=True, kw_only=True)
-class Mode:
-    """A local maximum of the target with its curvature.
-
-    Attributes
-    ----------
-    location : ndarray
-        Shape ``(D,)``.
-    factor : ndarray
-        Lower Cholesky factor of the inverse of the negative Hessian there, shape ``(D, D)``.
-    log_mass : float
-        Laplace's estimate of the log of the integral of exp(target) around it, in nats.
-    """
-
-    location: Float64[np.ndarray, " D"]
-    factor: Float64[np.ndarray, "D D"]
-    log_mass: float
-
-    @classmethod
-    def at(cls, location: Float64[np.ndarray, " D"], value: float, factor: Float64[np.ndarray, "D D"]) -> Mode:
-        """Return the mode with that value of the target there."""
-        log_mass = value + len(location) / 2 * np.log(2 * np.pi) + np.log(np.diag(factor)).sum()
-        return cls(location=location, factor=factor, log_mass=float(log_mass))
-
-
-def apart(location: Float64[np.ndarray, " D"], modes: Sequence[Mode]) -> bool:
-    """Return whether a point is none of the modes: farther than a tenth of a standard deviation from each."""
-    return all(bool(np.linalg.norm(np.linalg.solve(one.factor, location - one.location)) > APART) for one in modes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,22 +55,42 @@ class Landscape:
         The local Gaussian with the largest ELBO, refined; ``None`` where nothing was finite, or second
         derivatives would be too many.
     local : tuple of Gaussian
-        The best along the path of each start, in their order.
+        The best along the path of each start, in their order; those that were chosen from a pool come last.
     places : tuple of Gaussian
         Where training may begin, for each start: its local Gaussian where that is another place as good
         as the best, else the best.
     modes : tuple of Mode
-        Distinct modes, the heaviest first.
+        Distinct modes that count, the heaviest first.
+    minor : tuple of Mode
+        Those that do not count (:func:`guidebench.inference.peaks.that_matter`).
+    starts : int
+        How many of the climbs ended at a mode.
+    searches : int
+        How many there were.
     """
 
     best: Gaussian | None
     local: tuple[Gaussian | None, ...] = ()
     places: tuple[Gaussian | None, ...] = ()
     modes: tuple[Mode, ...] = ()
+    minor: tuple[Mode, ...] = ()
+    starts: int = 0
+    searches: int = 0
+
+    def described(self) -> str:
+        """Return in words what was seen, and whether that is likely to be all; nothing where nothing was searched."""
+        found = len(self.modes) + len(self.minor)
+        return described(found, self.starts, self.searches) if self.searches else ""
 
 
-def explore(target: Target, starts: Float[np.ndarray, "S D"], values: Mapping[str, Any], seed: int) -> Landscape:
-    """Search the target from every start.
+def explore(
+    target: Target,
+    starts: Float[np.ndarray, "S D"],
+    values: Mapping[str, Any],
+    seed: int,
+    pool: Float[np.ndarray, "P D"] | None = None,
+) -> Landscape:
+    """Search the target from every start, and from a few points of the pool.
 
     Parameters
     ----------
@@ -113,17 +102,29 @@ def explore(target: Target, starts: Float[np.ndarray, "S D"], values: Mapping[st
         The traced arguments in the precision they were given in.
     seed : int
         Of the draws that compare local Gaussians.
+    pool : ndarray, optional
+        Points of which the target decides where else to start (:mod:`guidebench.inference.scattered`), shape
+        ``(P, D)``.
     """
     nothing = (None,) * len(starts)
     if target.dim <= MOST_DIMENSIONS:
         with suppress(np.linalg.LinAlgError):
-            return _explore(target, starts, values, seed)
+            return _explore(target, starts, values, seed, pool)
     return Landscape(best=None, local=nothing, places=nothing)
 
 
-def _explore(target: Target, starts: Float[np.ndarray, "S D"], values: Mapping[str, Any], seed: int) -> Landscape:
+def _explore(
+    target: Target,
+    starts: Float[np.ndarray, "S D"],
+    values: Mapping[str, Any],
+    seed: int,
+    pool: Float[np.ndarray, "P D"] | None,
+) -> Landscape:
     with double(), np.errstate(all="ignore"):
-        functions = Functions(target, starts, in_double(target, values))
+        more = 0 if pool is None else min(CHOSEN, len(pool))
+        functions = Functions(target, len(starts) + more, in_double(target, values))
+        if pool is not None and more:
+            starts = np.concatenate([starts, pool[scattered(pool, functions.many(pool), more)]])
         paths = [_climb(functions, start) for start in starts]
         ends = _polish(functions, np.stack([path[-1] for path in paths]))
         paths = [np.concatenate([path, end[None]]) for path, end in zip(paths, ends, strict=True)]
@@ -131,14 +132,24 @@ def _explore(target: Target, starts: Float[np.ndarray, "S D"], values: Mapping[s
         noise = rng.standard_normal((DRAWS // 2, target.dim))
         noise = np.concatenate([noise, -noise])  # the same for all of them, and without an error in the mean
         local = along(functions, paths, noise)
-        modes = _distinct(functions, ends)
+        modes, ended = _distinct(functions, ends)
+        major, minor = that_matter(modes)
+        seen = Landscape(
+            best=None,
+            local=tuple(local),
+            places=tuple(local),
+            modes=major,
+            minor=minor,
+            starts=ended,
+            searches=len(starts),
+        )
         found = [one for one in local if one is not None]
         if not found:
-            return Landscape(best=None, local=tuple(local), places=tuple(local), modes=modes)
+            return seen
         first = max(found, key=lambda one: one.elbo)
         best = refined(functions, first, noise)
     places = [one if one is not None and elsewhere(one, first) else best for one in local]
-    return Landscape(best=best, local=tuple(local), places=tuple(places), modes=modes)
+    return replace(seen, best=best, places=tuple(places))
 
 
 def in_double(target: Target, values: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -189,10 +200,11 @@ def _polish(functions: Functions, points: Float64[np.ndarray, "S D"]) -> Float64
     return points
 
 
-def _distinct(functions: Functions, ends: Float64[np.ndarray, "S D"]) -> tuple[Mode, ...]:
-    """Return the distinct modes among the ends of the paths, the heaviest first."""
+def _distinct(functions: Functions, ends: Float64[np.ndarray, "S D"]) -> tuple[list[Mode], int]:
+    """Return the distinct modes among the ends of the paths, and how many paths ended at one."""
     values, gradients, hessians = functions.second(ends)
     modes: list[Mode] = []
+    ended = 0
     for end, value, gradient, hessian in zip(ends, values, gradients, hessians, strict=True):
         if not (np.isfinite(value) and np.isfinite(hessian).all()):
             continue
@@ -201,8 +213,7 @@ def _distinct(functions: Functions, ends: Float64[np.ndarray, "S D"]) -> tuple[M
         covariance = covariance_of(hessian)
         if gradient @ covariance @ gradient / 2 > SETTLED:
             continue
-        factor = np.linalg.cholesky(covariance)
+        ended += 1
         if apart(end, modes):
-            modes.append(Mode.at(end, value, factor))
-    modes.sort(key=lambda one: -one.log_mass)
-    return tuple(one for one in modes if one.log_mass > modes[0].log_mass + np.log(SMALLEST_SHARE))
+            modes.append(Mode.at(end, value, np.linalg.cholesky(covariance)))
+    return modes, ended

@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Key, Shaped
+from numpyro.distributions.transforms import biject_to
+from numpyro.handlers import block, seed, substitute, trace
 from numpyro.infer import initialization
 from numpyro.infer.util import initialize_model
 
@@ -114,6 +116,34 @@ def starting_points(
 
     values, unconstrained, valid = jax.device_get(once(jax.vmap(find, in_axes=(0, None)), keys, dict(arguments.arrays)))
     return values, unconstrained, valid
+
+
+def prior_points(
+    keys: Key[Array, " R"], target: Target, model: Callable[..., Any], arguments: Arguments
+) -> Float[np.ndarray, "_ D"]:
+    """Return one draw from the prior per key in unconstrained coordinates, those that are finite.
+
+    An improper site is drawn as ``init_to_uniform`` draws it.  Nothing is asked of the density there.
+
+    Parameters
+    ----------
+    keys : array
+        Shape ``(R,)``.
+    target : Target
+        Names the latent sites.
+    model, arguments
+        What is drawn from.
+    """
+
+    def find(key: Key[Array, ""], traced: Mapping[str, Any]) -> dict[str, Array]:
+        args, kwargs = arguments.call(model, traced)
+        drawn = substitute(seed(model, key), substitute_fn=initialization.init_to_sample)
+        with block():
+            sites = trace(drawn).get_trace(*args, **kwargs)
+        return {name: biject_to(sites[name]["fn"].support).inv(sites[name]["value"]) for name in target.shapes}
+
+    points = target.flatten(jax.device_get(once(jax.vmap(find, in_axes=(0, None)), keys, dict(arguments.arrays))))
+    return np.asarray(points[np.isfinite(points).all(axis=1)])
 
 
 def check(

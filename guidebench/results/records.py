@@ -204,10 +204,14 @@ class ProblemRecord:
     noise_sd : mapping
         Per observed site, the sd of each observation given the true values, where known.
     reference : str
-        What the reference is ("exact posterior", "NUTS", the name of a file), or nothing where none is used.
+        What the reference is ("exact posterior", "mixture", "NUTS", the name of a file), or nothing where none is
+        used.
     reference_checks : mapping of str to float
         Of the reference, or of one that failed: ``chains``, ``draws``, the worst ``rhat``, ``ess_bulk`` and
-        ``ess_tail`` of all scalar components, and ``divergences``, as far as they are known.
+        ``ess_tail`` of all scalar components, and ``divergences``, as far as they are known; of a mixture ``draws``,
+        the tail shape ``khat`` of its weights and how many draws they are worth, ``ess``.
+    reference_doubts : tuple of str
+        Latent sites of which chains that were to be the reference contradict each other (R-hat above 1.05).
     reference_note : str
         How it was made, what was not checked, or why none is used.
     predictor : str or None
@@ -216,6 +220,9 @@ class ProblemRecord:
         Number of held-out observations.
     notes : tuple of str
         What a reader should know of the model (``numpyro.param`` sites, ignored factors, ...).
+    search : str
+        What the search before training saw: from how many starts, how many modes, and whether these are likely to be
+        all; nothing where nothing was searched.
     features : mapping of str to float
         What may make it hard: its ``dimension``, ``correlation``, ``condition``, ``scale_range``, ``skewness`` and
         ``curvature`` in unconstrained coordinates (see :mod:`guidebench.engine.features`), as far as they are known.
@@ -231,10 +238,12 @@ class ProblemRecord:
     log_evidence: float | None = None
     reference: str = ""
     reference_checks: Mapping[str, float] = field(default_factory=dict)
+    reference_doubts: tuple[str, ...] = ()
     reference_note: str = ""
     predictor: str | None = None
     heldout_size: int = 0
     notes: tuple[str, ...] = ()
+    search: str = ""
     features: Mapping[str, float] = field(default_factory=dict)
 
 

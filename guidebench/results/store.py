@@ -190,7 +190,8 @@ def _earlier_failures(one: Mapping[str, Any]) -> tuple[Failure, ...]:
 
 def problem_of(one: Mapping[str, Any]) -> ProblemRecord:
     """Return the record of a problem that :func:`plain` and JSON made a mapping of."""
-    return ProblemRecord(**{**one, **{name: tuple(one[name]) for name in ("latents", "observed", "notes")}})
+    tuples = ("latents", "observed", "notes", "reference_doubts")
+    return ProblemRecord(**{**one, **{name: tuple(one.get(name, ())) for name in tuples}})
 
 
 def _draws(file: Path) -> idata.InferenceData | None:

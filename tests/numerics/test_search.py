@@ -15,7 +15,8 @@ import pytest
 from guidebench.contracts import Problem
 from guidebench.inference.arguments import Arguments, as_arrays
 from guidebench.inference.mode_shares import mode_shares
-from guidebench.inference.modes import MOST_DIMENSIONS, Landscape, Mode, explore
+from guidebench.inference.modes import MOST_DIMENSIONS, Landscape, explore
+from guidebench.inference.peaks import Mode
 from guidebench.inference.structure import inspect_model
 from guidebench.inference.target import Target
 from guidebench.problems import funnel, two_modes
@@ -83,20 +84,25 @@ def test_one_start_finds_one_mode_and_no_more() -> None:
     assert len(search(two_modes.model, starts=1, y=np.asarray(two_modes.Y, np.float32)).modes) == 1
 
 
-def test_a_mode_of_no_weight_does_not_count() -> None:
+@pytest.mark.parametrize(("share", "counted"), [(0.005, 2), (1e-5, 1)])
+def test_a_light_mode_counts_where_moments_need_it(share: float, counted: int) -> None:
+    """Of N(4, 0.5) and N(-4, 1) the second, with half a per cent of the mass, adds 0.32 to a variance of 0.25."""
+
     def model() -> None:
         with numpyro.handlers.mask(mask=False):
             x = numpyro.sample("x", dist.Normal(0.0, 1.0))
         numpyro.factor(
             "density",
             jnp.logaddexp(
-                np.log(0.995) + dist.Normal(4.0, 0.5).log_prob(x), np.log(0.005) + dist.Normal(-4.0, 1.0).log_prob(x)
+                jnp.log1p(-share) + dist.Normal(4.0, 0.5).log_prob(x),
+                jnp.log(share) + dist.Normal(-4.0, 1.0).log_prob(x),
             ),
         )
 
     found = search(model, starts=16)
-    assert len(found.modes) == 1
-    assert found.modes[0].location[0] == pytest.approx(4, rel=1e-6)
+    assert [round(one.location[0], 6) for one in (*found.modes, *found.minor)] == [4, -4]
+    assert len(found.modes) == counted
+    assert (found.starts, found.searches) == (16, 16)
 
 
 def test_in_a_funnel_the_best_gaussian_is_far_from_the_joint_mode() -> None:

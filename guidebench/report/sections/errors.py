@@ -37,10 +37,28 @@ CHECKS = {
     "ess_bulk": "smallest bulk ESS",
     "ess_tail": "smallest tail ESS",
     "divergences": "divergences",
+    "khat": "k-hat of the weights",
+    "ess": "draws that they are worth",
 }
 
 #: What a reference needs; :mod:`guidebench.engine.gate` decides by the same numbers.
-NEEDED = {"rhat": "below 1.01", "ess_bulk": "above 400", "ess_tail": "above 400", "divergences": "0"}
+NEEDED = {
+    "rhat": "below 1.01",
+    "ess_bulk": "above 400",
+    "ess_tail": "above 400",
+    "divergences": "0",
+    "khat": "at most 0.7",
+    "ess": "above 1,000",
+}
+
+CHAINED = (
+    "The reference's own checks, over all latent components. R-hat near 1 says that chains which started apart agree; "
+    "an effective sample size (ESS), how many independent draws they are worth."
+)
+WEIGHED = (
+    "The reference's own checks. A k-hat of up to 0.7 says that the importance weights have a mean that can be "
+    "estimated; draws are counted as they are kept, some of them more than once."
+)
 
 #: Draws of either side that enter a marginal distance.
 MOST_SORTED = 20_000
@@ -53,7 +71,7 @@ def build(page: Page) -> Block | None:
         if not problem.reference_note:
             return None
         return Block(Note(problem.reference_note, "warning"), checks(page))
-    unchecked = problem.reference_note if "rhat" not in problem.reference_checks else ""
+    unchecked = problem.reference_note if not {"rhat", "khat"} & problem.reference_checks.keys() else ""
     return Block(
         f"Measured against draws of the reference ({problem.reference}): the largest error over all latent components.",
         Note(problem.reference_note, "warning" if unchecked else "info") if problem.reference_note else None,
@@ -89,24 +107,25 @@ def build(page: Page) -> Block | None:
 
 
 def checks(page: Page) -> Item | None:
-    """Return the table of what was checked of Markov chains, or ``None`` where nothing was."""
+    """Return the table of what was checked of Markov chains or of weights, or ``None`` where nothing was."""
     found = page.problem.reference_checks
     names = [name for name in CHECKS if name in found]
-    if not {"rhat", "ess_bulk", "divergences"} & set(names):
+    if not {"rhat", "ess_bulk", "divergences", "khat"} & set(names):
         return None
     rows: list[list[Cell]] = [["found", *(cell(name, found[name]) for name in names)]]
-    if "rhat" in found:
+    if {"rhat", "khat"} & set(names):
         rows.append(["needed", *(NEEDED.get(name, "") for name in names)])
     return Table(
         ["", *(CHECKS[name] for name in names)],
         rows,
-        caption="The reference's own checks, over all latent components. R-hat near 1 says that chains which started "
-        "apart agree; an effective sample size (ESS), how many independent draws they are worth.",
+        caption=WEIGHED if "khat" in names else CHAINED,
     )
 
 
 def cell(name: str, value: float) -> Cell:
-    """Return one number of a check: counts in whole numbers, R-hat with its decimals."""
+    """Return one number of a check: counts in whole numbers, R-hat and k-hat with their decimals."""
+    if name == "khat":
+        return f"{value:.2f}"
     if name == "rhat" or not math.isfinite(value):
         return f"{value:.3f}"
     return f"{value:,.0f}"
@@ -114,7 +133,8 @@ def cell(name: str, value: float) -> Cell:
 
 def w1_floor(page: Page) -> float:
     """Return below which value a W1 distance says nothing: about 1.5 times what two equal distributions give."""
-    effective = page.problem.reference_checks.get("ess_bulk", MOST_SORTED)
+    found = page.problem.reference_checks
+    effective = found.get("ess_bulk", found.get("ess", MOST_SORTED))
     if not effective > 0:
         return math.inf
     return 2 * math.sqrt(1 / MOST_SORTED + 1 / min(effective, MOST_SORTED))

@@ -18,9 +18,11 @@ _FOLDERS = re.compile(r'(File ")[^"\n]*?((?:[^"/\\\n]+[/\\])?[^"/\\\n]+")')
 
 def build(page: Page) -> Block:
     """Return guides, failures and notes; with several problems the run itself is described once."""
+    searched = (f"The search before training: {page.problem.search}.",) if page.problem.search else ()
+    known = [*page.problem.notes, *searched]
     return Block(
         None if page.several else run(page.comparison),
-        Listing(list(page.problem.notes)) if page.problem.notes else None,
+        Listing(known) if known else None,
         guides(page) if page.fits else None,
         standardising(page.fits),
         *(failure(fit) for fit in page.fits if fit.failures or (not fit.status.has_draws and fit.message)),

@@ -1,0 +1,70 @@
+"""What a reference is made from: a problem, and what a search finds of its posterior."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from guidebench.engine.events import Tell
+from guidebench.engine.minibatches import Inspected
+from guidebench.engine.prepared import PreparedProblem
+from guidebench.engine.request import Settings
+from guidebench.engine.starts import Starts, find_starts
+from guidebench.engine.workbench import Workbench
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A problem that a reference is asked for.
+
+    Attributes
+    ----------
+    bench : Workbench
+        The problem, and its programs.
+    settings : Settings
+        The configuration says which reference; the recipe is that of training.
+    tell : callable
+        Is told what happens.
+    """
+
+    bench: Workbench
+    settings: Settings
+    tell: Tell
+
+    @property
+    def problem(self) -> PreparedProblem:
+        """The problem as it was prepared."""
+        return self.bench.prepared
+
+    @property
+    def by_itself(self) -> bool:
+        """Whether the run chooses the kind of reference, so that one that takes long is left out."""
+        return self.settings.config.reference == "auto"
+
+    @cached_property
+    def searched(self) -> Starts:
+        """Starting points from all over: those of training where they are, and others where they are not.
+
+        They are those of seed 0: a reference must not depend on which run made it.
+        """
+        one, config = self.bench.prepared, self.settings.config
+        target = self.bench.target
+        own = Starts(values=one.starts, valid=one.valid, points=one.points, target=target, landscape=one.landscape)
+        if own.target is not None and config.init == "uniform" and config.seed == 0:
+            return own
+        found = find_starts(
+            Inspected(one.problem, dict(one.values), one.arguments, one.structure, None),
+            config.model_copy(update={"init": "uniform", "seed": 0}),
+            replace(self.settings.recipe, standardise=True),
+        )
+        return own if found.target is None else found
+
+
+def no_density(prepared: PreparedProblem) -> str | None:
+    """Return why there is no one posterior to make a reference of, or ``None``."""
+    if prepared.refusal is not None:
+        return prepared.refusal
+    if prepared.structure.params:
+        names = ", ".join(prepared.structure.params)
+        return f"the model has parameters of its own ({names}), so it is one for every guide"
+    return None

@@ -1,0 +1,70 @@
+"""What weighted points are worth, and draws made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from jaxtyping import Float64, Integer, Shaped
+
+
+def moments(
+    points: Float64[np.ndarray, "S D"], weights: Float64[np.ndarray, " S"]
+) -> tuple[Float64[np.ndarray, " D"], Float64[np.ndarray, " D"]]:
+    """Return means and standard deviations of points under weights that add up to one."""
+    mean = weights @ points
+    sd: Float64[np.ndarray, " D"] = np.sqrt(weights @ (points - mean) ** 2)
+    return mean, sd
+
+
+def effective(
+    values: Mapping[str, Shaped[np.ndarray, "S ..."]], weights: Float64[np.ndarray, " S"], resampled: int
+) -> dict[str, float]:
+    r"""Return per scalar component how many independent draws of the posterior resampled points are worth.
+
+    The variance of a self-normalised estimate of E[f] is :math:`\sum_s w_s^2 (f_s - \bar f)^2` to first order, that
+    of a mean over n independent draws :math:`\mathrm{Var}(f) / n`.  Their ratio is n for f the component
+    itself, and for its squared distance from the mean; the smaller one counts.  Drawing M points of the weighted
+    ones adds the variance of M draws.
+
+    Parameters
+    ----------
+    values : mapping
+        By site, shape ``(S, ...)``.
+    weights : ndarray
+        They add up to one, shape ``(S,)``.
+    resampled : int
+        M.
+
+    References
+    ----------
+    Owen (2013), Monte Carlo theory, methods and examples, equation 9.13, https://artowen.su.domains/mc/.
+    """
+    found: dict[str, float] = {}
+    squared = weights**2
+    for name, value in values.items():
+        columns = value.reshape(len(value), -1).astype(np.float64)
+        centred = columns - weights @ columns
+        variance = weights @ centred**2
+        of_variance = weights @ centred**4 - variance**2
+        with np.errstate(all="ignore"):
+            for_mean = variance / (squared @ centred**2)
+            for_sd = of_variance / (squared @ (centred**2 - variance) ** 2)
+        worth = np.fmin(for_mean, for_sd)
+        for index, where in enumerate(np.ndindex(value.shape[1:])):
+            if variance[index] > 0 and np.isfinite(worth[index]):
+                label = f"{name}[{','.join(map(str, where))}]" if where else name
+                found[label] = float(1 / (1 / worth[index] + 1 / resampled))
+    return found
+
+
+def resampled(weights: Float64[np.ndarray, " S"], count: int, rng: np.random.Generator) -> Integer[np.ndarray, " M"]:
+    """Return the numbers of `count` points drawn in proportion to their weights, in random order.
+
+    Systematic resampling: a point of weight w comes up count * w times, rounded up or down (Douc, Cappé &
+    Moulines 2005, doi:10.1109/ISPA.2005.195385).
+    """
+    places = (rng.uniform() + np.arange(count)) / count
+    sums = np.cumsum(weights)
+    chosen = np.searchsorted(sums / sums[-1], places, side="right")
+    return rng.permutation(np.minimum(chosen, len(weights) - 1))
