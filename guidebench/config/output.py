@@ -22,9 +22,9 @@ class OutputOptions(Options):
         str,
         Option(
             help="What guides are measured against. auto: the exact posterior where it is known, else a mixture about "
-            "what the search finds if its weights are good, else NUTS if it converges. FILE: your own draws (.nc, "
-            ".npz, .csv).",
-            metavar="auto|exact|mixture|nuts|none|FILE",
+            "what the search finds if its weights are good, else groups of chains if they agree, else NUTS if it "
+            "converges. FILE: your own draws (.nc, .npz, .csv).",
+            metavar="auto|exact|mixture|chains|nuts|none|FILE",
             panel=OUTPUT,
             from_folder=paths.reference,
         ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 #: What a reference may be, and the files it may be read from.
-REFERENCES = ("auto", "exact", "mixture", "nuts", "none")
+REFERENCES = ("auto", "exact", "mixture", "chains", "nuts", "none")
 REFERENCE_FILES = (".nc", ".npz", ".csv")
 
 #: In the place of the folder of a posterior database: fetch it.

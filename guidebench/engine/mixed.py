@@ -36,7 +36,7 @@ def by_mixture(asked: Asked) -> Reference | str:
         found = witness(Pointwise(search.target, values), search.landscape, derive(0, name, LABEL))
     except Exception as error:  # noqa: BLE001 - guides can be trained on what this fails on
         return reason(error)
-    return _reference(found, search.landscape, time.perf_counter() - began)
+    return reference_of(found, search.landscape, time.perf_counter() - began)
 
 
 def _obstacle(asked: Asked) -> str | None:
@@ -51,7 +51,8 @@ def _obstacle(asked: Asked) -> str | None:
     return None
 
 
-def _reference(found: Mixture, landscape: Landscape, seconds: float) -> Reference:
+def reference_of(found: Mixture, landscape: Landscape, seconds: float) -> Reference:
+    """Return a mixture as a reference; one that was refused is used for nothing, and says why."""
     if not found.accepted:
         note = f"The mixture about what the search found is used for nothing: {found.reason}."
         return Reference(checks=_checks(found), note=note)

@@ -17,6 +17,7 @@ from guidebench.config.errors import RequestError
 from guidebench.config.seeds import derive
 from guidebench.config.settings import RunConfig
 from guidebench.contracts import ReferenceDraws
+from guidebench.engine.chained import by_chains
 from guidebench.engine.events import Tell
 from guidebench.engine.features import features
 from guidebench.engine.gate import Reference, judge, used
@@ -112,7 +113,11 @@ class Rung(NamedTuple):
 
 
 #: From cheap to dear: the first whose draws pass their checks is taken.
-LADDER = (Rung("mixture", "a mixture", by_mixture), Rung("nuts", "NUTS", by_nuts))
+LADDER = (
+    Rung("mixture", "a mixture", by_mixture),
+    Rung("chains", "chains", by_chains),
+    Rung("nuts", "NUTS", by_nuts),
+)
 
 
 def _best_of(asked: Asked) -> Reference:

@@ -15,9 +15,9 @@ from guidebench.config.seeds import derive
 from guidebench.engine import datasets
 from guidebench.engine.fit.case import Case
 from guidebench.engine.fit.draw import Drawn
+from guidebench.engine.worth import effective
 from guidebench.inference.chains.moves import BLOCK, CHAINS
 from guidebench.inference.chains.run import FIRST, Settled, run_chains
-from guidebench.metrics.evidence import scalars
 from guidebench.plugins.isolation.failures import reason
 from guidebench.results import Chaining
 
@@ -116,33 +116,9 @@ def _with_draws(case: Case, drawn: Drawn, found: Settled) -> Drawn:
     """Return a fit with the draws of settled chains beside its own."""
     sites = {site.name: site for site in case.prepared.structure.latents}
     draws = {name: value.reshape(-1, *value.shape[2:]) for name, value in found.latents.items()}
-    evidence = replace(drawn.to_score.evidence, refreshed=draws, refreshed_ess=effective(found))
+    evidence = replace(drawn.to_score.evidence, refreshed=draws, refreshed_ess=effective(found.latents))
     return replace(
         drawn,
         to_score=drawn.to_score._replace(evidence=evidence),
         groups={**drawn.groups, "refreshed": datasets.of_draws(draws, sites)},
     )
-
-
-def effective(found: Settled) -> dict[str, float]:
-    r"""Return how many independent draws those of the chains are worth, per scalar component.
-
-    Chains are independent: with :math:`\bar x_c` the mean along chain c, :math:`C \operatorname{var}(x) /
-    \operatorname{var}(\bar x_c)` draws would give the mean its error; the same of :math:`(x - \mu)^2` for the sd.
-    The fewer count.
-    """
-    by_chain = {name: np.swapaxes(value, 0, 1) for name, value in found.latents.items()}  # draws within a chain first
-    worth: dict[str, float] = {}
-    shape = next(iter(by_chain.values())).shape[:2]
-    for name, flat in scalars({name: value.reshape(-1, *value.shape[2:]) for name, value in by_chain.items()}):
-        draws = flat.reshape(shape).astype(np.float64)
-        squares = (draws - draws.mean()) ** 2
-        each = [_worth(one) for one in (draws, squares) if np.ptp(one) > 0]
-        worth[name] = min([*each, float(draws.size)])
-    return worth
-
-
-def _worth(draws: np.ndarray) -> float:
-    """Return how many independent draws those of chains are worth for their mean, shape ``(S, C)``."""
-    between = float(draws.mean(axis=0).var(ddof=1))
-    return float(draws.shape[1] * draws.var() / between) if between > 0 else float(draws.size)

@@ -61,7 +61,9 @@ class Settled:
     drift : float
         Largest change of a mean, in sds, or of an sd, as a share, from the first half to the second, noise taken off.
     latents : dict of str to ndarray
-        Draws of the second half by latent site, shape ``(C, S, ...)``.
+        Draws of the second half by latent site, shape ``(C, S, ...)``; empty where they have not settled.
+    points : ndarray
+        Some of them in unconstrained coordinates, shape ``(S, D)``.
     """
 
     settled: bool
@@ -72,6 +74,7 @@ class Settled:
     remembered: float
     drift: float
     latents: dict[str, Float64[np.ndarray, "C S ..."]]
+    points: Float64[np.ndarray, "S D"]
 
 
 #: Of the first step size, in units of the whitening, at one dimension.
@@ -283,4 +286,5 @@ def run_chains(
         remembered=1.0 if look is None else look.remembered,
         drift=math.inf if look is None else max(look.mean_drift, look.sd_drift),
         latents=run.latents() if settled else {},
+        points=run.points() if settled else np.zeros((0, moves.target.dim)),
     )

@@ -1,0 +1,113 @@
+r"""Groups of chains that begin in different places: where all of them settle, and in the same place, is the posterior.
+
+One group begins at the best Gaussian that a search found, one at a wider one, and one at every mode.  Chains of a
+group that is alone may all miss what none of them reaches; groups from different places that agree in all means and
+sds are harder to fool (Margossian et al. 2024, nested R-hat, doi:10.1214/24-BA1453, compares such groups by their
+variances; here their moments are held against the errors that decide of a guide).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float64
+
+from guidebench.inference.chains.halves import allowance
+from guidebench.inference.chains.moves import CHAINS, Moves
+from guidebench.inference.chains.run import Settled, run_chains
+from guidebench.inference.modes import Landscape
+from guidebench.inference.peaks import log_volume
+
+#: How much wider the second group begins.
+WIDER = 2.0
+
+#: Draws that stand for the place where a group begins.
+DRAWS = 4_000
+
+#: Groups agree where no mean differs by more sds and no sd by a larger share, beyond noise.
+MEAN_APART, SD_APART = 0.07, 0.10
+
+#: Modes from which groups begin, at most.
+MOST_GROUPS = 8
+
+
+class Groups(NamedTuple):
+    """What groups of chains came to: all of them, and why they are not to be believed (empty where they are)."""
+
+    found: tuple[Settled, ...]
+    failure: str
+
+    @property
+    def gradients(self) -> int:
+        """Gradients of all chains."""
+        return sum(one.gradients for one in self.found)
+
+
+def run_groups(moves: Moves, landscape: Landscape, seed: int, budget: int) -> Groups:
+    """Run every group until it settles, or the first of them does not.
+
+    Parameters
+    ----------
+    moves : Moves
+        The program of the posterior.
+    landscape : Landscape
+        What a search has found of it.
+    seed : int
+        Of all random numbers.
+    budget : int
+        Gradients of each group, at most.
+    """
+    found: list[Settled] = []
+    rng = np.random.default_rng(seed)
+    places = _places(landscape)
+    if not places:
+        return Groups((), "the search has found nothing to begin at")
+    for number, (center, factor) in enumerate(places):
+        noise = rng.standard_normal((DRAWS, len(center)))
+        draws = center + (noise * factor if factor.ndim == 1 else noise @ factor.T)
+        one = run_chains(moves, draws, int(rng.integers(2**31)), budget)
+        if not one.settled:
+            return Groups(tuple(found), f"group {number + 1} of {len(places)} did not settle: {one.note}")
+        apart = next((said for other in found if (said := _apart(one, other))), "")
+        found.append(one)
+        if apart:
+            return Groups(tuple(found), f"groups from different places settled apart: {apart}")
+    return Groups(tuple(found), "")
+
+
+def _places(landscape: Landscape) -> list[tuple[Float64[np.ndarray, " D"], np.ndarray]]:
+    """Return centre and factor of the place where each group begins."""
+    found: list[tuple[np.ndarray, np.ndarray]] = []
+    if landscape.best is not None:
+        found = [(landscape.best.mean, scale * landscape.best.factor) for scale in (1.0, WIDER)]
+    if len(landscape.modes) > 1 or not found:
+        found += [(one.location, one.factor) for one in landscape.modes[:MOST_GROUPS]]
+    return [(center, factor) for center, factor in found if np.isfinite(log_volume(factor))]
+
+
+def _apart(one: Settled, other: Settled) -> str:
+    """Return by how much the moments of two groups differ for sure, or nothing."""
+    worst, said = 0.0, ""
+    for name in one.latents:
+        (mean, mean_error, sd, sd_error), (their_mean, their_mean_error, their_sd, their_sd_error) = (
+            _moments(group.latents[name]) for group in (one, other)
+        )
+        noise, scale = allowance(sum(value[0, 0].size for value in one.latents.values())), np.minimum(sd, their_sd)
+        with np.errstate(all="ignore"):
+            means = (np.abs(mean - their_mean) - noise * np.hypot(mean_error, their_mean_error)) / scale
+            sds = (np.abs(sd - their_sd) - noise * np.hypot(sd_error, their_sd_error)) / scale
+        for values, limit, text in ((means, MEAN_APART, "{:.2f} sd in a mean"), (sds, SD_APART, "{:.0%} in an sd")):
+            value = float(np.max(np.nan_to_num(values, nan=0.0), initial=0.0))
+            if value - limit > worst:
+                worst, said = value - limit, f"{text.format(value)} of {name}"
+    return said
+
+
+def _moments(draws: Float64[np.ndarray, "C S ..."]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return mean and sd of every component of a site, each with its error over independent chains."""
+    by_chain = draws.mean(axis=1)
+    mean, sd = by_chain.mean(axis=0), draws.std(axis=(0, 1))
+    squares = ((draws - mean) ** 2).mean(axis=1)
+    root = np.sqrt(CHAINS)
+    return mean, by_chain.std(axis=0) / root, sd, squares.std(axis=0) / (2 * np.maximum(sd, 1e-300)) / root
