@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from jaxtyping import Float64
 
 from guidebench.metrics.evidence import scalars
 
 
-def effective(latents: Mapping[str, Float64[np.ndarray, "C S ..."]]) -> dict[str, float]:
+def effective(latents: Mapping[str, np.ndarray]) -> dict[str, float]:
     r"""Return how many independent draws those of independent chains are worth, per scalar component.
 
     With :math:`\bar x_c` the mean along chain c, :math:`C \operatorname{var}(x) / \operatorname{var}(\bar x_c)`
@@ -31,7 +30,7 @@ def effective(latents: Mapping[str, Float64[np.ndarray, "C S ..."]]) -> dict[str
     return worth
 
 
-def _worth(draws: Float64[np.ndarray, "C S"]) -> float:
+def _worth(draws: np.ndarray) -> float:
     """Return how many independent draws would give their mean its error."""
     between = float(draws.mean(axis=1).var(ddof=1))
     return float(draws.shape[0] * draws.var() / between) if between > 0 else float(draws.size)
