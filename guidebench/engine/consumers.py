@@ -103,14 +103,12 @@ class Settling:
 
     def __init__(self, found: Collecting, guides: Collection[str], settled: Callable[[str], None]) -> None:
         self._found, self._guides, self._settled = found, guides, settled
-        self._said: set[str] = set()
 
     def __call__(self, event: Event) -> None:
         """Take one event."""
         if not isinstance(event, (FitFinished, ProblemDescribed)):
             return
         name = event.fit.problem if isinstance(event, FitFinished) else event.record.name
-        whole = name in self._found.described and all((name, guide) in self._found.fits for guide in self._guides)
-        if whole and name not in self._said:
-            self._said.add(name)
+        # What completes a problem is the last that is told of it: it is described before the first fit that is made.
+        if name in self._found.described and all((name, guide) in self._found.fits for guide in self._guides):
             self._settled(name)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from operator import is_
 from typing import Any, NamedTuple
 
 from guidebench.contracts import Section
@@ -80,18 +79,17 @@ class Ahead:
 def _alike(then: Page, now: Page) -> bool:
     """Return whether two pages are the same to a section of guidebench's own."""
     name = now.problem.name
-    was, is_now = then.comparison, now.comparison
+    before, after = then.comparison, now.comparison
     return (
         then.problem is now.problem
-        and len(then.fits) == len(now.fits)
-        and all(map(is_, then.fits, now.fits))
-        and was.references.get(name) is is_now.references.get(name)
+        and [id(fit) for fit in then.fits] == [id(fit) for fit in now.fits]
+        and before.references.get(name) is after.references.get(name)
         and [then.style(fit) for fit in then.fits] == [now.style(fit) for fit in now.fits]
         and then.several == now.several
-        and compact_dpi(len(was.problems)) == compact_dpi(len(is_now.problems))
+        and compact_dpi(len(before.problems)) == compact_dpi(len(after.problems))
         and then.log_loss == now.log_loss
-        and was.quantities == is_now.quantities
-        and was.failures == is_now.failures
+        and before.quantities == after.quantities
+        and before.failures == after.failures
     )
 
 

@@ -133,6 +133,10 @@ def without_first_fit(run: Comparison) -> Comparison:
     return replace(run, fits=run.fits[1:], interrupted=True)
 
 
+def without_last_fit(run: Comparison) -> Comparison:
+    return replace(run, fits=run.fits[:-1], interrupted=True)
+
+
 def changed_problem(run: Comparison) -> Comparison:
     return replace(run, problems=(run.problems[0], replace(run.problems[1], notes=("Another note.",))))
 
@@ -165,6 +169,7 @@ def without_meanings(run: Comparison) -> Comparison:
     [
         changed_fit,
         without_first_fit,
+        without_last_fit,
         changed_problem,
         without_references,
         with_a_broken_plugin,
@@ -233,3 +238,25 @@ def test_a_section_that_fails_is_named_once_and_at_the_end(run: Comparison, tmp_
     ] * 2
     assert [str(one) for one in told["ahead"]] == [str(one) for one in told["late"]]
     assert files(tmp_path / "ahead") == files(tmp_path / "late")
+
+
+@pytest.mark.usefixtures("quick")
+def test_so_is_what_comes_after_one_that_failed_by_chance(run: Comparison, tmp_path: Path) -> None:
+    tries: list[str] = []
+
+    def fails_at_first(page: Page) -> Block:
+        tries.append(page.problem.name)
+        if len(tries) <= len(run.problems):
+            page.figure("first", page.panels(1, 1)[0], alt="Nothing")
+            raise MemoryError
+        return Block("It is done.")
+
+    def goes_on(page: Page) -> Block:
+        return Block(page.figure("first", page.panels(1, 1)[0], alt="Nothing"))
+
+    sections = [
+        own(Section(name="bad", title="Bad", build=fails_at_first, order=1)),
+        own(Section(name="good", title="Good", build=goes_on, order=2)),
+    ]
+    assert same(run, drawn_ahead(run, sections), tmp_path, sections)
+    assert len(tries) == 3 * len(run.problems)
