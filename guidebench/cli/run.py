@@ -91,6 +91,7 @@ def _run(request: Request, executor: Executor, end_workers: Callable[[], None]) 
     from guidebench.engine.progress.terminal import bar
     from guidebench.inference.device import cache
     from guidebench.report import write
+    from guidebench.report.ahead import Ahead
     from guidebench.results.kept import Kept
     from guidebench.results.store import record, save
 
@@ -99,8 +100,9 @@ def _run(request: Request, executor: Executor, end_workers: Callable[[], None]) 
     Thread(target=_import_ahead, daemon=True).start()
     target = Path(settings.out) / request.name
     kept = Kept(target, fresh=settings.fresh)
+    ahead = Ahead(request.registry.sections, log_loss=settings.log_loss)
     with bar(quiet=settings.quiet) as watcher:
-        comparison = engine.compare(request, progress=watcher, keep=kept, executor=executor)
+        comparison = engine.compare(request, progress=watcher, keep=kept, executor=executor, meanwhile=ahead)
         end_workers()
         watcher.note("writing the report")
         folder = save(comparison, target, place=kept.place)
@@ -113,6 +115,7 @@ def _run(request: Request, executor: Executor, end_workers: Callable[[], None]) 
             sections=request.registry.sections,
             log_loss=settings.log_loss,
             on_failure=failed.append,
+            ahead=ahead,
         )
         record(folder, failed)
     comparison = replace(comparison, failures=(*comparison.failures, *failed))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
+from typing import Protocol
+
 from guidebench.engine.events import (
     Event,
     FitFinished,
@@ -13,7 +16,7 @@ from guidebench.engine.events import (
 )
 from guidebench.engine.keep import Keep, worth_keeping
 from guidebench.engine.progress import Progress
-from guidebench.results import Fit
+from guidebench.results import Comparison, Fit, ProblemRecord
 
 
 class Keeping:
@@ -73,3 +76,39 @@ class Collecting:
             self.kept += event.kept
         elif isinstance(event, ProblemDescribed):
             self.described[event.record.name] = event
+
+
+class Meanwhile(Protocol):
+    """What the process of a run does while others run its tasks."""
+
+    def take(self, comparison: Comparison, problem: ProblemRecord) -> None:
+        """Take a problem of which nothing will change any more; the comparison has its fits and no others."""
+
+    def work(self) -> bool:
+        """Do the next piece of work, which is short; return whether there was one."""
+
+
+class Settling:
+    """Says of each problem that nothing of it will change any more: it is described, and all its fits are there.
+
+    Parameters
+    ----------
+    found : Collecting
+        What there is; it takes each event before.
+    guides : collection of str
+        Whose fits a problem has.
+    settled : callable
+        Is told the name of the problem.
+    """
+
+    def __init__(self, found: Collecting, guides: Collection[str], settled: Callable[[str], None]) -> None:
+        self._found, self._guides, self._settled = found, guides, settled
+
+    def __call__(self, event: Event) -> None:
+        """Take one event."""
+        if not isinstance(event, (FitFinished, ProblemDescribed)):
+            return
+        name = event.fit.problem if isinstance(event, FitFinished) else event.record.name
+        # What completes a problem is the last that is told of it: it is described before the first fit that is made.
+        if name in self._found.described and all((name, guide) in self._found.fits for guide in self._guides):
+            self._settled(name)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import Any, NamedTuple, Protocol
@@ -55,7 +55,18 @@ class _Ended(NamedTuple):
     future: Future[Any]
 
 
-def execute(nodes: Sequence[Node], executor: Executor, tell: Tell, follower: Follower) -> None:
+def nothing() -> bool:
+    """Do nothing, and say so."""
+    return False
+
+
+def execute(
+    nodes: Sequence[Node],
+    executor: Executor,
+    tell: Tell,
+    follower: Follower,
+    meanwhile: Callable[[], bool] = nothing,
+) -> None:
     """Run the tasks of all nodes.
 
     Parameters
@@ -68,6 +79,9 @@ def execute(nodes: Sequence[Node], executor: Executor, tell: Tell, follower: Fol
         Is told what tasks say while they run, in the thread that calls this.
     follower : Follower
         Is told what becomes of each node.
+    meanwhile : callable
+        Does a short piece of other work in the thread that calls this, as long as nothing has come to anything, and
+        returns whether there was any to do.
     """
     graph = _Graph(nodes, follower)
     here, inbox = threading.current_thread(), SimpleQueue[Event | _Ended]()
@@ -87,6 +101,8 @@ def execute(nodes: Sequence[Node], executor: Executor, tell: Tell, follower: Fol
             future.add_done_callback(lambda future, node=node: inbox.put(_Ended(node, future)))  # type: ignore[misc]
         if not running:
             return
+        while inbox.empty() and meanwhile():
+            pass
         found = inbox.get()
         if isinstance(found, _Ended):
             running -= 1

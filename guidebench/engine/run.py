@@ -7,14 +7,15 @@ from dataclasses import replace
 
 from guidebench.analysis.together import together
 from guidebench.engine.collect import Assembly
-from guidebench.engine.consumers import Collecting, Keeping, Showing
+from guidebench.engine.consumers import Collecting, Keeping, Meanwhile, Settling, Showing
 from guidebench.engine.events import Event, FitFinished, ProblemDescribed, RunBegan, Tell, nobody
-from guidebench.engine.execute import Lost, Outcome, execute
+from guidebench.engine.execute import Lost, Outcome, execute, nothing
 from guidebench.engine.executors import Executor
 from guidebench.engine.executors.here import Here
 from guidebench.engine.keep import Keep
 from guidebench.engine.keys import environment
 from guidebench.engine.lost import TaskLostError
+from guidebench.engine.perform import TURN
 from guidebench.engine.plan import Node, Plan, checks, make_plan
 from guidebench.engine.progress import Progress, Silent
 from guidebench.engine.recipe import recipe_of
@@ -33,6 +34,7 @@ def compare(
     progress: Progress | None = None,
     keep: Keep | None = None,
     executor: Executor | None = None,
+    meanwhile: Meanwhile | None = None,
 ) -> Comparison:
     """Train every guide on every problem and score them all.
 
@@ -46,6 +48,8 @@ def compare(
         Where finished fits are kept, and those of an earlier run found.
     executor : Executor, optional
         What runs the tasks; by default this process.
+    meanwhile : Meanwhile, optional
+        What this process does while others run the tasks.
 
     Raises
     ------
@@ -67,13 +71,43 @@ def compare(
         running = executor or Here()
         try:
             plan = make_plan(replace(request, guides=_checked(request, settings, running)), settings, keep)
-            interrupted = _interrupted(plan, running, tell, collecting)
+            if meanwhile is not None:
+                consumers.append(_settling(plan, collecting, meanwhile))
+            interrupted = _interrupted(plan, running, tell, collecting, _pieces(meanwhile))
         finally:  # a notebook goes on
             WORKBENCHES.clear()
         return _comparison(plan, collecting, interrupted=interrupted)
 
 
-def _interrupted(plan: Plan, executor: Executor, tell: Tell, collecting: Collecting) -> bool:
+def _settling(plan: Plan, found: Collecting, meanwhile: Meanwhile) -> Settling:
+    """Return what passes on the problems of which nothing will change any more."""
+
+    def settled(name: str) -> None:
+        comparison = _comparison(plan, found, interrupted=False)
+        meanwhile.take(replace(comparison, fits=comparison.of(name)), found.described[name].record)
+
+    return Settling(found, [guide.label for guide in plan.request.guides], settled)
+
+
+def _pieces(meanwhile: Meanwhile | None) -> Callable[[], bool]:
+    """Return what does the next piece of work, unless a task runs in this process."""
+    if meanwhile is None:
+        return nothing
+
+    def work() -> bool:
+        if not TURN.acquire(blocking=False):
+            return False
+        try:
+            return meanwhile.work()
+        finally:
+            TURN.release()
+
+    return work
+
+
+def _interrupted(
+    plan: Plan, executor: Executor, tell: Tell, collecting: Collecting, meanwhile: Callable[[], bool]
+) -> bool:
     """Execute a plan; return whether it was interrupted when some of it was done."""
     try:
         tell(RunBegan(len(plan.problems) * len(plan.request.guides), len(plan.problems)))
@@ -82,7 +116,8 @@ def _interrupted(plan: Plan, executor: Executor, tell: Tell, collecting: Collect
                 tell(ProblemDescribed(*one.known))
             for fit in one.kept.values():
                 tell(FitFinished(fit, kept=True))
-        execute(plan.nodes(side_by_side=executor.slots() > 1), executor, tell, Assembly(plan, tell))
+        nodes = plan.nodes(side_by_side=executor.slots() > 1)
+        execute(nodes, executor, tell, Assembly(plan, tell), meanwhile)
     except KeyboardInterrupt:
         if not collecting.fits:
             raise

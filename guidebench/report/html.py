@@ -38,12 +38,13 @@ def _breakable(text: str) -> Markup:
     return Markup("_<wbr>").join(escape(part) for part in text.split("_"))
 
 
-def _numeric(table: Table, column: int) -> bool:
-    """Return whether a column holds numbers only, which are aligned on the right."""
-    cells = [row[column] for row in table.rows]
+def _numeric(table: Table) -> list[bool]:
+    """Return which columns hold numbers only, which are aligned on the right."""
     # A column of nothing but dashes counts: it would have held numbers.
-    known = [cell for cell in cells if cell is not None and cell != ""]
-    return all(isinstance(cell, Number | int | float) for cell in known)
+    return [
+        all(row[at] is None or row[at] == "" or isinstance(row[at], Number | int | float) for row in table.rows)
+        for at in range(len(table.columns))
+    ]
 
 
 def block(content: Block) -> Markup:

@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from guidebench.contracts import Section
 from guidebench.plugins.isolation.failures import Failure
 from guidebench.plugins.registry import OWN
 from guidebench.report import html, markdown
+from guidebench.report.ahead import Ahead, in_order
 from guidebench.report.content import Block, Figure, Link
 from guidebench.report.overview import OVERVIEW, Overview, anchor_of, problem_anchor
 from guidebench.report.page import Page
 from guidebench.report.recipes import told
-from guidebench.report.rendered import OnFailure, Owned, Part, Rendered, rendered, section_of
+from guidebench.report.rendered import OnFailure, Owned, Part, Rendered, rendered
 from guidebench.request.find_plugins import find_plugins
 from guidebench.results import Comparison
 
@@ -30,6 +30,7 @@ def write(
     sections: Sequence[Any] | None = None,
     log_loss: bool = False,
     on_failure: OnFailure | None = None,
+    ahead: Ahead | None = None,
 ) -> Path:
     """Write the report of a comparison into a folder.
 
@@ -48,13 +49,15 @@ def write(
         Show the training loss on a logarithmic axis first.
     on_failure : callable, optional
         Is told of each section that could not be made, which leaves a note in its place.
+    ahead : Ahead, optional
+        What was drawn while the run went on; the report is the same without.
 
     Returns
     -------
     Path
         Of ``report.html``.
     """
-    report = _report(comparison, sections, log_loss, on_failure or _silent)
+    report = _report(comparison, sections, log_loss, on_failure or _silent, ahead)
     page, text = _html(comparison, report), _markdown(comparison, report)
     return _place(Path(path), page, text, {name: figure.png for name, figure in report.figures().items()})
 
@@ -91,11 +94,12 @@ def _report(
     sections: Sequence[Any] | None,
     log_loss: bool,
     on_failure: OnFailure,
+    ahead: Ahead | None = None,
 ) -> Report:
     given = sections
     if given is None:
         given = find_plugins(running=True).sections  # in a process that may train guides afterwards
-    owned = sorted(_owned(given), key=lambda one: one.section.order)
+    owned, ahead = in_order(given), ahead or Ahead(())
     names: set[str] = set()
     overview: list[Rendered | None] = []
     if len(comparison.problems) != 1:
@@ -107,24 +111,12 @@ def _report(
     )
     return Report(
         overview=tuple(one for one in overview if one is not None),
-        parts=tuple(_part(page, owned, on_failure) for page in pages),
+        parts=tuple(_part(page, [ahead.section_of(page, names, one, on_failure) for one in owned]) for page in pages),
     )
 
 
-def _owned(sections: Sequence[Any]) -> list[Owned]:
-    """Return sections with the name of who brought them."""
-    found = list(sections.values()) if isinstance(sections, Mapping) else list(sections)
-    return [
-        Owned(section=one)
-        if isinstance(one, Section)
-        else Owned(section=one.declaration, plugin=one.plugin, distribution=one.distribution)
-        for one in found
-    ]
-
-
-def _part(page: Page, owned: list[Owned], on_failure: OnFailure) -> Part:
+def _part(page: Page, made: Sequence[Rendered | None]) -> Part:
     problem = page.problem
-    made = [section_of(page, one, on_failure) for one in owned]
     intro = " ".join(part for part in (_sentence(problem.summary), _sentence(problem.cite)) if part)
     anchor = problem_anchor(problem.name)
     return Part(anchor=anchor, title=problem.name, intro=intro, sections=tuple(one for one in made if one is not None))

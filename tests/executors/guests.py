@@ -92,6 +92,7 @@ def guidebench_guides() -> Iterator[Guide]:
 def guidebench_problems() -> Iterator[Problem]:
     y = np.array([0.5, -0.25, 1.0])
     yield Problem(name="tiny", model=tiny, kwargs={"y": y})
+    yield Problem(name="twin", model=tiny, kwargs={"y": y + 1})
     yield Problem(name="never", model=never, kwargs={"y": y})
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from concurrent.futures import Future
+from time import sleep
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +15,7 @@ import xarray as xr
 
 from guidebench.config import make_config
 from guidebench.contracts import Guide, MetricValue, Problem
+from guidebench.engine.consumers import Meanwhile
 from guidebench.engine.events import PhaseBegan, StepsDone, Tell
 from guidebench.engine.executors import Job
 from guidebench.engine.fit.calibrate import Calibrated
@@ -21,6 +24,7 @@ from guidebench.engine.fit.score import Scored
 from guidebench.engine.gate import Reference
 from guidebench.engine.keep import Keep
 from guidebench.engine.lost import TaskLostError
+from guidebench.engine.perform import TURN
 from guidebench.engine.progress import Silent
 from guidebench.engine.references import Referenced
 from guidebench.engine.request import Request
@@ -106,6 +110,7 @@ def run(
     slots: int = 1,
     progress: Silent | None = None,
     keep: Keep | None = None,
+    meanwhile: Meanwhile | None = None,
     **options: Any,
 ) -> Comparison:
     request = Request(
@@ -118,7 +123,7 @@ def run(
         config=make_config(options),
         registry=Registry(),
     )
-    return compare(request, progress=progress, keep=keep, executor=Table(table, slots))
+    return compare(request, progress=progress, keep=keep, executor=Table(table, slots), meanwhile=meanwhile)
 
 
 def well(fit: Fit) -> bool:
@@ -361,3 +366,134 @@ def test_what_lacks_a_part_that_was_lost_is_not_kept(lost: str) -> None:
     keep = Noted()
     run({f"p/{lost}": TaskLostError("its process was killed by SIGKILL")}, keep=keep, simulations=64)
     assert keep.kept == ["q/a", "q", "q/b"]
+
+
+# What is passed on while tasks run
+
+
+class Taking:
+    """Remembers what it was given, and has no work to do."""
+
+    def __init__(self) -> None:
+        self.taken: list[tuple[Comparison, ProblemRecord]] = []
+
+    def take(self, comparison: Comparison, problem: ProblemRecord) -> None:
+        """Remember a problem."""
+        self.taken.append((comparison, problem))
+
+    def work(self) -> bool:
+        """Do nothing."""
+        return False
+
+    def names(self) -> list[str]:
+        """Return whose problems there were."""
+        return [problem.name for _, problem in self.taken]
+
+    def holds_of(self, found: Comparison) -> bool:
+        """Return whether all that was given is what the run has found in the end."""
+        return all(
+            any(problem is one for one in found.problems)
+            and len(comparison.problems) == len(found.problems)
+            and len(comparison.fits) == len(found.of(problem.name))
+            and all(one is other for one, other in zip(comparison.fits, found.of(problem.name), strict=True))
+            for comparison, problem in self.taken
+        )
+
+
+@pytest.mark.parametrize("slots", [1, 3])
+def test_a_problem_is_passed_on_once_nothing_of_it_will_change(slots: int) -> None:
+    taking = Taking()
+    lost = {"q/prepare": ValueError("no"), "r/b/fit": TaskLostError("its process was killed by SIGKILL")}
+    found = run(lost, "p q r", slots=slots, meanwhile=taking)
+    assert sorted(taking.names()) == ["p", "q", "r"]
+    assert taking.holds_of(found)
+
+
+def test_one_that_was_interrupted_is_not() -> None:
+    taking = Taking()
+    assert run({"q/b/fit": KeyboardInterrupt()}, "p q r", meanwhile=taking).interrupted
+    assert taking.names() == ["p"]
+
+
+class Known(Noted):
+    """Keeps everything."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fits: dict[str, Fit] = {}
+        self.problems: dict[str, Any] = {}
+
+    def fit(self, key: str) -> Fit | None:
+        """Find a fit."""
+        return self.fits.get(key)
+
+    def problem(self, key: str) -> Any:
+        """Find what is known of a problem."""
+        return self.problems.get(key)
+
+    def keep_fit(self, key: str, fit: Fit) -> None:
+        """Keep a fit."""
+        self.fits[key] = fit
+
+    def keep_problem(self, key: str, problem: tuple[ProblemRecord, Any]) -> None:
+        """Keep what is known of a problem."""
+        self.problems[key] = problem
+
+
+def test_what_an_earlier_run_has_kept_is_passed_on_first_and_what_it_lacks_once_that_is_there() -> None:
+    keep = Known()
+    run({}, "p q r", keep=keep)
+    for key, fit in list(keep.fits.items()):
+        if (fit.problem, fit.guide) == ("p", "b"):  # so that p is looked at again
+            del keep.fits[key]
+    for key, (record, _) in list(keep.problems.items()):
+        if record.name == "q":
+            del keep.problems[key]
+    taking = Taking()
+    found = run({}, "p q r", keep=keep, meanwhile=taking)
+    assert found.kept == 5
+    assert taking.names() == ["r", "p", "q"]
+    assert taking.holds_of(found)
+
+
+def test_no_work_is_done_while_a_task_runs_in_this_process() -> None:
+    class Threads(Table):
+        """Runs each job in a thread, in its turn."""
+
+        busy = False
+
+        def submit(self, job: Job, tell: Tell) -> Future[Any]:
+            """Take a while."""
+            future: Future[Any] = Future()
+            begun = threading.Event()
+
+            def does() -> None:
+                with TURN:
+                    self.busy = True
+                    begun.set()
+                    sleep(0.05)
+                    self.busy = False
+                future.set_result(super(Threads, self).submit(job, tell).result())
+
+            threading.Thread(target=does).start()
+            assert begun.wait(timeout=30)
+            return future
+
+    executor = Threads({}, 1)
+
+    class Working(Taking):
+        """Always has something to do."""
+
+        def work(self) -> bool:
+            """See whether a task runs."""
+            assert not executor.busy
+            return True
+
+    request = Request(
+        name="run",
+        problems=(Problem(name="p", model=lambda: None),),
+        guides=(guide("a"),),
+        config=make_config({}),
+        registry=Registry(),
+    )
+    assert len(compare(request, executor=executor, meanwhile=Working()).fits) == 1

@@ -280,6 +280,32 @@ def test_two_run_side_by_side_and_no_more() -> None:
     assert max(at_a_time) == 2
 
 
+def test_other_work_is_done_piece_by_piece_while_tasks_run_elsewhere() -> None:
+    done, two, here = list[str](), threading.Event(), threading.get_ident()
+
+    def waits(tell: Tell) -> int:
+        assert two.wait(timeout=30)
+        return 0
+
+    def piece() -> bool:
+        assert threading.get_ident() == here
+        done.append("a piece")
+        if len(done) == 2:
+            two.set()  # what has ended by then is seen before the next piece
+        return len(done) < 2
+
+    with threads(2) as executor:
+        execute([node("a", waits), node("b", waits)], executor, nobody, Heard(), piece)
+    assert done[:2] == ["a piece"] * 2
+
+
+def test_and_it_never_holds_up_what_is_done_here() -> None:
+    def piece() -> bool:
+        raise AssertionError
+
+    execute([node("a"), node("b", zero, "a")], Here(), nobody, Heard(), piece)
+
+
 def test_nothing_to_do_is_done() -> None:
     assert outcomes([]) == {}
 

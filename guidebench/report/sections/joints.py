@@ -108,7 +108,8 @@ def _figure(page: Page, pairs: Sequence[Pair], start: int) -> Figure:
     fig, axes = page.panels(
         count * len(fits), count, height=1.5, width=width, gap=(0.62, 0.2), margin=(0.65, 1.45, 0.15, 0.5), share="col"
     )
-    boxes = [(*limits(page, x), *limits(page, y)) for x, y in pairs]
+    windows = {one: limits(page, one) for one in {component for pair in pairs for component in pair}}
+    boxes = [(*windows[x], *windows[y]) for x, y in pairs]
     outline = None if page.problem.reference else outline_of(page.spread)
     outlines = [edge_of(page, outline, pair, box) for pair, box in zip(pairs, boxes, strict=True)]
     for position, ax in enumerate(axes):

@@ -32,9 +32,8 @@ COORDINATES = {
 
 def build(page: Page) -> Block:
     """Return one row per guide: locations on the left, scales on the right."""
-    tables = {
-        (fit.guide, kind): table for fit in page.fits for kind in KINDS if len(table := paths(page, fit, kind)[0])
-    }
+    found = {(fit.guide, kind): paths(page, fit, kind) for fit in page.fits for kind in KINDS}
+    tables = {which: table for which, (table, _) in found.items() if len(table)}
     shown = [fit for fit in page.fits if any((fit.guide, kind) in tables for kind in KINDS)]
     if not shown:
         return Block("No guide of this run has a recorded path of a parameter that is named as a location or a scale.")
@@ -42,7 +41,7 @@ def build(page: Page) -> Block:
         f"{kind} of {fit.guide} ({MAX_LINES} of {total})"
         for fit in shown
         for kind in KINDS
-        if (total := paths(page, fit, kind)[1]) > MAX_LINES
+        if (total := found[fit.guide, kind][1]) > MAX_LINES
     ]
     return Block(
         coordinates(shown),
