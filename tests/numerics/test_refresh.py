@@ -1,0 +1,94 @@
+"""Fits put to the test by chains from their draws, as a user runs them: what is repaired is right, and is kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+import numpyro.distributions as dist
+import pytest
+
+import guidebench as gb
+from guidebench.results import Verdict
+from guidebench.results.inference_data import group
+
+CORRELATION = 0.95
+
+
+def ridge(y: float | None = None) -> None:
+    covariance = jnp.array([[1.0, CORRELATION], [CORRELATION, 1.0]])
+    x = numpyro.sample("x", dist.MultivariateNormal(jnp.zeros(2), covariance_matrix=covariance))
+    numpyro.sample("y", dist.Normal(x.sum(), 50.0), obs=y)
+
+
+#: The exact posterior of `ridge` at y = 10.
+PRECISION = np.linalg.inv(np.array([[1.0, CORRELATION], [CORRELATION, 1.0]])) + np.ones((2, 2)) / 2500
+COVARIANCE = np.linalg.inv(PRECISION)
+MEAN = COVARIANCE @ np.ones(2) * 10 / 2500
+
+
+@pytest.fixture(scope="module")
+def compared() -> gb.Comparison:
+    return gb.compare(
+        ridge, y=10.0, guides=["mean_field", "auto_multivariate_normal", "auto_delta"], reference="none", steps=3000
+    )
+
+
+def test_a_guide_that_is_too_narrow_is_refreshed_and_one_that_is_right_is_trusted(compared: gb.Comparison) -> None:
+    assert compared["mean_field"].verdict is Verdict.REFRESH
+    assert compared["auto_multivariate_normal"].verdict is Verdict.TRUST
+    assert compared["auto_delta"].verdict is Verdict.POINT
+    assert compared["auto_delta"].chains is None
+
+
+def test_the_refreshed_moments_are_those_of_the_posterior(compared: gb.Comparison) -> None:
+    fit = compared["mean_field"]
+    for index, sd in enumerate(np.sqrt(np.diag(COVARIANCE))):
+        assert fit.value("sd", f"x[{index}]") < 0.5 * sd
+        assert fit.value("sd_refreshed", f"x[{index}]") == pytest.approx(sd, rel=0.06)
+        assert fit.value("mean_refreshed", f"x[{index}]") == pytest.approx(MEAN[index], abs=0.06 * sd)
+
+
+def test_what_chains_cost_and_saw_is_said(compared: gb.Comparison) -> None:
+    chains = compared["mean_field"].chains
+    assert chains is not None
+    assert chains.settled
+    assert chains.note == ""
+    assert 0 < chains.gradients <= 3000 * 10 * 4
+    assert chains.remembered is not None
+    assert chains.remembered < 0.15
+
+
+def test_refreshed_draws_are_kept_beside_the_guides_own(compared: gb.Comparison, tmp_path: Path) -> None:
+    compared.save(tmp_path)
+    fit = gb.load(tmp_path)["mean_field"]
+    data = group(fit.inference_data, "refreshed")
+    assert data is not None
+    draws = data["x"].to_numpy().reshape(-1, 2)
+    assert np.corrcoef(draws.T)[0, 1] == pytest.approx(COVARIANCE[0, 1] / COVARIANCE[0, 0], abs=0.02)
+    assert fit.chains == compared["mean_field"].chains
+    assert fit.verdict is Verdict.REFRESH
+
+
+def test_training_that_was_too_short_pays_for_no_chains() -> None:
+    fit = gb.compare(ridge, y=10.0, guides=["mean_field"], reference="none", steps=50, restarts=1)["mean_field"]
+    assert fit.chains is not None
+    assert not fit.chains.settled
+    assert "training took 500 gradients" in fit.chains.note
+    assert group(fit.inference_data, "refreshed") is None
+
+
+def test_no_gaussian_at_one_of_two_far_modes_is_trusted() -> None:
+    def model() -> None:
+        modes = dist.MixtureSameFamily(
+            dist.Categorical(jnp.array([0.9, 0.1])),
+            dist.Normal(jnp.array([[0.0], [12.0]]) * jnp.ones(5), 1.0).to_event(1),
+        )
+        numpyro.sample("x", modes)
+
+    found = gb.compare(
+        model, guides=["mean_field", "auto_multivariate_normal", "auto_laplace_approximation"], reference="none"
+    )
+    assert all(not fit.verdict.usable for fit in found), [(fit.guide, fit.reason) for fit in found]
