@@ -139,7 +139,7 @@ def test_fresh_draws_of_one_guide_do_not_change_its_verdict() -> None:
     for repetition in range(100):
         parts = [sampler(params, jax.random.key(4 * repetition + part)) for part in range(4)]
         draws = Draws.concatenate(parts)
-        found.append(judge(metrics_of(draws.latents, draws.log_weights), "elbo", Status.CONVERGED)[0])
+        found.append(judge(metrics_of(draws.latents, draws.log_weights), "elbo", Status.CONVERGED).verdict)
     assert set(found) == {Verdict.REWEIGHT}, {str(one): found.count(one) for one in set(found)}
 
 
