@@ -6,9 +6,12 @@ An error is known with a Monte Carlo error. Looked at n of them, the largest noi
 .. math:: z_n = \max(2, \sqrt{2 \log n})
 
 Draws are wrong where an error is beyond its limit by more than :math:`z_n` of its Monte Carlo errors.  They are right
-where none is, and every one is known well enough: what is allowed to noise is never more than :data:`RESOLUTION`.
-Between the two nothing can be told.  So neither word depends on how many latents there are, but on how well each of
-their errors is known.
+where none is beyond by more than :math:`z_n - 1`, which is what the noise of n adds to that of one, and at most by
+:data:`RESOLUTION`.  Between the two nothing can be told.  So neither word depends on how many latents there are, but on
+how well each of their errors is known.
+
+Draws that were repaired are used as they came out: what noise did to them is an error of theirs, and no excuse.  So for
+them no more than :data:`SLACK` is allowed.
 """
 
 from __future__ import annotations
@@ -24,8 +27,10 @@ from guidebench.contracts import MetricValue
 MEAN_ERROR = 0.10
 SD_ERROR = 0.15
 
-#: The most, in the same units, by which an error that is known badly may be beyond its limit in draws called right.
+#: The most, in the same units, by which an error that is known badly may be beyond its limit in draws called right;
+#: and in draws that were repaired.
 RESOLUTION = 0.06
+SLACK = 0.02
 
 #: Monte Carlo errors that are allowed to noise, however few components there are.
 LEAST_ALLOWED = 2.0
@@ -78,11 +83,11 @@ class _Seen(NamedTuple):
     room: float
 
 
-def errors(numbers: Numbers, mean: str, sd: str) -> Errors | None:
+def errors(numbers: Numbers, mean: str, sd: str, resolution: float = RESOLUTION) -> Errors | None:
     """Return the errors that two metrics hold, or ``None`` where one of them is missing."""
     if not numbers.get(mean) or not numbers.get(sd):
         return None
-    means, sds = _seen(numbers[mean], MEAN_ERROR), _seen(numbers[sd], SD_ERROR)
+    means, sds = _seen(numbers[mean], MEAN_ERROR, resolution), _seen(numbers[sd], SD_ERROR, resolution)
     wrong = [
         text.format(one.value) + (f" ({one.variable})" if one.variable else "")
         for one, text in ((means.wrong, "a mean is off by {:.2f} sd"), (sds.wrong, "an sd is off by {:.0%}"))
@@ -100,14 +105,14 @@ def errors(numbers: Numbers, mean: str, sd: str) -> Errors | None:
     return Errors(right=right, said=said, mean=means.largest, sd=sds.largest)
 
 
-def _seen(found: Sequence[MetricValue], limit: float) -> _Seen:
+def _seen(found: Sequence[MetricValue], limit: float, resolution: float) -> _Seen:
     """Hold every component against the limit with its own error: one known badly must not hide one known well."""
     allowed = allowance(sum(bool(one.variable) for one in found))
     noise = [(one, allowed * (one.mcse or 0.0)) for one in found]
     wrong = [one for one, most in noise if not one.value - most <= limit]  # and so is what is no number
     return _Seen(
         wrong=max(wrong, key=lambda one: (one.value, bool(one.variable)), default=None),
-        known=all(one.value <= limit + min(most, RESOLUTION) for one, most in noise),
+        known=all(one.value <= limit + min(most - (one.mcse or 0.0), resolution) for one, most in noise),
         largest=max(one.value for one in found),
         room=max(one.value + most for one, most in noise),
     )

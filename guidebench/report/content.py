@@ -49,7 +49,7 @@ class Pill:
     text: str
     tone: Tone = "neutral"
     symbol: str = ""
-    hover: str = ""
+    hover: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)

@@ -189,11 +189,13 @@ def test_verdicts_do_not_depend_on_the_seed(seeds: list[Comparison]) -> None:
 
 
 def test_verdicts_are_borne_out_by_the_exact_posterior(seeds: list[Comparison], truth: exact.Exact) -> None:
-    """Trusted draws are right as they are; draws to be reweighted are right once they are."""
+    """Trusted draws are right as they are; draws to be reweighted or refreshed are right once they are."""
     wrong = []
     for seed, comparison in enumerate(seeds):
         for fit in comparison:
-            suffix = {Verdict.TRUST: "", Verdict.REWEIGHT: "_reweighted"}.get(fit.verdict)
+            suffix = {Verdict.TRUST: "", Verdict.REWEIGHT: "_reweighted", Verdict.REFRESH: "_refreshed"}.get(
+                fit.verdict
+            )
             if suffix is None:
                 continue
             for site in truth.mean:

@@ -54,7 +54,7 @@ def test_what_was_seen_says_what_to_try() -> None:
     assert "several modes" in said
     assert "Chains from late came nearest, but did not settle (a moment still moved by 0.40 sd)" in said
     assert "Train late longer" in said
-    assert said.endswith("Else use NUTS, and see that its chains agree.")
+    assert said.endswith("If that does not help, use NUTS, and see that its chains agree.")
 
 
 def test_nuts_that_failed_is_not_recommended_as_it_was() -> None:

@@ -13,7 +13,7 @@ from guidebench.contracts import MetricValue
 from guidebench.results import Comparison, Fit, ProblemRecord, Verdict
 
 #: From best to worst.
-ORDER = (Verdict.TRUST, Verdict.REWEIGHT, Verdict.REFRESH, Verdict.DISTRUST, Verdict.POINT, Verdict.FAILED)
+ORDER = (Verdict.TRUST, Verdict.REFRESH, Verdict.REWEIGHT, Verdict.DISTRUST, Verdict.POINT, Verdict.FAILED)
 
 #: Standard errors of the difference of two errors within which they are called tied.
 WITHIN = 2.0
