@@ -6,9 +6,12 @@ An error is known with a Monte Carlo error. Looked at n of them, the largest noi
 .. math:: z_n = \max(2, \sqrt{2 \log n})
 
 Draws are wrong where an error is beyond its limit by more than :math:`z_n` of its Monte Carlo errors.  They are right
-where none is, and every one is known well enough: what is allowed to noise is never more than :data:`RESOLUTION`.
-Between the two nothing can be told.  So neither word depends on how many latents there are, but on how well each of
-their errors is known.
+where none is beyond by more than :math:`z_n - 1`, which is what the noise of n adds to that of one, and at most by
+:data:`RESOLUTION`.  Between the two nothing can be told.  So neither word depends on how many latents there are, but on
+how well each of their errors is known.
+
+Draws that were repaired are used as they came out: what noise did to them is an error of theirs, and no excuse.  So for
+them no more than :data:`SLACK` is allowed.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from guidebench.contracts import MetricValue
 
@@ -23,8 +27,10 @@ from guidebench.contracts import MetricValue
 MEAN_ERROR = 0.10
 SD_ERROR = 0.15
 
-#: The most, in the same units, by which an error that is known badly may be beyond its limit in draws called right.
-RESOLUTION = 0.05
+#: The most, in the same units, by which an error that is known badly may be beyond its limit in draws called right;
+#: and in draws that were repaired.
+RESOLUTION = 0.06
+SLACK = 0.02
 
 #: Monte Carlo errors that are allowed to noise, however few components there are.
 LEAST_ALLOWED = 2.0
@@ -58,51 +64,55 @@ class Errors:
     sd: float
 
 
-def errors(numbers: Numbers, mean: str, sd: str) -> Errors | None:
+class _Seen(NamedTuple):
+    """One metric of all components, held against its limit.
+
+    Attributes
+    ----------
+    wrong : MetricValue or None
+        The largest that is surely beyond, by the name of its component where it has one.
+    known : bool
+        Whether none may be beyond by more than the resolution.
+    largest, room : float
+        The largest value, and the largest that noise leaves room for.
+    """
+
+    wrong: MetricValue | None
+    known: bool
+    largest: float
+    room: float
+
+
+def errors(numbers: Numbers, mean: str, sd: str, resolution: float = RESOLUTION) -> Errors | None:
     """Return the errors that two metrics hold, or ``None`` where one of them is missing."""
-    means, sds = numbers.get(mean, ()), numbers.get(sd, ())
-    if not means or not sds:
+    if not numbers.get(mean) or not numbers.get(sd):
         return None
-    beyond = [
-        text.format(worst.value) + (f" ({worst.variable})" if worst.variable else "")
-        for found, limit, text in (
-            (means, MEAN_ERROR, "a mean is off by {:.2f} sd"),
-            (sds, SD_ERROR, "an sd is off by {:.0%}"),
-        )
-        if (worst := _worst(_beyond(found, limit))) is not None
+    means, sds = _seen(numbers[mean], MEAN_ERROR, resolution), _seen(numbers[sd], SD_ERROR, resolution)
+    wrong = [
+        text.format(one.value) + (f" ({one.variable})" if one.variable else "")
+        for one, text in ((means.wrong, "a mean is off by {:.2f} sd"), (sds.wrong, "an sd is off by {:.0%}"))
+        if one is not None
     ]
-    largest_mean, largest_sd = (max(one.value for one in found) for found in (means, sds))
-    if beyond:
-        return Errors(right=False, said=" and ".join(beyond), mean=largest_mean, sd=largest_sd)
-    if _known(means, MEAN_ERROR) and _known(sds, SD_ERROR):
-        said = f"no mean is off by more than {largest_mean:.2f} sd and no sd by more than {largest_sd:.0%}"
-        return Errors(right=True, said=said, mean=largest_mean, sd=largest_sd)
-    mean_room, sd_room = _room(means), _room(sds)
-    said = f"there is room for an error of {mean_room:.2f} sd of a mean and {sd_room:.0%} of an sd"
-    return Errors(right=None, said=said, mean=largest_mean, sd=largest_sd)
+    if wrong:
+        right, said = False, " and ".join(wrong)
+    elif means.known and sds.known:
+        right, said = (
+            True,
+            f"no mean is off by more than {means.largest:.2f} sd and no sd by more than {sds.largest:.0%}",
+        )
+    else:
+        right, said = None, f"there is room for an error of {means.room:.2f} sd of a mean and {sds.room:.0%} of an sd"
+    return Errors(right=right, said=said, mean=means.largest, sd=sds.largest)
 
 
-def _allowed(found: Sequence[MetricValue]) -> float:
-    return allowance(sum(bool(one.variable) for one in found))
-
-
-def _room(found: Sequence[MetricValue]) -> float:
-    """Return how large an error may be, noise included."""
-    allowed = _allowed(found)
-    return max(one.value + allowed * (one.mcse or 0.0) for one in found)
-
-
-def _beyond(found: Sequence[MetricValue], limit: float) -> list[MetricValue]:
-    """Return what is surely beyond its limit; each counts with its own error, and what is no number is beyond."""
-    allowed = _allowed(found)
-    return [one for one in found if not one.value - allowed * (one.mcse or 0.0) <= limit]
-
-
-def _known(found: Sequence[MetricValue], limit: float) -> bool:
-    allowed = _allowed(found)
-    return all(one.value <= limit + min(allowed * (one.mcse or 0.0), RESOLUTION) for one in found)
-
-
-def _worst(found: Sequence[MetricValue]) -> MetricValue | None:
-    """Return the largest, by the name of its component where it has one."""
-    return max(found, key=lambda one: (one.value, bool(one.variable)), default=None)
+def _seen(found: Sequence[MetricValue], limit: float, resolution: float) -> _Seen:
+    """Hold every component against the limit with its own error: one known badly must not hide one known well."""
+    allowed = allowance(sum(bool(one.variable) for one in found))
+    noise = [(one, allowed * (one.mcse or 0.0)) for one in found]
+    wrong = [one for one, most in noise if not one.value - most <= limit]  # and so is what is no number
+    return _Seen(
+        wrong=max(wrong, key=lambda one: (one.value, bool(one.variable)), default=None),
+        known=all(one.value <= limit + min(most - (one.mcse or 0.0), resolution) for one, most in noise),
+        largest=max(one.value for one in found),
+        room=max(one.value + most for one, most in noise),
+    )

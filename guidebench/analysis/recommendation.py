@@ -72,7 +72,7 @@ def _instead(fits: Sequence[Fit], record: ProblemRecord | None) -> Iterator[str]
         hints.insert(0, "NUTS failed its checks: write the model in other coordinates, or run NUTS for longer.")
     yield from hints
     if not failed:
-        yield "Else use NUTS, and see that its chains agree." if hints else "Use NUTS, and see that its chains agree."
+        yield f"{'If that does not help' if hints else 'Instead'}, use NUTS, and see that its chains agree."
 
 
 def _hints(fits: Sequence[Fit]) -> Iterator[str]:

@@ -14,7 +14,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from guidebench.analysis.limits import MEAN_ERROR, Errors, Numbers, errors
+from guidebench.analysis.limits import MEAN_ERROR, RESOLUTION, SLACK, Errors, Numbers, errors
 from guidebench.contracts import MetricValue
 from guidebench.results import Chaining, Finding
 
@@ -193,7 +193,8 @@ def _no_mean(numbers: Numbers, khat: MetricValue) -> str:
 def _each(numbers: Numbers, names: Mapping[str, tuple[str, str]]) -> Iterator[tuple[str, Errors]]:
     """Yield the errors of each kind of draws that have any."""
     for kind, pair in names.items():
-        if (found := errors(numbers, *pair)) is not None:
+        resolution = RESOLUTION if kind == "raw" else SLACK
+        if (found := errors(numbers, *pair, resolution)) is not None:
             yield kind, found
 
 

@@ -11,7 +11,16 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from guidebench.analysis.problems import ELBO_GAP, ERROR, SECONDS, ranking, shared_prefix, table, winners
+from guidebench.analysis.problems import (
+    ELBO_GAP,
+    ERROR,
+    SECONDS,
+    ranking,
+    shared_prefix,
+    table,
+    usable_in_words,
+    winners,
+)
 from guidebench.cli.cells import COLOURS, NOTHING, number
 from guidebench.results import Comparison, Fit, Verdict
 
@@ -25,7 +34,7 @@ RANKED = (ERROR, ELBO_GAP)
 SHORT = {
     Verdict.TRUST: "T",
     Verdict.REWEIGHT: "R",
-    Verdict.REFRESH: "H",
+    Verdict.REFRESH: "F",
     Verdict.DISTRUST: "D",
     Verdict.POINT: "P",
     Verdict.FAILED: "!",
@@ -47,13 +56,8 @@ def print_matrix(comparison: Comparison, console: Console) -> None:
     if not _in_words(guides, comparison):
         console.print(f"{', '.join(f'{SHORT[one]} {one}' for one in Verdict if one in shown)}.")
     found = winners(comparison)
-    usable = [one for one in found if one.usable]
-    trusted = sum(one.verdict is Verdict.TRUST for one in usable)
-    console.print(
-        f"Some guide can be trusted as it is on {trusted} of {len(found)} problems, and reweighted on "
-        f"{len(usable) - trusted} more; none can be used on {len(found) - len(usable)}.",
-        soft_wrap=True,
-    )
+    none = sum(not one.usable for one in found)
+    console.print(f"{usable_in_words(found)}; none can be used on {none}.", soft_wrap=True)
     without = [record.name for record in comparison.problems if not record.reference]
     if without:
         console.print(f"No reference on {_some(without)}: no errors are known there.", style="yellow", soft_wrap=True)
@@ -69,7 +73,9 @@ def _guides(comparison: Comparison, guides: Sequence[str]) -> Table:
     found = _plain(f"{comparison.name}: {len(comparison.problems)} problems, {len(guides)} guides")
     found.add_column("", justify="right")
     found.add_column("guide", overflow="fold", max_width=27)
-    for verdict in (Verdict.TRUST, Verdict.REWEIGHT, Verdict.DISTRUST):
+    refreshed = any(fit.verdict is Verdict.REFRESH for fit in comparison.fits)
+    counted = (Verdict.TRUST, Verdict.REWEIGHT, *([Verdict.REFRESH] if refreshed else []), Verdict.DISTRUST)
+    for verdict in counted:
         found.add_column(str(verdict), justify="right")
     for title, _ in ranks:
         found.add_column(f"rank by\n{title}", justify="right")
@@ -78,7 +84,7 @@ def _guides(comparison: Comparison, guides: Sequence[str]) -> Table:
         found.add_row(
             str(at),
             escape(guide),
-            *(str(counts[guide, one] or NOTHING) for one in (Verdict.TRUST, Verdict.REWEIGHT, Verdict.DISTRUST)),
+            *(str(counts[guide, one] or NOTHING) for one in counted),
             *(number(one.ranks.get(guide), 1) for _, one in ranks),
             number(None if seconds[guide] != seconds[guide] else float(seconds[guide]), SECONDS.digits),
         )

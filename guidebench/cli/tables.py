@@ -70,7 +70,7 @@ def _print_problem(comparison: Comparison, record: ProblemRecord, console: Conso
         console.print(f"Exact log evidence: {record.log_evidence:.3f} nat; no ELBO lies above it.")
     console.print(recommend(fits, record), soft_wrap=True)
     for fit in fits:
-        if (fit.value("dropped_mass") or 0) > 0:
+        if fit.evidence:  # what the verdict rests on
             console.print(f"{escape(fit.guide)}: {escape(fit.reason)}", soft_wrap=True)
     for fit in fits:
         if not fit.status.has_draws:

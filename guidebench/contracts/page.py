@@ -81,6 +81,9 @@ class Page(Protocol):
     def values(self, fit: Any, component: Any) -> Any:
         """Return the finite posterior draws of one component (empty where the fit has none)."""
 
+    def refreshed(self, fit: Any, component: Any) -> Any:
+        """Return the draws of one component of the chains that began at a fit's draws (empty where there are none)."""
+
     def reference(self, component: Any) -> Any:
         """Return the reference's draws of one component (empty where there is no reference)."""
 

@@ -43,12 +43,13 @@ class Number:
 
 @dataclass(frozen=True)
 class Pill:
-    """A word on a coloured ground; the word alone carries the meaning."""
+    """A word on a coloured ground; the word alone carries the meaning, and `hover` says more to who points at it."""
 
     kind: ClassVar[str] = "pill"
     text: str
     tone: Tone = "neutral"
     symbol: str = ""
+    hover: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from guidebench.report import html
+from guidebench.report import evidence, html
 from guidebench.report.columns import further
 from guidebench.report.content import Block, Cell, Figure, Note, Number, Table
 from guidebench.report.page import Page
@@ -64,7 +64,7 @@ def guides(page: Page) -> Table | None:
         return None
     columns: list[tuple[str, Callable[[Fit], Cell]]] = [
         ("guide", page.key),
-        ("verdict", lambda fit: verdict_pill(fit.verdict)),
+        ("verdict", lambda fit: verdict_pill(fit.verdict, evidence.hover(fit))),
         ("ELBO (nat)", _elbo),
         ("k-hat", lambda fit: _rounded(fit.value("khat"))),
         ("ESS (%)", _ess),
@@ -121,7 +121,7 @@ def _time(fit: Fit) -> Number | None:
 
 def fit_html(fit: Fit) -> str:
     """Return the verdict on one guide, why, and its main numbers."""
-    numbers = [("verdict", verdict_pill(fit.verdict)), *_numbers(fit)]
+    numbers = [("verdict", verdict_pill(fit.verdict, evidence.hover(fit))), *_numbers(fit)]
     head = Table([name for name, _ in numbers], [[value for _, value in numbers]])
     remark = summary.remark(fit)
     return _framed(

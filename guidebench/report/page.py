@@ -164,6 +164,13 @@ class Page:
             return np.empty(0)
         return np.asarray(found[np.isfinite(found)])
 
+    def refreshed(self, fit: Fit, component: draws.Component) -> draws.Array:
+        """Return the draws of one component of the chains that began at a fit's draws (empty where there are none)."""
+        found = self.group(fit, "refreshed")
+        if found is None or component.site not in found:
+            return np.empty(0)
+        return np.asarray(draws.values(found, component))
+
     def reference(self, component: draws.Component) -> draws.Array:
         """Return the reference's draws of one component (empty where there is no reference)."""
         posterior = group(self.comparison.references.get(self.problem.name), "posterior")

@@ -56,7 +56,7 @@ def styles(guides: Iterable[str]) -> dict[str, Style]:
     }
 
 
-def verdict_pill(verdict: Verdict) -> Pill:
+def verdict_pill(verdict: Verdict, hover: str = "") -> Pill:
     """Return the verdict as a word on a coloured ground."""
     tone, symbol = TONES[Verdict(verdict)]
-    return Pill(str(Verdict(verdict)), tone, symbol)
+    return Pill(str(Verdict(verdict)), tone, symbol, hover)

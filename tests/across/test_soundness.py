@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from guidebench.analysis.problems.soundness import Judged, blind_verdict, counts, judged
 from guidebench.api import Fit
-from guidebench.results import Verdict
+from guidebench.results import Chaining, Verdict
 from tests import made
 
 #: A guide that is right by its weights and by the reference.
@@ -61,9 +62,19 @@ def test_a_mode_that_was_dropped_counts_without_a_reference_too() -> None:
     assert blind_verdict(fit(dropped_mass=0.4)) is Verdict.DISTRUST
 
 
-def test_only_fits_with_weights_and_a_reference_are_held_against_it() -> None:
+def test_only_fits_with_a_reference_and_weights_or_chains_are_held_against_it() -> None:
     assert told(fit(mean_error=None)) == []
     assert told(fit(reweighted_sd_error=None)) == []
+    chained = replace(fit(reweighted_sd_error=None), bound="augmented", chains=Chaining(settled=True, chains=256))
+    assert [one.reweighted for one in told(chained)] == [None]
+
+
+@pytest.mark.parametrize(("refreshed", "sound"), [(0.05, True), (0.2, False)])
+def test_what_is_to_be_refreshed_has_to_be_right_once_it_is(refreshed: float, sound: bool) -> None:
+    moved = {"mean_moved": 0.3, "sd_moved": 0.02, "mean_error": 0.3, "refreshed_sd_error": 0.02}
+    wrong = fit(**moved, refreshed_mean_error=refreshed, reweighted_mean_error=0.3)
+    (found,) = told(replace(wrong, chains=Chaining(settled=True, chains=256)))
+    assert (found.blind, found.right, found.repairable, found.sound) == (Verdict.REFRESH, False, sound, sound)
 
 
 def test_counts_are_by_verdict() -> None:

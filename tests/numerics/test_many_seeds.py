@@ -139,7 +139,7 @@ def test_fresh_draws_of_one_guide_do_not_change_its_verdict() -> None:
     for repetition in range(100):
         parts = [sampler(params, jax.random.key(4 * repetition + part)) for part in range(4)]
         draws = Draws.concatenate(parts)
-        found.append(judge(metrics_of(draws.latents, draws.log_weights), "elbo", Status.CONVERGED)[0])
+        found.append(judge(metrics_of(draws.latents, draws.log_weights), "elbo", Status.CONVERGED).verdict)
     assert set(found) == {Verdict.REWEIGHT}, {str(one): found.count(one) for one in set(found)}
 
 
@@ -189,11 +189,13 @@ def test_verdicts_do_not_depend_on_the_seed(seeds: list[Comparison]) -> None:
 
 
 def test_verdicts_are_borne_out_by_the_exact_posterior(seeds: list[Comparison], truth: exact.Exact) -> None:
-    """Trusted draws are right as they are; draws to be reweighted are right once they are."""
+    """Trusted draws are right as they are; draws to be reweighted or refreshed are right once they are."""
     wrong = []
     for seed, comparison in enumerate(seeds):
         for fit in comparison:
-            suffix = {Verdict.TRUST: "", Verdict.REWEIGHT: "_reweighted"}.get(fit.verdict)
+            suffix = {Verdict.TRUST: "", Verdict.REWEIGHT: "_reweighted", Verdict.REFRESH: "_refreshed"}.get(
+                fit.verdict
+            )
             if suffix is None:
                 continue
             for site in truth.mean:

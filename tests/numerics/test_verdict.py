@@ -11,34 +11,36 @@ import numpyro
 import numpyro.distributions as dist
 import pytest
 
-from guidebench.analysis.verdict import judge, recommend
+from guidebench.analysis.recommendation import recommend
+from guidebench.analysis.verdict import judge
 from guidebench.contracts import Bound, Guide, MetricValue, Problem
 from guidebench.results import Comparison, Fit, Status, Verdict
 from tests import made
 
 
 def test_the_guides_of_the_seed_problem(seed_problem: Comparison) -> None:
-    assert {fit.guide: fit.verdict for fit in seed_problem} == {
-        "mean_field": Verdict.DISTRUST,
-        "auto_normal": Verdict.DISTRUST,
-        "auto_delta": Verdict.POINT,
-        "auto_multivariate_normal": Verdict.REWEIGHT,
-        "auto_laplace_approximation": Verdict.DISTRUST,
-        "auto_iaf_normal": Verdict.REWEIGHT,
-    }
+    """All have an sd that is off by more than 15 %, and the exact posterior to show it; the flow can be repaired."""
+    words = {fit.guide: fit.verdict for fit in seed_problem}
+    assert words.pop("auto_delta") is Verdict.POINT
+    assert Verdict.TRUST not in words.values()
+    assert words["auto_multivariate_normal"].usable
+    assert words["auto_iaf_normal"].usable
+    # What is wrong is the sd of the noise, and for the flow nothing else.
+    assert seed_problem["auto_iaf_normal"].sites["w"] is Verdict.TRUST
+    assert seed_problem["auto_iaf_normal"].sites["s_eps"] is words["auto_iaf_normal"]
 
 
-def test_whatever_needs_reweighting_is_repaired_by_it(seed_problem: Comparison) -> None:
+def test_whatever_needs_repair_is_repaired(seed_problem: Comparison) -> None:
     from tests.numerics import linear_regression_exact as exact
 
     truth = exact.posterior()
     for fit in seed_problem:
-        if fit.verdict is not Verdict.REWEIGHT:
+        if fit.verdict not in (Verdict.REWEIGHT, Verdict.REFRESH):
             continue
         raw = [abs((fit.value("sd", site) or 0) / truth.sd[site] - 1) for site in truth.sd]
         assert max(raw) > 0.1, fit.guide  # so that it was right not to trust it
         for site in truth.mean:
-            mean, sd = fit.value("mean_reweighted", site), fit.value("sd_reweighted", site)
+            mean, sd = (fit.value(f"{moment}_{fit.verdict}ed", site) for moment in ("mean", "sd"))
             assert mean is not None
             assert sd is not None
             assert abs(mean - truth.mean[site]) < 0.1 * truth.sd[site], (fit.guide, site)
@@ -82,10 +84,10 @@ def metrics(**changes: float) -> list[MetricValue]:
     return [MetricValue(metric=name, value=value, mcse=0.01) for name, value in {**values, **changes}.items()]
 
 
-def errors(mean: float, sd: float) -> list[MetricValue]:
+def errors(mean: float, sd: float, mcse: float = 0.01) -> list[MetricValue]:
     """Return what a reference says of the only component."""
     return [
-        MetricValue(metric=name, value=value, mcse=0.01, variable=variable)
+        MetricValue(metric=name, value=value, mcse=mcse, variable=variable)
         for name, one in (("mean_error", mean), ("sd_error", sd))
         for variable, value in (("w", one), ("", one))
     ]
@@ -113,24 +115,25 @@ DROPPED = MetricValue(metric="dropped_mass", value=0.4)
             "augmented",
             Status.CONVERGED,
             Verdict.TRUST,
-            "0.03 sd and no sd by more than 4%",
+            "0.02 sd and no sd by more than 3%",
         ),
         (errors(0.02, 0.03), "augmented", Status.MAX_STEPS, Verdict.TRUST, "ran out of steps"),
-        (errors(0.02, 0.145), "augmented", Status.CONVERGED, Verdict.DISTRUST, "leaves room"),
-        (errors(0.095, 0.03), "augmented", Status.CONVERGED, Verdict.DISTRUST, "leaves room"),
+        (errors(0.02, 0.145), "augmented", Status.CONVERGED, Verdict.TRUST, "as they are"),
+        (errors(0.02, 0.25, mcse=0.06), "augmented", Status.CONVERGED, Verdict.DISTRUST, "room for an error"),
+        (errors(0.19, 0.03, mcse=0.06), "augmented", Status.CONVERGED, Verdict.DISTRUST, "room for an error"),
         (errors(0.02, 0.3), "augmented", Status.CONVERGED, Verdict.DISTRUST, "an sd is off by 30% (w)"),
         (errors(0.2, 0.03), "augmented", Status.CONVERGED, Verdict.DISTRUST, "a mean is off by 0.20 sd (w)"),
         (errors(np.nan, 0.03), "augmented", Status.CONVERGED, Verdict.DISTRUST, "off by nan"),
         ([*errors(0.2, 0.03), DROPPED], "augmented", Status.CONVERGED, Verdict.DISTRUST, "at modes that hold"),
-        ([DROPPED], "augmented", Status.CONVERGED, Verdict.DISTRUST, "of the posterior."),
+        ([DROPPED], "augmented", Status.CONVERGED, Verdict.DISTRUST, "of the posterior"),
         ([], "none", Status.CONVERGED, Verdict.POINT, "no intervals"),
         ([], "elbo", Status.FAILED, Verdict.FAILED, "no draws"),
     ],
 )
 def test_judging(found: Any, bound: Any, status: Status, verdict: Verdict, words: str) -> None:
-    given, reason = judge(found, bound, status)
-    assert given is verdict
-    assert words in reason
+    given = judge(found, bound, status)
+    assert given.verdict is verdict
+    assert words in given.reason
 
 
 def fit(guide: str, verdict: Verdict, seconds: float = 1.0, elbo: float = -1.0, bound: Bound = "elbo") -> Fit:

@@ -42,6 +42,26 @@ def test_moments_raw_and_reweighted() -> None:
     assert marginals.rows(page, [Component("a")])[1] == ["g, reweighted", "3.50 (1.25)"]
 
 
+def test_refreshed_draws_have_a_row_and_a_curve() -> None:
+    random = np.random.default_rng(3)
+    kept, again = random.normal(0.0, 0.5, 400), random.normal(0.0, 1.0, 400)
+    groups = {"posterior": draws(a=kept), "refreshed": draws(a=again)}
+    page = page_of(groups, verdict=Verdict.REFRESH)
+    (name, cell) = marginals.rows(page, [Component("a")])[1]
+    assert name == "g, refreshed"
+    assert cell == f"{again.mean():.3f} ({again.std(ddof=1):.3f})"
+    grid, curve = marginals.curves(page, Component("a"))["g, refreshed"]
+    assert (curve * np.gradient(grid)).sum() == pytest.approx(1.0, abs=0.05)
+    assert "refreshed draws dotted" in marginals.figure(page, [Component("a")]).caption
+    scored = [
+        MetricValue(metric=f"{name}_refreshed", value=v, variable="a") for name, v in [("mean", 3.5), ("sd", 1.25)]
+    ]
+    scored_page = page_of(groups, verdict=Verdict.REFRESH, metrics=tuple(scored))
+    assert marginals.rows(scored_page, [Component("a")])[1] == ["g, refreshed", "3.50 (1.25)"]
+    # Of draws that are right, or that nothing repaired, they are not shown.
+    assert set(marginals.curves(page_of(groups, verdict=Verdict.TRUST), Component("a"))) == {"g"}
+
+
 def test_the_window_is_not_squeezed_by_one_wide_guide() -> None:
     narrow = np.linspace(-1, 1, 1001)
     low, high = marginals.window([narrow, narrow, 1000 * narrow], [])

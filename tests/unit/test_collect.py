@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from guidebench.analysis.verdict import Judgement
 from guidebench.config import make_config
 from guidebench.contracts import Guide, MetricValue, Problem
 from guidebench.engine.consumers import Meanwhile
@@ -34,7 +35,14 @@ from guidebench.plugins.isolation.failures import LOCAL, Failure
 from guidebench.plugins.isolation.whereabouts import Where
 from guidebench.plugins.registry import OWN, Registered, Registry
 from guidebench.request.selection import ChosenGuide
-from guidebench.results import Comparison, Fit, ProblemRecord, Status, Verdict, inference_data
+from guidebench.results import Comparison, Finding, Fit, ProblemRecord, Status, Verdict, inference_data
+
+GOOD = Judgement(
+    verdict=Verdict.TRUST,
+    reason="It is good.",
+    evidence=(Finding(source="weights", raw=True, said="They are even."),),
+    sites={"w": Verdict.TRUST},
+)
 
 
 def guide(name: str, **parts: Any) -> ChosenGuide:
@@ -70,7 +78,7 @@ def usual(job: Job) -> Any:
         return Drawn(fit=fit, to_score=to_score, groups={"posterior": dataset(1.0)}, remarks=("a remark",))
     if kind == "score":
         values = (MetricValue(value=0.5, metric="elbo"),)
-        return Scored(metrics=values, verdict=Verdict.TRUST, reason="It is good.", failures=(), seconds=2.0)
+        return Scored(metrics=values, judgement=GOOD, failures=(), seconds=2.0)
     assert kind == "calibration"
     return Calibrated(dataset(2.0), (MetricValue(value=0.9, metric="simulated"),), None, 3.0)
 
@@ -254,7 +262,7 @@ def test_a_calibration_that_is_lost_leaves_the_fit_as_it_is(error: Exception) ->
 
 def test_metrics_that_failed_are_told_with_the_rest() -> None:
     bad = Failure(plugin="theirs", distribution="theirs-dist", phase="metric", name="mmd", message="ValueError: no")
-    scored = Scored(metrics=(), verdict=Verdict.TRUST, reason="It is good.", failures=(bad,), seconds=0.0)
+    scored = Scored(metrics=(), judgement=GOOD, failures=(bad,), seconds=0.0)
     fit = run({"p/a/score": scored})["p", "a"]
     assert (fit.verdict, fit.failures) == (Verdict.TRUST, (bad,))
     assert fit.message == "a remark; metric 'mmd' of theirs-dist failed: ValueError: no"

@@ -17,7 +17,7 @@ from guidebench.api import Comparison, Fit, load
 from guidebench.config.errors import ResultsError
 from guidebench.contracts import MetricValue
 from guidebench.plugins.isolation.failures import Failure
-from guidebench.results import ProblemRecord, Restart, Status, Verdict, inference_data, store
+from guidebench.results import Chaining, Finding, ProblemRecord, Restart, Status, Verdict, inference_data, store
 from tests import made
 
 INF, NAN = math.inf, math.nan
@@ -25,7 +25,10 @@ INF, NAN = math.inf, math.nan
 
 def draws(shift: float = 0.0) -> inference_data.InferenceData:
     values = np.linspace(0, 1, 12).reshape(1, 12) + shift
-    return inference_data.from_groups({"posterior": xr.Dataset({"w": (("chain", "draw"), values)})})
+    groups = {"posterior": values, "refreshed": 2 * values[:, :5]}
+    return inference_data.from_groups(
+        {name: xr.Dataset({"w": (("chain", "draw"), one)}) for name, one in groups.items()}
+    )
 
 
 def fit(guide: str, *, problem: str = "line", **parts: Any) -> Fit:
@@ -45,6 +48,13 @@ FULL = fit(
         Restart(index=1, status=Status.DIVERGED, loss=NAN, skipped=7),
     ),
     best=0,
+    verdict=Verdict.REFRESH,
+    sites={"w": Verdict.TRUST, "b é": Verdict.REFRESH},
+    evidence=(
+        Finding(source="chains", raw=False, refreshed=True, said="An sd is off.", numbers={"sd": 0.3, "khat": INF}),
+        Finding(source="reference", said="There is no reference."),
+    ),
+    chains=Chaining(settled=True, chains=256, transitions=60, gradients=90_000, acceptance=0.8, drift=0.01),
     metrics=(
         MetricValue(value=-23.1, mcse=0.1 + 0.2, metric="elbo"),
         MetricValue(value=INF, metric="khat"),
@@ -121,9 +131,23 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     assert loaded["broken"] == FAILED
     assert loaded["broken"].traceback == "T\n"
     assert loaded["broken"].inference_data is None
-    posterior = inference_data.group(loaded["flow:rank=3"].inference_data, "posterior")
-    assert posterior is not None
-    xr.testing.assert_identical(posterior, inference_data.group(FULL.inference_data, "posterior"))
+    for name in ("posterior", "refreshed"):
+        group = inference_data.group(loaded["flow:rank=3"].inference_data, name)
+        assert group is not None
+        xr.testing.assert_identical(group, inference_data.group(FULL.inference_data, name))
+    assert (loaded["flow:rank=3"].evidence, loaded["flow:rank=3"].chains) == (FULL.evidence, FULL.chains)
+    assert loaded["flow:rank=3"].sites == FULL.sites
+
+
+def test_results_from_before_verdicts_had_evidence_are_loaded(tmp_path: Path) -> None:
+    COMPARISON.save(tmp_path)
+    raw = strict(tmp_path)
+    for one in raw["fits"]:
+        for name in ("sites", "evidence", "chains"):
+            del one[name]
+    (tmp_path / "results.json").write_text(json.dumps(raw), encoding="utf-8")
+    fit = store.load(tmp_path)["flow:rank=3"]
+    assert (fit.verdict, fit.evidence, fit.chains, fit.sites) == (Verdict.REFRESH, (), None, {})
 
 
 def test_results_from_before_failures_had_a_record_are_loaded(tmp_path: Path) -> None:

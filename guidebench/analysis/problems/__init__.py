@@ -25,7 +25,7 @@ from guidebench.analysis.problems.pairs import PairedTest, paired_tests, signed_
 from guidebench.analysis.problems.profiles import Profile, profile
 from guidebench.analysis.problems.ranks import Ranking, ranking
 from guidebench.analysis.problems.tables import complete, errors, table
-from guidebench.analysis.problems.winners import Winner, winners
+from guidebench.analysis.problems.winners import Winner, usable_in_words, winners
 
 __all__ = [
     "ELBO_GAP",
@@ -54,5 +54,6 @@ __all__ = [
     "shared_prefix",
     "signed_rank",
     "table",
+    "usable_in_words",
     "winners",
 ]

@@ -13,7 +13,7 @@ from guidebench.contracts import MetricValue
 from guidebench.results import Comparison, Fit, ProblemRecord, Verdict
 
 #: From best to worst.
-ORDER = (Verdict.TRUST, Verdict.REWEIGHT, Verdict.REFRESH, Verdict.DISTRUST, Verdict.POINT, Verdict.FAILED)
+ORDER = (Verdict.TRUST, Verdict.REFRESH, Verdict.REWEIGHT, Verdict.DISTRUST, Verdict.POINT, Verdict.FAILED)
 
 #: Standard errors of the difference of two errors within which they are called tied.
 WITHIN = 2.0
@@ -47,8 +47,8 @@ class Winner:
 
     @property
     def usable(self) -> bool:
-        """Whether its draws can be used, as they are or reweighted."""
-        return self.verdict in (Verdict.TRUST, Verdict.REWEIGHT)
+        """Whether its draws can be used, as they are, reweighted or refreshed."""
+        return self.verdict.usable
 
 
 def winners(comparison: Comparison) -> list[Winner]:
@@ -61,6 +61,18 @@ def winners(comparison: Comparison) -> list[Winner]:
     :func:`guidebench.analysis.differences.difference`.
     """
     return [_winner(problem, comparison.of(problem.name)) for problem in comparison.problems]
+
+
+def usable_in_words(found: Sequence[Winner]) -> str:
+    """Return on how many problems some guide can be used, and how: a clause."""
+    counts = {verdict: sum(one.verdict is verdict for one in found) for verdict in ORDER}
+    text = f"Some guide can be trusted as it is on {counts[Verdict.TRUST]} of {len(found)} problems"
+    repaired = [
+        f"{word} on {counts[verdict]} more"
+        for verdict, word in ((Verdict.REWEIGHT, "reweighted"), (Verdict.REFRESH, "refreshed"))
+        if counts[verdict]
+    ]
+    return text + (f", and {' and '.join(repaired)}" if repaired else "")
 
 
 def _winner(problem: ProblemRecord, fits: Sequence[Fit]) -> Winner:

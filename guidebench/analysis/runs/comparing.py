@@ -15,7 +15,7 @@ from guidebench.contracts import Quantity
 from guidebench.results import Comparison, Fit, Verdict
 
 #: From what can be used as it is to what cannot be used at all; a point estimate stands apart.
-_ORDER = (Verdict.TRUST, Verdict.REWEIGHT, Verdict.REFRESH, Verdict.DISTRUST, Verdict.FAILED)
+_ORDER = (Verdict.TRUST, Verdict.REFRESH, Verdict.REWEIGHT, Verdict.DISTRUST, Verdict.FAILED)
 
 
 def diff(old: Comparison, new: Comparison, names: tuple[str, str] | None = None) -> Diff:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from guidebench.analysis.problems import winners
+from guidebench.analysis.problems import usable_in_words, winners
 from guidebench.report.content import Block, Cell, Lead, Note, Table
 from guidebench.report.overview.seen import Overview
 from guidebench.report.palette import verdict_pill
@@ -19,8 +19,8 @@ def build(overview: Overview) -> Block:
     comparison = overview.comparison
     rows: list[list[Cell]] = []
     for problem in comparison.problems:
-        found = {fit.guide: fit.verdict for fit in comparison.of(problem.name)}
-        pills = [verdict_pill(found[guide]) if guide in found else None for guide in overview.guides]
+        found = {fit.guide: verdict_pill(fit.verdict, fit.reason) for fit in comparison.of(problem.name)}
+        pills = [found.get(guide) for guide in overview.guides]
         rows.append([overview.link(problem.name), *pills])
     return Block(
         Lead(conclusion(comparison)) if comparison.fits else None,
@@ -38,10 +38,7 @@ def conclusion(comparison: Comparison) -> str:
     usable = [one for one in found if one.usable]
     if not usable:
         return f"On none of the {len(found)} problems can the draws of any of these guides be used."
-    trusted = sum(one.verdict is Verdict.TRUST for one in usable)
-    text = f"Some guide can be trusted as it is on {trusted} of {len(found)} problems"
-    if more := len(usable) - trusted:
-        text += f", and reweighted on {more} more"
+    text = usable_in_words(found)
     if none := len(found) - len(usable):
         text += f"; on {none} none can be used"
     counts = Counter(guide for one in usable for guide in one.guides)
@@ -68,7 +65,7 @@ def caution(comparison: Comparison) -> list[Note]:
     notes = []
     without = [problem.name for problem in comparison.problems if not problem.reference]
     if without:
-        text = f"No reference on {_some(without)}: errors are not known there, and a verdict rests on weights alone."
+        text = f"No reference on {_some(without)}: errors are not known there, and a verdict rests on other evidence."
         notes.append(Note(text, "warning"))
     gone = [f"{fit.guide} on {fit.problem} ({fit.status})" for fit in comparison.fits if not fit.status.has_draws]
     if gone:

@@ -29,6 +29,12 @@ REPAIRED = {
     "reweighted_sd_error": "sd (relative)",
 }
 
+#: Of the draws of chains that began at the guide's.
+REFRESHED = {
+    "refreshed_mean_error": "mean (sd)",
+    "refreshed_sd_error": "sd (relative)",
+}
+
 #: What the checks of a reference are called, in order.
 CHECKS = {
     "chains": "chains",
@@ -97,8 +103,14 @@ def build(page: Page) -> Block | None:
             "The largest errors of means and sds that importance weights have repaired; ± is the reference's own "
             "error. Where they are no smaller than above, weights do not help.",
         ),
+        table(
+            page,
+            REFRESHED,
+            "The largest errors of means and sds of the refreshed draws: those of chains that began at the guide's and "
+            "settled.",
+        ),
         Note(
-            f"The verdict starts from the guide's weights, for it has to work where there is no reference. Where there "
+            f"A verdict has to work where there is no reference, from weights, modes and chains. Where there "
             f"is one, draws with a mean off by more than {MEAN_ERROR:g} sd or an sd off by more than {SD_ERROR:.0%}, "
             "errors allowed for, are never trusted."
         ),

@@ -15,6 +15,12 @@ from guidebench.results import Fit, Verdict
 
 MAX_COMPONENTS = 12
 
+#: What the rows of repaired draws are, by verdict.
+_REPAIRED = {
+    Verdict.REWEIGHT: "; reweighted: repaired by the importance weights",
+    Verdict.REFRESH: "; refreshed: of the chains that began at these draws",
+}
+
 
 def build(page: Page) -> Block:
     """Return densities and a table of moments."""
@@ -29,21 +35,23 @@ def build(page: Page) -> Block:
             ["mean (sd)", *(component.name for component in components)],
             rows(page, components),
             caption="Mean and, in parentheses, sd of the draws"
-            + ("; reweighted: repaired by the importance weights." if _any_reweighted(page) else "."),
+            + "".join(text for verdict, text in _REPAIRED.items() if any(fit.verdict is verdict for fit in page.drawn))
+            + ".",
         ),
     )
 
 
 def rows(page: Page, components: Sequence[Component]) -> list[list[Cell]]:
-    """Return a row per guide, another one reweighted where that is the verdict, and the true values."""
+    """Return a row per guide, another one of its repaired draws where that is the verdict, and the true values."""
     table: list[list[Cell]] = []
     for fit in page.drawn:
         table.append([page.key(fit), *(raw(page, fit, component) for component in components)])
-        if fit.verdict is Verdict.REWEIGHT:
-            again = [repaired(page, fit, component) for component in components]
+        repair = {Verdict.REWEIGHT: repaired, Verdict.REFRESH: refreshed}.get(Verdict(fit.verdict))
+        if repair is not None:
+            again = [repair(page, fit, component) for component in components]
             if any(found is not None for found in again):
                 cells = [None if found is None else _shown(*found) for found in again]
-                table.append([f"{fit.guide}, reweighted", *cells])
+                table.append([f"{fit.guide}, {fit.verdict}ed", *cells])
     exact = [page.reference(component) for component in components]
     if any(sample.size for sample in exact):
         table.append([f"reference ({page.problem.reference})", *(_raw(sample, point=False) for sample in exact)])
@@ -51,10 +59,6 @@ def rows(page: Page, components: Sequence[Component]) -> list[list[Cell]]:
         known = [page.truth(component) for component in components]
         table.append(["true value", *(None if value is None else f"{value:.6g}" for value in known)])
     return table
-
-
-def _any_reweighted(page: Page) -> bool:
-    return any(fit.verdict is Verdict.REWEIGHT for fit in page.drawn)
 
 
 def repaired(page: Page, fit: Fit, component: Component) -> tuple[float, float] | None:
@@ -71,6 +75,15 @@ def repaired(page: Page, fit: Fit, component: Component) -> tuple[float, float] 
         return None
     weight = weights(stats["log_weight"].transpose(*SAMPLE_DIMS).values)
     return moments(sample, weight) if np.isfinite(weight).all() else None
+
+
+def refreshed(page: Page, fit: Fit, component: Component) -> tuple[float, float] | None:
+    """Return mean and sd of the chains' draws: those of the metrics, or else of the draws that are kept."""
+    mean, sd = (fit.value(f"{moment}_refreshed", component.name) for moment in ("mean", "sd"))
+    if mean is not None and sd is not None:
+        return mean, sd
+    sample = page.refreshed(fit, component)
+    return moments(sample) if sample.size else None
 
 
 def raw(page: Page, fit: Fit, component: Component) -> Cell:
@@ -121,6 +134,11 @@ def window(samples: Sequence[Array], marks: Sequence[float]) -> tuple[float, flo
     return float(low - pad), float(high + pad)
 
 
+def refreshed_name(fit: Fit) -> str:
+    """Return what the draws of a guide's chains are called."""
+    return f"{fit.guide}, refreshed"
+
+
 def curves(page: Page, component: Component) -> dict[str, tuple[Array, Array]]:
     """Return grid and density per guide and of the reference; a point estimate has the grid point alone."""
     samples = {fit.guide: page.values(fit, component) for fit in page.drawn}
@@ -128,9 +146,15 @@ def curves(page: Page, component: Component) -> dict[str, tuple[Array, Array]]:
     truth = page.truth(component)
     points = [float(sample[0]) for guide, sample in samples.items() if sample.size and guide not in varying]
     exact = page.reference(component)
-    shown = [samples[guide] for guide in samples if guide in varying] + ([exact] if exact.size else [])
+    chained = {
+        refreshed_name(fit): page.refreshed(fit, component) for fit in page.drawn if fit.verdict is Verdict.REFRESH
+    }
+    chained = {name: sample for name, sample in chained.items() if sample.size and np.ptp(sample) > 0}
+    shown = [samples[guide] for guide in samples if guide in varying] + [
+        one for one in (exact, *chained.values()) if one.size
+    ]
     low, high = window(shown, points if truth is None else [*points, truth])
-    found = {}
+    found = {name: density(sample, low, high) for name, sample in chained.items()}
     if exact.size:
         found[page.problem.reference] = density(exact, low, high)
     for guide, sample in samples.items():
@@ -150,7 +174,7 @@ def figure(page: Page, components: Sequence[Component]) -> Figure:
     fig, axes = page.panels(
         len(components), columns, height=2.1, gap=(0.3, 0.55), margin=(0.2, 0.15, 0.32 + legend_height(labels), 0.32)
     )
-    truths = False
+    truths = dotted = False
     for ax, component in zip(axes, components, strict=True):
         found = curves(page, component)
         peaks = [curve.max() for _, curve in found.values() if np.isfinite(curve).all()]
@@ -162,8 +186,11 @@ def figure(page: Page, components: Sequence[Component]) -> Figure:
         for fit in page.drawn:
             if fit.guide not in found:
                 continue
-            grid, curve = found[fit.guide]
             style = page.style(fit)
+            if refreshed_name(fit) in found:
+                dotted = True
+                ax.plot(*found[refreshed_name(fit)], color=style.colour, linestyle=(0, (1, 1)), linewidth=1.2)
+            grid, curve = found[fit.guide]
             if np.isfinite(curve).all():
                 ax.plot(grid, curve, color=style.colour, linestyle=style.dashes, linewidth=1.5)
             else:
@@ -176,12 +203,13 @@ def figure(page: Page, components: Sequence[Component]) -> Figure:
         title(ax, component.name)
         ax.spines["left"].set_visible(False)
     legend(fig, entries, extra=[*extra, truth_handle()] if truths else extra)
+    again = ", refreshed draws dotted in the same colour" if dotted else ""
     exact = f", the reference ({page.problem.reference}) a grey area" if page.problem.reference else ""
     point = ", a point estimate a vertical line" if len(page.spread) < len(page.drawn) else ""
     return page.figure(
         "marginals",
         fig,
         alt=f"Marginal posterior densities of {', '.join(c.name for c in components)} for each guide",
-        caption=f"Each guide is a density{point}{exact}. The windows hold the central 99 % of the draws; kernel "
+        caption=f"Each guide is a density{point}{again}{exact}. The windows hold the central 99 % of the draws; kernel "
         "density estimates with the normal reference bandwidth.",
     )

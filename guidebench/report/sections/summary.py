@@ -9,6 +9,7 @@ import numpy as np
 
 from guidebench.analysis.differences import BROKEN
 from guidebench.plugins.isolation.failures import Failure, reason
+from guidebench.report import evidence
 from guidebench.report.columns import further
 from guidebench.report.page import Block, Cell, Lead, Listing, Note, Number, Page, Table
 from guidebench.report.palette import verdict_pill
@@ -48,6 +49,7 @@ def build(page: Page) -> Block:
         *warnings(page.fits),
         *broken(page.comparison.failures),
         *modes(page),
+        evidence.details(page),
         Listing(notes(page.fits, page.problem)),
     )
 
@@ -83,7 +85,7 @@ def rows(page: Page) -> list[list[Cell]]:
     return [
         [
             page.key(fit),
-            verdict_pill(fit.verdict),
+            verdict_pill(fit.verdict, evidence.hover(fit)),
             elbo(fit),
             None if fit.bound == "none" else _defined(fit, "kl", digits=2),
             khat(fit),
