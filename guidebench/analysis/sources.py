@@ -5,18 +5,21 @@
 - The *modes* that a search found before training tell of draws that are missing, and only of that.
 - *Chains* that began at its draws move away from what is wrong.  They say what has moved once they have settled, and
   nothing of how much of the posterior is in which mode: they do not cross between far ones.
+- The *witness* is made where there is no reference: in few dimensions, draws of the posterior by importance sampling
+  from a mixture about what a search or chains found.
 - The *reference* is taken as the truth, as well as its draws tell it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from guidebench.analysis.limits import MEAN_ERROR, RESOLUTION, SLACK, Errors, Numbers, errors
 from guidebench.contracts import MetricValue
 from guidebench.results import Chaining, Finding
+from guidebench.results.findings import Source
 
 #: Tail shape of the weights up to which what is estimated with them settles.
 TELLING_KHAT = 0.7
@@ -47,10 +50,17 @@ _AGAINST_CHAINS = {
     "reweighted": ("reweighted_mean_moved", "reweighted_sd_moved"),
 }
 
+_AGAINST_WITNESS = {kind: (f"witness_{mean}", f"witness_{sd}") for kind, (mean, sd) in _AGAINST_REFERENCE.items()}
+
 #: Metrics of the components of a site that decide.
 DECIDING = frozenset(
     name
-    for pair in (*_AGAINST_REFERENCE.values(), *_AGAINST_CHAINS.values(), ("mean_shift", "sd_shift"))
+    for pair in (
+        *_AGAINST_REFERENCE.values(),
+        *_AGAINST_WITNESS.values(),
+        *_AGAINST_CHAINS.values(),
+        ("mean_shift", "sd_shift"),
+    )
     for name in pair
 )
 
@@ -68,9 +78,9 @@ class Found(NamedTuple):
     alone: bool
 
 
-def look(numbers: Numbers, chains: Chaining | None) -> Found:
-    """Return what every source says of draws with these metrics."""
-    reference = look_at_reference(numbers)
+def look(numbers: Numbers, chains: Chaining | None, doubts: Sequence[str] = ()) -> Found:
+    """Return what every source says of draws with these metrics; `doubts` as in :func:`look_at_reference`."""
+    reference = look_at_reference(numbers, doubts)
     modes = look_at_modes(numbers, reference)
     several = len(numbers.get("dropped_mass_expected", ())) > 1
     even = _shares_agree(numbers)
@@ -86,17 +96,25 @@ def look(numbers: Numbers, chains: Chaining | None) -> Found:
     )
 
 
-def look_at_reference(numbers: Numbers) -> Finding:
-    """Return what the reference says."""
-    found = dict(_each(numbers, _AGAINST_REFERENCE))
-    raw = found.get("raw")
-    if raw is None:
-        return Finding(source="reference", said="There is no reference.")
-    return Finding(
-        source="reference",
-        said=f"Against the reference {raw.said}{_others(found)}.",
-        **_opinions(found),
+def look_at_reference(numbers: Numbers, doubts: Sequence[str] = ()) -> Finding:
+    """Return what the reference says, or the witness where there is none.
+
+    Where there is neither, chains that were to be the reference and contradict each other still speak: what no four
+    chains agree on nobody is trusted with.  `doubts` are the sites that they contradict each other about.
+    """
+    sources: tuple[tuple[Source, Mapping[str, tuple[str, str]]], ...] = (
+        ("reference", _AGAINST_REFERENCE),
+        ("witness", _AGAINST_WITNESS),
     )
+    for source, names in sources:
+        found = dict(_each(numbers, names))
+        if (raw := found.get("raw")) is not None:
+            said = f"Against the {source} {raw.said}{_others(found)}."
+            return Finding(source=source, said=said, **_opinions(found))
+    if doubts:
+        said = f"There is no reference: chains of NUTS contradict each other about {', '.join(doubts)}."
+        return Finding(source="reference", raw=False, reweighted=False, refreshed=False, said=said)
+    return Finding(source="reference", said="There is no reference.")
 
 
 def look_at_chains(numbers: Numbers, chains: Chaining | None, *, apart: bool) -> Finding:

@@ -36,7 +36,7 @@ def together(fits: Sequence[Fit]) -> tuple[Fit, ...]:
 
 def _has_a_say(fit: Fit) -> bool:
     """Return whether the chains of a fit have settled, and no reference says how good they are."""
-    known = any(one.source == "reference" and one.raw is not None for one in fit.evidence)
+    known = any(one.source in ("reference", "witness") and one.raw is not None for one in fit.evidence)
     return fit.chains is not None and fit.chains.settled and not known
 
 

@@ -80,6 +80,7 @@ def judge(
     stopped: bool = False,
     trained: bool = True,
     chains: Chaining | None = None,
+    doubts: Sequence[str] = (),
 ) -> Judgement:
     """Return the verdict on one fit, the reason for it and what it rests on.
 
@@ -98,6 +99,8 @@ def judge(
         Whether it was trained by the recipe of the run, not fitted by a method of its own.
     chains : Chaining, optional
         What chains from the guide's draws did; ``None`` where none were run.
+    doubts : sequence of str
+        Sites about which chains that were to be the reference contradict each other.
     """
     if not status.has_draws:
         return Judgement(verdict=Verdict.FAILED, reason="There are no draws to judge.")
@@ -107,14 +110,17 @@ def judge(
     numbers: defaultdict[str, list[MetricValue]] = defaultdict(list)
     for one in metrics:
         numbers[one.metric].append(one)
-    found = look(numbers, chains)
+    found = look(numbers, chains, doubts)
     verdict = _word(found)
     unsettled = _unsettled(status, stopped=stopped, trained=trained, longer=verdict is not Verdict.TRUST)
     return Judgement(
         verdict=verdict,
         reason=_reason(verdict, found) + unsettled,
         evidence=(found.weights, found.modes, found.chains, found.reference),
-        sites={site: _word(look(own, chains)) for site, own in _by_site(numbers).items()},
+        sites={
+            site: _word(look(own, chains, [one for one in doubts if one == site]))
+            for site, own in _by_site(numbers).items()
+        },
     )
 
 

@@ -70,6 +70,14 @@ class Evidence(Protocol):
         """Per scalar component, how many independent draws those of the chains are worth, where fewer."""
 
     @property
+    def witness(self) -> Mapping[str, np.ndarray]:
+        """Draws of a witness, which stands in for a reference where there is none, shape ``(M, ...)``."""
+
+    @property
+    def witness_ess(self) -> Mapping[str, float]:
+        """Per scalar component, how many independent draws those of the witness are worth, where fewer."""
+
+    @property
     def mode_shares(self) -> Sequence[tuple[float, float]]:
         """Per mode that a search found, its estimated share of the posterior and its share of the draws."""
 

@@ -47,6 +47,8 @@ class Reference:
         Sites of which chains contradict each other, whether the draws are used or not.
     note : str
         What a reader should know of it, or why there is none.
+    witness : Reference or None
+        What guides are judged by where there is no reference; no error is shown against it.
     """
 
     label: str = ""
@@ -55,6 +57,7 @@ class Reference:
     checks: Mapping[str, float] = field(default_factory=dict)
     doubts: tuple[str, ...] = ()
     note: str = ""
+    witness: Reference | None = None
 
     @cached_property
     def draws(self) -> dict[str, np.ndarray]:

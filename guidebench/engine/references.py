@@ -28,7 +28,11 @@ from guidebench.engine.request import Settings
 from guidebench.engine.sampled import by_nuts
 from guidebench.engine.searching import Asked
 from guidebench.engine.workbench import Workbench
+from guidebench.inference.mixture import MOST_REPEATED
 from guidebench.results import ProblemRecord
+
+#: Gradients of training from which on it is worth a witness to judge by.
+WORTH_JUDGING = 24_000
 
 #: Draws from an exact posterior: enough that its own noise hardly counts.
 EXACT_DRAWS = 40_000
@@ -77,7 +81,23 @@ def find_reference(bench: Workbench, settings: Settings, given: Mapping[str, Any
         Where the reference that was asked for cannot be had.
     """
     found = _find(bench, settings, given, tell)
+    if not found.label:
+        found = replace(found, witness=_witness(Asked(bench=bench, settings=settings, tell=tell)))
     return Referenced(found, features(bench, found))
+
+
+def _witness(asked: Asked) -> Reference | None:
+    """Return what guides are judged by where there is no reference: what costs little, where training costs more."""
+    recipe, dim = asked.settings.recipe, asked.problem.structure.latent_dim
+    if recipe.steps * recipe.particles * recipe.restarts < WORTH_JUDGING or not 0 < dim <= MOST_REPEATED:
+        return None
+    if asked.bench.in_blocks or asked.settings.config.reference == "auto":  # all of them have been tried
+        return None
+    for rung in LADDER:
+        made = rung.make(asked) if rung.quick else ""
+        if isinstance(made, Reference) and made.label:
+            return made
+    return None
 
 
 def _find(bench: Workbench, settings: Settings, given: Mapping[str, Any] | None, tell: Tell) -> Reference:
@@ -110,13 +130,14 @@ class Rung(NamedTuple):
     name: str
     title: str
     make: Callable[[Asked], Reference | str]
+    quick: bool = True
 
 
 #: From cheap to dear: the first whose draws pass their checks is taken.
 LADDER = (
     Rung("mixture", "a mixture", by_mixture),
     Rung("chains", "chains", by_chains),
-    Rung("nuts", "NUTS", by_nuts),
+    Rung("nuts", "NUTS", by_nuts, quick=False),
 )
 
 

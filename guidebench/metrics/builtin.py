@@ -202,6 +202,20 @@ def guidebench_metrics() -> Iterator[Metric]:
         cite="Targeted Accuracy Diagnostic for Variational Approximations (2023), AISTATS, arXiv:2302.12419",
     )
     yield Metric(
+        name="witness",
+        compute=_lazy("witnessed", "witnessed"),
+        values=tuple(
+            Quantity(
+                name=f"witness_{kind}{moment}_error", unit=unit, better="lower", rule=replace(_WEIGHTS, weighted=False)
+            )
+            for kind in ("", "reweighted_", "refreshed_")
+            for moment, unit in (("mean", "sd of the witness"), ("sd", "share"))
+        ),
+        needs=("density", "witness"),
+        unit="sd of the witness",
+        summary="Errors against draws that were made to judge by, where there is no reference",
+    )
+    yield Metric(
         name="dropped_mass",
         compute=_lazy("modes", "dropped_mass"),
         title="Dropped mass",

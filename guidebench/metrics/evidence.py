@@ -61,6 +61,9 @@ class Evidence:
     refreshed_ess : mapping
         Per scalar component, how many independent draws those of the chains are worth; one that is missing has
         independent draws.
+    witness, witness_ess : mapping
+        The same of a witness: draws that were made to judge by where there is no reference, and that no error is
+        shown against.
     mode_shares : sequence of (float, float)
         Per mode that a search found, its estimated share of the posterior and its share of the draws.
     """
@@ -74,6 +77,8 @@ class Evidence:
     reference_ess: Mapping[str, float] = field(default_factory=dict, repr=False)
     refreshed: Mapping[str, Shaped[np.ndarray, "R ..."]] = field(default_factory=dict, repr=False)
     refreshed_ess: Mapping[str, float] = field(default_factory=dict, repr=False)
+    witness: Mapping[str, Shaped[np.ndarray, "W ..."]] = field(default_factory=dict, repr=False)
+    witness_ess: Mapping[str, float] = field(default_factory=dict, repr=False)
     mode_shares: Sequence[tuple[float, float]] = ()
 
     def has(self, part: str) -> bool:
@@ -89,6 +94,8 @@ class Evidence:
                 return self.heldout is not None
             case "refreshed":
                 return bool(self.refreshed)
+            case "witness":
+                return bool(self.witness)
             case "reference":
                 return bool(self.reference)
             case "reference spread":  # a point estimate has no spread to compare
@@ -119,6 +126,8 @@ def read_only(evidence: Evidence) -> Evidence:
         reference_ess=MappingProxyType(dict(evidence.reference_ess)),
         refreshed=_locked(evidence.refreshed),
         refreshed_ess=MappingProxyType(dict(evidence.refreshed_ess)),
+        witness=_locked(evidence.witness),
+        witness_ess=MappingProxyType(dict(evidence.witness_ess)),
         mode_shares=tuple(evidence.mode_shares),
         heldout=None
         if heldout is None

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Literal
 
 #: What can say something of a guide's draws, in the order in which it is told.
-Source = Literal["weights", "modes", "chains", "guides", "reference"]
+Source = Literal["weights", "modes", "chains", "guides", "witness", "reference"]
 
 
 class Verdict(StrEnum):
@@ -64,9 +64,9 @@ class Finding:
 
     Attributes
     ----------
-    source : {"weights", "modes", "chains", "guides", "reference"}
-        The guide's own weights, the modes that a search found, chains from its draws, the draws of other guides, or
-        the reference.
+    source : {"weights", "modes", "chains", "guides", "witness", "reference"}
+        The guide's own weights, the modes that a search found, chains from its draws, the draws of other guides, a
+        witness, or the reference.
     raw, reweighted, refreshed : bool or None
         Whether by this source the guide's draws are right, these with their weights, and those of its chains;
         ``None`` where it cannot tell.

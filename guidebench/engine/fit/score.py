@@ -38,6 +38,8 @@ def score(
     """Score the draws of a fit against the reference, and judge them."""
     began = time.perf_counter()
     evidence = replace(drawn.evidence, reference=reference.draws, reference_ess=reference.effective)
+    if reference.witness is not None:
+        evidence = replace(evidence, witness=reference.witness.draws, witness_ess=reference.witness.effective)
     values, failures = compute(evidence, metrics, config.time_limit)
     declaration = guide.declaration
     judgement = judge(
@@ -47,6 +49,7 @@ def score(
         stopped=drawn.stopped,
         trained=declaration.fit is None,
         chains=drawn.chains,
+        doubts=reference.doubts,
     )
     return Scored(
         metrics=tuple(value for value, _ in values),
