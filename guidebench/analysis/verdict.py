@@ -142,13 +142,13 @@ def _right(found: Found, kind: Kind) -> bool:
 
 
 def _reason(verdict: Verdict, found: Found) -> str:
-    """Return what the sources said that decided, and what to do."""
+    """Return what the source said that decided, and what to do; where nothing can be done, what all of them said."""
     in_order = (found.modes, found.reference, found.chains, found.weights)
     against = [one for one in in_order if one.raw is False]
     said = {
-        Verdict.TRUST: [one for one in in_order if one.raw],
-        Verdict.REFRESH: [found.chains, *against],
-        Verdict.REWEIGHT: against or [found.weights],
+        Verdict.TRUST: [one for one in in_order if one.raw][:1],
+        Verdict.REFRESH: [found.chains, *against[:1]] if found.chains.raw is not False else [found.chains],
+        Verdict.REWEIGHT: against[:1] or [found.weights],
         Verdict.DISTRUST: against or [found.chains, found.weights, found.reference],
     }[verdict]
     advice = _ADVICE[verdict]

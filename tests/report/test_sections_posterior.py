@@ -52,7 +52,8 @@ def test_refreshed_draws_have_a_row_and_a_curve() -> None:
     assert cell == f"{again.mean():.3f} ({again.std(ddof=1):.3f})"
     grid, curve = marginals.curves(page, Component("a"))["g, refreshed"]
     assert (curve * np.gradient(grid)).sum() == pytest.approx(1.0, abs=0.05)
-    assert "refreshed draws dotted" in marginals.figure(page, [Component("a")]).caption
+    with style():
+        assert "refreshed draws dotted" in marginals.figure(page, [Component("a")]).caption
     scored = [
         MetricValue(metric=f"{name}_refreshed", value=v, variable="a") for name, v in [("mean", 3.5), ("sd", 1.25)]
     ]
