@@ -102,11 +102,11 @@ def _phase() -> BedProblem:
 
     def model(t: Any, y: Any) -> None:
         speed = numpyro.sample("speed", dist.Normal(0.0, 2.0))
-        numpyro.sample("y", dist.Normal(jnp.sin(speed * t), 0.2), obs=y)
+        numpyro.sample("y", dist.Normal(jnp.sin(speed * t), 0.4), obs=y)
 
     def density(speed: np.ndarray) -> np.ndarray:
         fit = sum((one - np.sin(speed * at)) ** 2 for at, one in zip(t, y, strict=True))
-        return -(speed**2) / 8 - fit / 0.08
+        return -(speed**2) / 8 - fit / 0.32
 
     cells = grids.cells(density, np.linspace(-16, 16, 64_001))
     return made(

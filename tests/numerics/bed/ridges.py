@@ -111,7 +111,7 @@ def _decay() -> BedProblem:
         amplitude, rate = both(rng, count)
         return {"amplitude": np.exp(amplitude), "rate": np.exp(rate)}
 
-    return made(KIND, "late-decay", model, {"t": t, "y": y}, sample=sample)
+    return made(KIND, "late-decay", model, {"t": t, "y": y}, sample=sample, unsteady=("amplitude",))
 
 
 def _sum() -> BedProblem:
