@@ -81,7 +81,7 @@ def count(name: str) -> int:
     """How many draws are looked at: fewer where each holds many numbers, or costs many rows."""
     found, arrays = target(name)
     rows = sum(value.size for value in arrays.values())
-    return int(np.clip(min(5_000_000 / found.dim, 300_000_000 / max(rows, 1)), 1_000, 20_000))
+    return int(np.clip(min(2_500_000 / found.dim, 300_000_000 / max(rows, 1)), 1_000, 20_000))
 
 
 @cache
