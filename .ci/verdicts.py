@@ -2,21 +2,27 @@
 
 Run it with the folder of a run over problems that have reference draws::
 
-    python .ci/verdicts.py reports/25-problems
+    python .ci/verdicts.py reports/25-problems bed/bed.json
 
-``tox -e verdicts`` makes that run first.
+The second file, where given, is what ``.ci/bed.py`` found on the test bed.  ``tox -e verdicts`` makes both runs first.
 """
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+# Last, so that an installed guidebench comes before the folder beside this one.
+sys.path.append(str(Path(__file__).resolve().parent.parent))
 
 from guidebench import load
 from guidebench.analysis.limits import MEAN_ERROR, SD_ERROR
 from guidebench.analysis.problems.soundness import Judged, Off, counts, judged
 from guidebench.results import Comparison, Status, Verdict
+from tests.numerics.bed import tables
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "verdicts.md"
 
@@ -37,14 +43,27 @@ guidebench tells you how far to trust a guide. This page holds what it said agai
   those of its chains are. `distrust` claims nothing: where the draws were right after all it was too careful.
 """
 
+BED = """\
+# The test bed
 
-def _lines(comparison: Comparison) -> Iterator[str]:
+Problems built to be hard, in `tests/numerics/bed`, each with an answer by algebra, enumeration or quadrature that
+guidebench is not given. Here the verdict is the one that a run shows. `right` counts how often the draws that a word
+vouches for are right: those of the guide, reweighted or refreshed; on an improper posterior none are. *Right and
+kept* are draws of a guide that are right and not distrusted; *end right* are proper problems where some guide is
+vouched for, rightly. What is *held out* was tuned on by nobody.
+"""
+
+
+def _lines(comparison: Comparison, bed: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     fits = judged(comparison)
     yield INTRO
     yield from _counts(fits)
     yield from _misses(fits)
     yield from _every(comparison, fits)
     yield from _run(comparison)
+    if bed:
+        yield f"\n{BED}"
+        yield from tables.lines(bed)
 
 
 def _counts(fits: Sequence[Judged]) -> Iterator[str]:
@@ -138,8 +157,9 @@ def _short(problem: str) -> str:
 
 def main() -> None:
     """Write the page."""
-    (folder,) = sys.argv[1:]
-    PAGE.write_text("\n".join(_lines(load(folder))) + "\n", encoding="utf-8")
+    folder, *found = sys.argv[1:]
+    bed = json.loads(Path(found[0]).read_text(encoding="utf-8")) if found else []
+    PAGE.write_text("\n".join(_lines(load(folder), bed)).rstrip("\n") + "\n", encoding="utf-8")
     print(PAGE)
 
 
