@@ -25,7 +25,7 @@ class Unconstrain:
         self._target = target
         self._programs: dict[tuple[Any, ...], Callable[..., Any]] = {}
 
-    def __call__(self, latents: Mapping[str, Shaped[np.ndarray, "S ..."]]) -> Float64[np.ndarray, "S D"]:
+    def __call__(self, latents: Mapping[str, Shaped[np.ndarray, "S ..."]]) -> Float64[np.ndarray, "M D"]:
         """Return the first so many draws as rows; one that rounds to the edge of its support is not finite."""
         target = self._target
         some = {name: np.asarray(latents[name])[:MOST] for name in target.shapes}
