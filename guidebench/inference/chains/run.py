@@ -63,7 +63,7 @@ class Settled:
     latents : dict of str to ndarray
         Draws of the second half by latent site, shape ``(C, S, ...)``; empty where they have not settled.
     points : ndarray
-        Some of them in unconstrained coordinates, shape ``(S, D)``.
+        Some of them in unconstrained coordinates, shape ``(N, D)``.
     """
 
     settled: bool
@@ -74,7 +74,7 @@ class Settled:
     remembered: float
     drift: float
     latents: dict[str, Float64[np.ndarray, "C S ..."]]
-    points: Float64[np.ndarray, "S D"]
+    points: Float64[np.ndarray, "N D"]
 
 
 #: Of the first step size, in units of the whitening, at one dimension.
