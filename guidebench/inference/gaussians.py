@@ -37,6 +37,13 @@ FARTHEST = 1e7
 COMPARABLE = 3.0
 APART = 3.0
 
+#: Local Gaussians that are kept of all paths besides: how many, how far below the best by their ELBO, in nats, and by
+#: how many of their standard deviations per square root of the dimension, or of what factor per dimension in size,
+#: they differ.
+MOST_KEPT = 16
+BELOW = 8.0
+DIFFERENT = 0.5
+
 
 @dataclass(frozen=True, kw_only=True)
 class Gaussian:
@@ -68,8 +75,8 @@ class Gaussian:
 
 def along(
     functions: Functions, paths: list[Float64[np.ndarray, "_ D"]], noise: Float64[np.ndarray, "S D"]
-) -> list[Gaussian | None]:
-    """Return the local Gaussian with the largest ELBO of each path."""
+) -> tuple[list[Gaussian | None], tuple[Gaussian, ...]]:
+    """Return the local Gaussian with the largest ELBO of each path, and different ones of all paths, the best first."""
     points = np.concatenate(paths)
     owner = np.repeat(np.arange(len(paths)), [len(path) for path in paths])
     _, gradients, hessians = functions.second(points)
@@ -99,7 +106,32 @@ def along(
         best = own[np.argmax(elbos[own])]
         finite = np.isfinite(elbos[best])
         found.append(Gaussian(mean=means[best], factor=factors[best], elbo=float(elbos[best])) if finite else None)
-    return found
+    everywhere = [
+        Gaussian(mean=means[index], factor=factors[index], elbo=float(elbos[index]))
+        for index in np.argsort(-elbos, kind="stable")
+        if elbos[index] > elbos.max() - BELOW
+    ]
+    return found, _different(everywhere)
+
+
+def _different(ordered: list[Gaussian]) -> tuple[Gaussian, ...]:
+    """Return the first of those Gaussians that are much alike, as many as are kept."""
+    kept: list[Gaussian] = []
+    for one in ordered:
+        if len(kept) == MOST_KEPT:
+            break
+        if all(_unlike(one, other) for other in kept):
+            kept.append(one)
+    return tuple(kept)
+
+
+def _unlike(one: Gaussian, other: Gaussian) -> bool:
+    dim = len(one.mean)
+    sizes = [np.log(np.diag(side.factor)).sum() / dim for side in (one, other)]
+    if abs(sizes[0] - sizes[1]) > DIFFERENT:
+        return True
+    distance = float(np.linalg.norm(np.linalg.solve(other.factor, one.mean - other.mean)))
+    return bool(distance > DIFFERENT * np.sqrt(dim))
 
 
 def _elbos(

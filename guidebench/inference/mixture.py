@@ -1,15 +1,17 @@
 r"""The posterior itself, in few dimensions, by importance sampling from a mixture wider than what a search found.
 
-At the best Gaussian and at every mode stand multivariate Student t densities, each at the scale that was
-found there and at three times that.  All points are weighed against the whole mixture,
+At every mode, at the best Gaussian and at others along the paths of the search stand multivariate Student t
+densities, each at the scale that was found there and at three times that.  All points are weighed against the
+whole mixture,
 
 .. math:: w_s = \frac{\pi(u_s)}{\sum_k a_k\, t_{\nu_k}(u_s \mid m_k, F_k)}
 
 (the balance heuristic), so that a point far out of one component costs nothing where another covers it, and no
 weight is large where any covers it.  Nothing is differentiated.
 
-What the weights say is believed where the tail of them has a mean and more (Pareto k-hat of at most 0.7) and
-they are worth more than 1,000 draws; in trials k-hat alone let an sd pass that was 16 % off.  Where
+What the weights say is believed where the tail of them has a mean and more (Pareto k-hat of at most 0.7), they are
+worth more than 1,000 draws, and for every mean and sd more than 400; in trials k-hat alone let an sd pass that was
+16 % off.  Where
 the first round is refused a second one may stand about draws of chains, which know of correlations and tails that
 no curvature at a mode tells.  It is believed only where it agrees with these draws.
 
@@ -24,7 +26,7 @@ Vehtari et al. (2024), Pareto Smoothed Importance Sampling, JMLR 25(72), arXiv:1
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -51,6 +53,9 @@ DRAWS = 20_000
 FREEDOM = 3.0
 SCALES = (1.0, 3.0)
 
+#: Share of the Gaussians along the paths of the search, which are there for what no mode covers.
+ALONG_PATHS = 0.3
+
 #: The second round: shares and degrees of freedom about the draws of chains, at their scale and at twice that.  The
 #: rest is the first round's: chains from one mode alone must not hide the others.
 ABOUT_DRAWS = ((0.65, 7.0, 1.0), (0.25, 3.0, 2.0))
@@ -58,6 +63,9 @@ ABOUT_DRAWS = ((0.65, 7.0, 1.0), (0.25, 3.0, 2.0))
 #: What weights must reach.
 MOST_KHAT = 0.7
 LEAST_ESS = 1_000.0
+
+#: How many independent draws they must be worth for every mean and every sd.
+LEAST_EFFECTIVE = 400.0
 
 #: Largest difference of a mean, in sds, and of an sd, as a share, from the draws that the second round stands about.
 MEAN_APART = 0.1
@@ -172,17 +180,25 @@ def witness(
 
 
 def covering(landscape: Landscape) -> tuple[Component, ...]:
-    """Return the components of the first round: at the best Gaussian and at every mode, however light."""
-    places: list[Any] = [(one.location, one.factor) for one in (*landscape.modes, *landscape.minor)]
+    """Return the components of the first round.
+
+    They stand at every mode, however light, at the best Gaussian, and at local ones along the paths of the search: a
+    funnel has no mode in its neck, nor anywhere else.
+    """
+    main = [(one.location, one.factor) for one in (*landscape.modes, *landscape.minor)]
     if landscape.best is not None:
-        places.append((landscape.best.mean, landscape.best.factor))
-    share = 1 / max(len(places) * len(SCALES), 1)
-    return tuple(
-        Component(location=location, factor=scale * factor, freedom=FREEDOM, share=share)
-        for location, factor in places
-        if factor.ndim == 2
-        for scale in SCALES
-    )
+        main.append((landscape.best.mean, landscape.best.factor))
+    kept = [(one.mean, one.factor) for one in landscape.kept]
+    shared = ALONG_PATHS if main and kept else 0.0
+    return (*_standing(main, 1 - shared), *_standing(kept, shared or 1.0))
+
+
+def _standing(places: Sequence[tuple[Any, Any]], share: float) -> Iterator[Component]:
+    """Yield Student t densities at places, at every scale, which get that share together."""
+    for location, factor in places:
+        for scale in SCALES:
+            part = share / len(places) / len(SCALES)
+            yield Component(location=location, factor=scale * factor, freedom=FREEDOM, share=part)
 
 
 def about(draws: Float64[np.ndarray, "S D"], first: Sequence[Component] = ()) -> tuple[Component, ...] | None:
@@ -249,7 +265,8 @@ def sampled(
     shown = resampled(weights, DRAWS, rng)
     belongs = nearest(modes, points[usable]) if modes else np.zeros(int(usable.sum()), int)
     finite = {name: np.where(_rows(usable, value), value, value[usable][:1]) for name, value in latents.items()}
-    reason = _refusal(khat, ess)
+    worth = effective(finite, weights, DRAWS)
+    reason = _refusal(khat, ess, worth)
     result = Mixture(
         accepted=not reason,
         reason=reason,
@@ -258,7 +275,7 @@ def sampled(
         log_evidence=float(log_weights.max() + np.log(raw.mean())),
         log_evidence_mcse=float(raw.std() / raw.mean() / np.sqrt(len(raw))),
         draws={name: value[shown] for name, value in finite.items()},
-        effective=effective(finite, weights, DRAWS),
+        effective=worth,
         masses=tuple(np.bincount(belongs, weights[usable], len(modes)).tolist()) if modes else (),
         points=len(points),
     )
@@ -286,13 +303,18 @@ def _out_of_reach(dim: int, components: Sequence[Component]) -> str:
     return "" if components else "the search has found nothing to put it at"
 
 
-def _refusal(khat: float, ess: float) -> str:
+def _refusal(khat: float, ess: float, worth: Mapping[str, float]) -> str:
     """Return why weights are not good enough, or nothing."""
     said = []
     if not khat <= MOST_KHAT:
         said.append(f"k-hat of its weights is {khat:.2f} (at most {MOST_KHAT} is needed)")
     if not ess > LEAST_ESS:
         said.append(f"its weights are worth {ess:,.0f} draws (more than {LEAST_ESS:,.0f} are needed)")
+    worst = min(worth, key=lambda name: worth[name], default=None)
+    if not said and worst is not None and not worth[worst] > LEAST_EFFECTIVE:
+        said.append(
+            f"they tell of {worst} what {worth[worst]:,.0f} draws do (more than {LEAST_EFFECTIVE:.0f} are needed)"
+        )
     return " and ".join(said)
 
 

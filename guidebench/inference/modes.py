@@ -67,6 +67,9 @@ class Landscape:
         How many of the climbs ended at a mode.
     searches : int
         How many there were.
+    kept : tuple of Gaussian
+        Local Gaussians of all paths that are not much worse than the best and not much alike: they cover
+        what no mode does, as the neck of a funnel.
     """
 
     best: Gaussian | None
@@ -76,6 +79,7 @@ class Landscape:
     minor: tuple[Mode, ...] = ()
     starts: int = 0
     searches: int = 0
+    kept: tuple[Gaussian, ...] = ()
 
     def described(self) -> str:
         """Return in words what was seen, and whether that is likely to be all; nothing where nothing was searched."""
@@ -131,7 +135,7 @@ def _explore(
         rng = np.random.default_rng(seed)
         noise = rng.standard_normal((DRAWS // 2, target.dim))
         noise = np.concatenate([noise, -noise])  # the same for all of them, and without an error in the mean
-        local = along(functions, paths, noise)
+        local, everywhere = along(functions, paths, noise)
         modes, ended = _distinct(functions, ends)
         major, minor = that_matter(modes)
         seen = Landscape(
@@ -142,6 +146,7 @@ def _explore(
             minor=minor,
             starts=ended,
             searches=len(starts),
+            kept=everywhere,
         )
         found = [one for one in local if one is not None]
         if not found:
