@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from guidebench.analysis.verdict import MEAN_ERROR, SD_ERROR
+from guidebench.analysis.limits import MEAN_ERROR, SD_ERROR
 from guidebench.results import Comparison, Fit
 from tests.numerics.bed.problem import BedProblem, Known
 
