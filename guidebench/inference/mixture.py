@@ -15,7 +15,8 @@ worth more than 1,000 draws, and for every mean and sd more than 400; in trials 
 one stands about what they say, or about draws of chains, which know of correlations and tails that no
 curvature at a mode tells.  It is believed only where it agrees with these.
 
-What no component covers is not seen: a mode that no search has met, and no tail of another reaches.
+What no component covers is not seen: a mode that no search has met, and no tail of another reaches.  Where the search
+itself expects as many modes again as it has met, nothing is believed.
 
 References
 ----------
@@ -175,6 +176,10 @@ def witness(
     dim = pointwise.dim
     rng = np.random.default_rng(seed)
     components = covering(landscape)
+    if landscape.lacking:
+        return Mixture(
+            accepted=False, reason=f"more modes are likely than the {len(landscape.modes)} it would stand at"
+        )
     refusal = _out_of_reach(dim, components)
     if refusal:
         first = Sampled(np.zeros((0, dim)), np.zeros(0), Mixture(accepted=False, reason=refusal))

@@ -222,9 +222,17 @@ def wide() -> None:
     numpyro.sample("x", dist.Normal(0.0, 1.0).expand([100]).to_event(1))
 
 
+def many() -> None:
+    """Each of eight numbers is near 1 or near -1: 256 modes."""
+    with numpyro.handlers.mask(mask=False):
+        x = numpyro.sample("x", dist.Normal(0.0, 2.0).expand([8]).to_event(1))
+    numpyro.factor("density", -jnp.sum((x**2 - 1) ** 2) / 0.1)
+
+
 @pytest.mark.parametrize(
     ("model", "reason"),
     [
+        (many, "more modes are likely than the "),
         (ring, "k-hat of its weights is "),
         (funnel.model, ""),
         (boundless, "the search has found nothing to put it at"),
