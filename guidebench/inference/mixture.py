@@ -9,13 +9,14 @@ whole mixture,
 (the balance heuristic), so that a point far out of one component costs nothing where another covers it, and no
 weight is large where any covers it.  Nothing is differentiated.
 
-What the weights say is believed where the tail of them has a mean and more (Pareto k-hat of at most 0.7), they are
+What the weights say is believed where their tail has a mean and more (Pareto k-hat of at most 0.7), they are
 worth more than 1,000 draws, and for every mean and sd more than 400; in trials k-hat alone let an sd pass that was
-16 % off.  Where
-the first round is refused a second one may stand about draws of chains, which know of correlations and tails that
-no curvature at a mode tells.  It is believed only where it agrees with these draws.
+16 % off.  Where the weights of the first round are worth less than a tenth of its points, or it is refused, a second
+one stands about what they say, or about draws of chains, which know of correlations and tails that no
+curvature at a mode tells.  It is believed only where it agrees with these.
 
-What no component covers is not seen: a mode that no search has met, and no tail of another reaches.
+What no component covers is not seen: a mode that no search has met, and no tail of another reaches.  Where the search
+itself expects as many modes again as it has met, nothing is believed.
 
 References
 ----------
@@ -56,8 +57,8 @@ SCALES = (1.0, 3.0)
 #: Share of the Gaussians along the paths of the search, which are there for what no mode covers.
 ALONG_PATHS = 0.3
 
-#: The second round: shares and degrees of freedom about the draws of chains, at their scale and at twice that.  The
-#: rest is the first round's: chains from one mode alone must not hide the others.
+#: The second round: shares and degrees of freedom about draws, at their scale and at twice that.  The rest is the
+#: first round's: chains from one mode alone must not hide the others.
 ABOUT_DRAWS = ((0.65, 7.0, 1.0), (0.25, 3.0, 2.0))
 
 #: What weights must reach.
@@ -66,6 +67,16 @@ LEAST_ESS = 1_000.0
 
 #: How many independent draws they must be worth for every mean and every sd.
 LEAST_EFFECTIVE = 400.0
+
+#: Weights of the first round that are worth less need a second one, which stands about what they say and must be worth
+#: as much.  In a funnel both are worth a twentieth of their points, and miss a fifth of the mass.
+SURE_ESS = 4_000.0
+
+#: What the weights of the first round must be worth for the second to stand about what they say.
+ENOUGH_TO_REPEAT = 200.0
+
+#: Largest difference of the log evidence of two rounds, in nats, beyond four of its standard errors.
+EVIDENCE_APART = 0.1
 
 #: Largest difference of a mean, in sds, and of an sd, as a share, from the draws that the second round stands about.
 MEAN_APART = 0.1
@@ -159,23 +170,34 @@ def witness(
     seed : int
         Of all random numbers.
     draws : ndarray, optional
-        Unconstrained draws that stand for the posterior, as those of settled chains do; without them there is no
-        second round.
+        Unconstrained draws that stand for the posterior, as those of settled chains do; without them the second round
+        stands about what the first one found, where that is anything.
     """
     dim = pointwise.dim
     rng = np.random.default_rng(seed)
-    first = covering(landscape)
-    found = Mixture(accepted=False, reason=_out_of_reach(dim, first))
-    if not found.reason:
-        found = sampled(pointwise, first, landscape.modes, rng).result
-    if found.accepted or draws is None or dim > MOST_REPEATED:
-        return found
-    second = about(draws, first)
-    if second is None:
-        return found
-    again = sampled(pointwise, second, landscape.modes, rng)
-    differing = _differing(again, draws)
-    result = replace(again.result, points=found.points + again.result.points)
+    components = covering(landscape)
+    if landscape.lacking:
+        return Mixture(
+            accepted=False, reason=f"more modes are likely than the {len(landscape.modes)} it would stand at"
+        )
+    refusal = _out_of_reach(dim, components)
+    if refusal:
+        first = Sampled(np.zeros((0, dim)), np.zeros(0), Mixture(accepted=False, reason=refusal))
+    else:
+        first = sampled(pointwise, components, landscape.modes, rng)
+    if dim > MOST_REPEATED or (first.result.accepted and first.result.ess > SURE_ESS):
+        return first.result
+    own = draws is None
+    if draws is None:
+        if not first.result.ess > ENOUGH_TO_REPEAT:
+            return first.result
+        draws = first.points[resampled(first.weights, DRAWS, rng)]
+    repeated = about(draws, components)
+    if repeated is None:
+        return first.result
+    again = sampled(pointwise, repeated, landscape.modes, rng)
+    differing = _unconfirmed(first, again) if own else _differing(again, draws)
+    result = replace(again.result, points=first.result.points + again.result.points)
     return replace(result, accepted=False, reason=differing) if result.accepted and differing else result
 
 
@@ -316,6 +338,19 @@ def _refusal(khat: float, ess: float, worth: Mapping[str, float]) -> str:
             f"they tell of {worst} what {worth[worst]:,.0f} draws do (more than {LEAST_EFFECTIVE:.0f} are needed)"
         )
     return " and ".join(said)
+
+
+def _unconfirmed(first: Sampled, again: Sampled) -> str:
+    """Return why a second round is not enough that stands about the first, or nothing."""
+    one, two = first.result, again.result
+    if not two.ess > SURE_ESS:
+        return (
+            f"its weights are worth {two.ess:,.0f} draws in a second round, too (more than {SURE_ESS:,.0f} are needed)"
+        )
+    difference = abs(one.log_evidence - two.log_evidence)
+    if difference <= EVIDENCE_APART + 4 * float(np.hypot(one.log_evidence_mcse, two.log_evidence_mcse)):
+        return ""
+    return f"two rounds of it give log evidences that are {difference:.2f} nat apart"
 
 
 def _differing(found: Sampled, draws: Float64[np.ndarray, "S D"]) -> str:

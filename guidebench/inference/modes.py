@@ -25,7 +25,7 @@ from jaxtyping import Float, Float64
 from guidebench.inference.derivatives import DRAWS, Functions, covariance_of, scaled_curvature
 from guidebench.inference.device.precision import as_double, double
 from guidebench.inference.gaussians import Gaussian, along, elsewhere, refined
-from guidebench.inference.peaks import Mode, apart, described, that_matter
+from guidebench.inference.peaks import Mode, apart, described, more_are_likely, that_matter
 from guidebench.inference.scattered import scattered
 from guidebench.inference.target import Target
 
@@ -80,6 +80,11 @@ class Landscape:
     starts: int = 0
     searches: int = 0
     kept: tuple[Gaussian, ...] = ()
+
+    @property
+    def lacking(self) -> bool:
+        """Whether no more than a half of the modes are likely to have been found."""
+        return more_are_likely(len(self.modes) + len(self.minor), self.starts)
 
     def described(self) -> str:
         """Return in words what was seen, and whether that is likely to be all; nothing where nothing was searched."""

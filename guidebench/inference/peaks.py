@@ -147,6 +147,11 @@ def expected_number(found: int, searches: int) -> float:
     return found * (searches - 1) / (searches - found - 2) if searches > found + 2 else float("inf")
 
 
+def more_are_likely(found: int, searches: int) -> bool:
+    """Return whether of several modes no more than a half are likely to have been found."""
+    return found > 1 and expected_number(found, searches) >= 2 * found
+
+
 def described(found: int, ended: int, searches: int) -> str:
     """Return in words what a search saw, and whether it is likely to have seen all.
 

@@ -51,8 +51,9 @@ def effective(
             for_mean = variance / (squared @ centred**2)
             for_sd = of_variance / (squared @ (centred**2 - variance) ** 2)
         worth = np.fmin(for_mean, for_sd)
+        varies = np.ptp(columns, axis=0) > 0
         for index, where in enumerate(np.ndindex(value.shape[1:])):
-            if variance[index] > 0 and np.isfinite(worth[index]):
+            if varies[index] and np.isfinite(worth[index]):
                 label = f"{name}[{','.join(map(str, where))}]" if where else name
                 found[label] = float(1 / (1 / worth[index] + 1 / resampled))
     return found

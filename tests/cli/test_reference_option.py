@@ -16,13 +16,16 @@ Command = Callable[..., Any]
 WRONG = {
     "misspelled": (
         "--reference nutts",
-        "--reference nutts: should be one of auto, exact, nuts, none, or a file that ends in .nc, .npz, .csv",
+        "--reference nutts: should be one of auto, exact, mixture, nuts, none, or a file that ends in .nc, .npz, .csv",
     ),
-    "unknown kind of file": ("--reference draws.pkl", "--reference draws.pkl: should be one of auto, exact, nuts, "),
-    "nothing": ("--reference=", "--reference : should be one of auto, exact, nuts, "),
+    "unknown kind of file": (
+        "--reference draws.pkl",
+        "--reference draws.pkl: should be one of auto, exact, mixture, nuts, ",
+    ),
+    "nothing": ("--reference=", "--reference : should be one of auto, exact, mixture, nuts, "),
     "misspelled in a file": (
         "--config misspelled.toml",
-        "--config misspelled.toml: reference = 'NUTS': should be one of auto, exact, nuts, none, or a file",
+        "--config misspelled.toml: reference = 'NUTS': should be one of auto, exact, mixture, nuts, none, or a file",
     ),
     "no text in a file": (
         "--config number.toml",

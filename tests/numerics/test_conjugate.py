@@ -67,5 +67,6 @@ def test_mean_field_has_the_sds_of_its_closed_form(case: tuple[conjugate.Conjuga
     assert fit.status is Status.CONVERGED
     assert np.all(np.abs(sd / exact.mean_field_sd - 1) < 0.02 + 3 * error)
     assert np.max(np.abs(mean - exact.mean) / exact.sd) < 0.03
+    # A Gaussian is no trouble for chains: what is too narrow comes back as wide as it should be.
     narrower = np.min(exact.mean_field_sd / exact.sd)
-    assert fit.verdict is (Verdict.TRUST if narrower > 0.9 else Verdict.DISTRUST), fit.reason
+    assert fit.verdict is (Verdict.TRUST if narrower > 0.85 else Verdict.REFRESH), fit.reason

@@ -222,11 +222,19 @@ def wide() -> None:
     numpyro.sample("x", dist.Normal(0.0, 1.0).expand([100]).to_event(1))
 
 
+def many() -> None:
+    """Each of eight numbers is near 1 or near -1: 256 modes."""
+    with numpyro.handlers.mask(mask=False):
+        x = numpyro.sample("x", dist.Normal(0.0, 2.0).expand([8]).to_event(1))
+    numpyro.factor("density", -jnp.sum((x**2 - 1) ** 2) / 0.1)
+
+
 @pytest.mark.parametrize(
     ("model", "reason"),
     [
+        (many, "more modes are likely than the "),
         (ring, "k-hat of its weights is "),
-        (funnel.model, "k-hat of its weights is "),
+        (funnel.model, ""),
         (boundless, "the search has found nothing to put it at"),
         (wide, "it reaches 30 coordinates, and there are 100"),
     ],
@@ -254,7 +262,7 @@ def test_a_second_round_goes_farther_and_agrees_with_the_draws_that_it_stands_ab
     sd = np.sqrt(np.diag(covariance))
     np.testing.assert_allclose((found.draws["theta"].mean(axis=0) - mean) / sd, 0, atol=0.06)
     np.testing.assert_allclose(found.draws["theta"].std(axis=0) / sd, 1, atol=0.06)
-    assert found.points == POINTS
+    assert found.points == POINTS  # there was no first round
 
     for wrong in (mean + 0.2 * sd + (draws - mean), mean + 1.3 * (draws - mean)):
         again = witness(one.pointwise, one.landscape, 0, wrong)
@@ -277,18 +285,12 @@ def test_a_second_round_does_not_lose_modes_that_the_draws_lack() -> None:
     assert about(np.zeros((10, 2))) is None
 
 
-def test_eight_schools_need_draws_to_stand_about() -> None:
-    """Where the posterior has no mode the first round is refused; the second never gives more than it has."""
-    one = searched(eight_schools.problem())
-    mu, tau, z = eight_schools.draw(0, 4_000)
-    theta = mu[:, None] + tau[:, None] * z
-    draws = np.column_stack([mu, np.log(tau), theta])
-    assert not witness(one.pointwise, one.landscape, 0).accepted
-    found = witness(one.pointwise, one.landscape, 0, draws)
-    if found.accepted:
-        for site, exact in zip(("mu", "tau"), eight_schools.draw(1, 400_000)[:2], strict=True):
-            assert found.draws[site].mean() == pytest.approx(exact.mean(), abs=0.1 * exact.std())
-            assert found.draws[site].std() == pytest.approx(exact.std(), rel=0.15)
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
+def test_eight_schools_are_refused_in_their_own_coordinates(seed: int) -> None:
+    """In the neck of the funnel is a fifth of the mass, where hardly any point falls: nothing may be believed."""
+    one = searched(eight_schools.problem(), seed)
+    for again in range(4):
+        assert not witness(one.pointwise, one.landscape, again).accepted
 
 
 # -- its parts
