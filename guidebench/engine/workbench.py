@@ -25,6 +25,7 @@ from guidebench.inference.chains.moves import Moves
 from guidebench.inference.coordinates import Affine, Expansion, Frame, own_coordinates, standardised
 from guidebench.inference.large import expand
 from guidebench.inference.mode_shares import mode_shares
+from guidebench.inference.modes import MOST_DIMENSIONS
 from guidebench.inference.predict import Forward, make_log_likelihood, make_predictive, observed_values
 from guidebench.inference.rescoring import LogJoint
 from guidebench.inference.subsampling import Minibatches, Stratified
@@ -102,6 +103,8 @@ class Workbench:
         one = self.prepared
         if one.minibatches is None or self.target is None or one.landscape is None or one.landscape.best is None:
             return None
+        if self.target.dim > MOST_DIMENSIONS:
+            return None  # second derivatives would be too many
         return expand(self.target, one.landscape.best.mean, self.search_values)
 
     @cached_property

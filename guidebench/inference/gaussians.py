@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from guidebench.inference.derivatives import Functions, covariance_of
+from guidebench.inference.peaks import whitened
 
 #: Steps towards the fixed point of Gaussian variational inference, their damping, and the dimensions they cost.
 REFINEMENTS = 25
@@ -54,13 +55,14 @@ class Gaussian:
     mean : ndarray
         Shape ``(D,)``.
     factor : ndarray
-        Lower Cholesky factor of the covariance, shape ``(D, D)``.
+        Lower Cholesky factor of the covariance, shape ``(D, D)``, or the standard deviations of
+        independent coordinates, shape ``(D,)``.
     elbo : float
         Its evidence lower bound, in nats (a few dozen draws).
     """
 
     mean: Float64[np.ndarray, " D"]
-    factor: Float64[np.ndarray, "D D"]
+    factor: Float64[np.ndarray, "D D"] | Float64[np.ndarray, " D"]
     elbo: float
 
     def conditional_sds(self) -> Float64[np.ndarray, " D"]:
@@ -69,6 +71,8 @@ class Gaussian:
         It is :math:`(\Sigma^{-1})_{ii}^{-1/2}`, the scale of the independent Gaussians closest to this one
         by KL(q || p) (Bishop 2006, Pattern Recognition and Machine Learning, section 10.1.2).
         """
+        if self.factor.ndim == 1:
+            return self.factor
         inverse = np.linalg.inv(self.factor)
         return np.asarray(1 / np.sqrt(np.sum(inverse**2, axis=0)))
 
@@ -130,7 +134,7 @@ def _unlike(one: Gaussian, other: Gaussian) -> bool:
     sizes = [np.log(np.diag(side.factor)).sum() / dim for side in (one, other)]
     if abs(sizes[0] - sizes[1]) > DIFFERENT:
         return True
-    distance = float(np.linalg.norm(np.linalg.solve(other.factor, one.mean - other.mean)))
+    distance = float(np.linalg.norm(whitened((one.mean - other.mean)[None], other.factor)))
     return bool(distance > DIFFERENT * np.sqrt(dim))
 
 
@@ -202,7 +206,7 @@ def elsewhere(one: Gaussian, best: Gaussian) -> bool:
     if one.elbo < best.elbo - COMPARABLE:
         return False
     distances = [
-        float(np.linalg.norm(np.linalg.solve(side.factor, one.mean - best.mean))) / np.sqrt(len(one.mean))
+        float(np.linalg.norm(whitened((one.mean - best.mean)[None], side.factor))) / np.sqrt(len(one.mean))
         for side in (one, best)
     ]
     return bool(min(distances) > APART)

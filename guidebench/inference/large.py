@@ -17,9 +17,10 @@ from guidebench.inference.coordinates import Expansion
 from guidebench.inference.derivatives import Functions, covariance_of
 from guidebench.inference.device.precision import double
 from guidebench.inference.gaussians import Gaussian
-from guidebench.inference.modes import SETTLED, Landscape, explore, in_double
+from guidebench.inference.modes import MOST_DIMENSIONS, SETTLED, Landscape, explore, in_double
 from guidebench.inference.peaks import Mode, apart
 from guidebench.inference.target import Target
+from guidebench.inference.wide import explore_wide
 
 #: Elements of the main plate that stand for all of them in the first search.
 SAMPLE = 20_000
@@ -39,10 +40,14 @@ def explore_large(
     """Search a target of large data; the parameters are those of :func:`guidebench.inference.modes.explore`."""
     size = target.minibatches.plates[target.minibatches.main][0] if target.minibatches else 0
     if not target.rows or target.minibatches is None or target.minibatches.local or size <= 2 * SAMPLE:
-        return explore(target, starts, values, seed, pool)
-    found = explore(target.on_sample(SAMPLE), starts, values, seed, pool)
+        return _explored(target, starts, values, seed, pool)
+    found = _explored(target.on_sample(SAMPLE), starts, values, seed, pool)
     if not found.modes:
         return found
+    if target.dim > MOST_DIMENSIONS:
+        again = explore_wide(target, np.stack([mode.location for mode in found.modes]), values, seed)
+        everywhere = (again.best,) * len(found.local)
+        return replace(again, local=everywhere, places=everywhere, starts=found.starts, searches=found.searches)
     with double(), np.errstate(all="ignore"):
         functions = Functions(target, 1, values)
         modes: list[Mode] = []
@@ -50,8 +55,20 @@ def explore_large(
             if apart(mode.location, modes):
                 modes.append(mode)  # two of a sample may be one of all data
     best = Gaussian(mean=modes[0].location, factor=modes[0].factor, elbo=modes[0].log_mass)
-    everywhere = (best,) * len(found.local)
-    return replace(found, best=best, local=everywhere, places=everywhere, modes=tuple(modes))
+    all_alike = (best,) * len(found.local)
+    return replace(found, best=best, local=all_alike, places=all_alike, modes=tuple(modes))
+
+
+def _explored(
+    target: Target,
+    starts: Float[np.ndarray, "R D"],
+    values: Mapping[str, Any],
+    seed: int,
+    pool: Float[np.ndarray, "P D"] | None,
+) -> Landscape:
+    """Search with second derivatives where there are not too many of them."""
+    search = explore if target.dim <= MOST_DIMENSIONS else explore_wide
+    return search(target, starts, values, seed, pool)
 
 
 def expand(target: Target, center: Float64[np.ndarray, " D"], values: Mapping[str, Any]) -> Expansion:

@@ -1,0 +1,273 @@
+r"""Where a posterior of hundreds to many thousands of coordinates is, and how wide: gradients only, and bounded memory.
+
+L-BFGS climbs from a few starts.  At points of each path independent Gaussians are compared by their ELBO, with the
+scales
+
+.. math:: s_i = (-H_{ii})^{-1/2}, \qquad \mathrm{diag}(H) = \mathrm{E}[v \odot H v]
+
+for random signs v (Hutchinson's estimate of a diagonal; each costs two gradients).  Given all others a coordinate has
+this standard deviation, which is where independent Normals end up.
+
+References
+----------
+Bekas, Kokiopoulou & Saad (2007), An estimator for the diagonal of a matrix, Applied Numerical Mathematics 57(11),
+doi:10.1016/j.apnum.2007.01.003.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Float64
+
+from guidebench.inference.derivatives import BATCH_SHARE
+from guidebench.inference.device.compiled import compile_for, over_draws
+from guidebench.inference.device.precision import double
+from guidebench.inference.gaussians import DAMPING, FARTHEST, LARGEST, PLAIN_SCALES, Gaussian, elsewhere
+from guidebench.inference.modes import Landscape, in_double
+from guidebench.inference.peaks import Mode, that_matter
+from guidebench.inference.target import Target
+
+#: Starts that are climbed from: the first of those there are, and the last.
+EACH = 4
+
+ROUNDS = 3
+MOST_ITERATIONS = 200
+
+#: Points of each path at which there may be a Gaussian, the more the earlier: a path may end where the density has no
+#: bound, far from all mass.
+PER_PATH = 6
+
+#: Steps that refine the best of all.
+REFINEMENTS = 50
+
+#: Random signs, and draws of each Gaussian, which come in pairs of opposites.
+PROBES = 16
+DRAWS = 32
+
+#: A path ended at a mode where steps of its scales would gain less than this, in nats.
+SETTLED = 1e-2
+
+#: Two ends are one mode where the target between them is nowhere lower than at both by more than this, in nats.
+DIP = 1e-2
+
+
+class _Functions:
+    """The compiled pieces of the search, in float64."""
+
+    def __init__(self, target: Target, traced: Mapping[str, Any], seed: int) -> None:
+        self.dim = target.dim
+        self._traced = jax.tree.map(jnp.asarray, dict(traced))
+        target.record(self._traced)
+        rng = np.random.default_rng(seed)
+        self._signs = rng.choice([-1.0, 1.0], (PROBES, self.dim))
+        half = rng.standard_normal((DRAWS // 2, self.dim))
+        half /= np.sqrt(np.mean(half**2, axis=0))  # a Gaussian target then has no noise at all
+        self._noise = np.concatenate([half, -half])
+
+        def slope(flat: Float[Array, " D"], traced: Mapping[str, Any]) -> tuple[Float[Array, ""], Float[Array, " D"]]:
+            return jax.value_and_grad(target.log_density)(flat, traced)
+
+        def derivatives(
+            points: Float[Array, "K D"], signs: Float[Array, "K D"], traced: Mapping[str, Any]
+        ) -> tuple[Float[Array, " D"], Float[Array, " D"]]:
+            def at(one: tuple[Float[Array, " D"], Float[Array, " D"]]) -> tuple[Float[Array, " D"], Float[Array, " D"]]:
+                point, sign = one
+                gradient, turned = jax.jvp(lambda at: jax.grad(target.log_density)(at, traced), (point,), (sign,))
+                return gradient, sign * turned
+
+            gradients, diagonals = over_draws(at, (points, signs), BATCH_SHARE * (target.evaluated + self.dim))
+            return jnp.mean(gradients, axis=0), jnp.mean(diagonals, axis=0)
+
+        def many(flat: Float[Array, "S D"], traced: Mapping[str, Any]) -> Float[Array, " S"]:
+            found: Float[Array, " S"] = over_draws(
+                lambda one: target.log_density(one, traced), flat, target.evaluated + self.dim
+            )
+            return found
+
+        self._slope = compile_for(slope, self._noise[0], self._traced, level=1)
+        self._derivatives = compile_for(derivatives, self._signs, self._signs, self._traced, level=1)
+        self._many = compile_for(many, self._noise, self._traced, level=1)
+
+    def slope(self, flat: Float64[np.ndarray, " D"]) -> tuple[float, Float64[np.ndarray, " D"]]:
+        """Return the target and its gradient at one point."""
+        value, gradient = self._slope(flat, self._traced)
+        return float(value), np.asarray(gradient)
+
+    def scales(self, flat: Float64[np.ndarray, " D"]) -> Float64[np.ndarray, " D"] | None:
+        """Return the standard deviation of each coordinate given all others, or ``None`` where it curves upwards."""
+        curvature = self.expected(flat, np.zeros_like(flat))[1]
+        positive = curvature > 0
+        if not np.isfinite(curvature).all() or positive.mean() < 0.5:
+            return None
+        # Where noise has made it negative, or the target is flat, the others say what size is usual.
+        return np.asarray(1 / np.sqrt(np.where(positive, curvature, np.median(curvature[positive]))))
+
+    def expected(
+        self, mean: Float64[np.ndarray, " D"], scales: Float64[np.ndarray, " D"]
+    ) -> tuple[Float64[np.ndarray, " D"], Float64[np.ndarray, " D"]]:
+        """Return the mean gradient under independent Gaussians, and the mean of minus the diagonal of the Hessian."""
+        points = mean + scales * self._noise[:: DRAWS // PROBES]
+        gradient, diagonal = self._derivatives(points, self._signs, self._traced)
+        return np.asarray(gradient), -np.asarray(diagonal)
+
+    def elbo(self, mean: Float64[np.ndarray, " D"], scales: Float64[np.ndarray, " D"]) -> float:
+        """Return the ELBO of independent Gaussians, under the same noise for all."""
+        densities = np.asarray(self._many(mean + scales * self._noise, self._traced))
+        return float(densities.mean() + np.log(scales).sum() + self.dim / 2 * (1 + np.log(2 * np.pi)))
+
+    def between(self, one: Float64[np.ndarray, " D"], other: Float64[np.ndarray, " D"]) -> float:
+        """Return the lowest value of the target at points between two."""
+        parts = np.linspace(0, 1, DRAWS)[:, None]
+        return float(np.min(np.asarray(self._many(one + parts * (other - one), self._traced))))
+
+
+def explore_wide(
+    target: Target,
+    starts: Float[np.ndarray, "S D"],
+    values: Mapping[str, Any],
+    seed: int,
+    pool: Float[np.ndarray, "P D"] | None = None,
+) -> Landscape:
+    """Search a target of many coordinates from the first few starts and the last few.
+
+    The parameters are those of :func:`guidebench.inference.modes.explore`; nothing is chosen from the pool,
+    whose points are all alike in so many dimensions.
+    """
+    del pool
+    climbed = sorted({*range(min(EACH, len(starts))), *range(max(len(starts) - EACH, 0), len(starts))})
+    local: list[Gaussian | None] = [None] * len(starts)
+    modes: list[tuple[Mode, float]] = []
+    ended = 0
+    with double(), np.errstate(all="ignore"):
+        functions = _Functions(target, in_double(target, values), seed)
+        for index in climbed:
+            path = _climb(functions, starts[index])
+            local[index] = _best(functions, path)
+            found = _mode(functions, path[-1])
+            if found is not None:
+                ended += 1
+                if all(_separate(functions, found, other) for other in modes):
+                    modes.append(found)
+        usable = [one for one in local if one is not None]
+        first = max(usable, key=lambda one: one.elbo, default=None)
+        best = None if first is None else _refined(functions, first)
+    places = [one if one is not None and first is not None and elsewhere(one, first) else best for one in local]
+    major, minor = that_matter([mode for mode, _ in modes])
+    return Landscape(
+        best=best,
+        local=tuple(local),
+        places=tuple(places),
+        modes=major,
+        minor=minor,
+        starts=ended,
+        searches=len(climbed),
+    )
+
+
+def _climb(functions: _Functions, start: Float[np.ndarray, " D"]) -> Float64[np.ndarray, "K D"]:
+    """Return a few points of an ascent, the last of them its end, shape ``(K, D)``.
+
+    Every round is L-BFGS in units of the scales where the last one ended: where they span many orders of magnitude, the
+    first does not come far.
+    """
+    path = [np.asarray(start, np.float64)]
+    scales = np.ones(functions.dim)
+    for _ in range(ROUNDS):
+        taken = _ascent(functions, path[-1], scales)
+        path += taken
+        found = functions.scales(path[-1])
+        if not taken or found is None:
+            break
+        scales = found
+    kept = np.unique(np.round(np.geomspace(1, len(path), PER_PATH)).astype(int)) - 1
+    return np.stack([path[index] for index in kept])
+
+
+def _ascent(
+    functions: _Functions, start: Float64[np.ndarray, " D"], scales: Float64[np.ndarray, " D"]
+) -> list[Float64[np.ndarray, " D"]]:
+    """Return the points of one round of L-BFGS in units of `scales`."""
+    from scipy.optimize import minimize
+
+    taken: list[Float64[np.ndarray, " D"]] = []
+
+    def negative(steps: Float64[np.ndarray, " D"]) -> tuple[float, Float64[np.ndarray, " D"]]:
+        value, gradient = functions.slope(start + scales * steps)
+        if not (np.isfinite(value) and np.isfinite(gradient).all()):
+            return np.inf, np.zeros_like(steps)  # the line search steps back
+        return -value, -gradient * scales
+
+    options = {"maxiter": MOST_ITERATIONS, "maxfun": 4 * MOST_ITERATIONS, "ftol": 1e-13, "gtol": 1e-9, "maxcor": 10}
+    minimize(
+        negative,
+        np.zeros_like(start),
+        jac=True,
+        method="L-BFGS-B",
+        options=options,
+        callback=lambda steps: taken.append(start + scales * steps),
+    )
+    return taken
+
+
+def _best(functions: _Functions, path: Float64[np.ndarray, "K D"]) -> Gaussian | None:
+    """Return the independent Gaussians along a path that have the largest ELBO."""
+    candidates = [(point, functions.scales(point)) for point in path]
+    candidates += [(path[-1], np.full(functions.dim, scale)) for scale in PLAIN_SCALES]
+    best: Gaussian | None = None
+    for mean, scales in candidates:
+        if scales is None or not np.isfinite(mean).all():
+            continue
+        if not ((scales > 1 / LARGEST) & (scales < LARGEST) & (np.abs(mean) < FARTHEST * scales)).all():
+            continue
+        elbo = functions.elbo(mean, scales)
+        if np.isfinite(elbo) and (best is None or elbo > best.elbo):
+            best = Gaussian(mean=mean, factor=scales, elbo=elbo)
+    return best
+
+
+def _refined(functions: _Functions, start: Gaussian) -> Gaussian:
+    r"""Take damped steps towards the best independent Gaussians, at which the mean gradient is zero.
+
+    Their precisions are there :math:`-\mathrm{E}_q[H_{ii}]` (:mod:`guidebench.inference.gaussians`).
+    """
+    best, damping = start, DAMPING
+    for _ in range(REFINEMENTS):
+        gradient, wanted = functions.expected(best.mean, best.factor)
+        precision = (1 - damping) / best.factor**2 + damping * np.maximum(wanted, 0.0)
+        scales = 1 / np.sqrt(precision)
+        mean = best.mean + damping * gradient / precision
+        elbo = functions.elbo(mean, scales)
+        if np.isfinite(elbo) and elbo > best.elbo:
+            settled = elbo < best.elbo + 1e-3
+            best = Gaussian(mean=mean, factor=scales, elbo=elbo)
+            if settled:
+                break
+        else:
+            damping /= 2
+            if damping < DAMPING / 16:
+                break
+    return best
+
+
+def _mode(functions: _Functions, end: Float64[np.ndarray, " D"]) -> tuple[Mode, float] | None:
+    """Return the mode that a path ended at with the target there, or ``None`` where it ended at none."""
+    value, gradient = functions.slope(end)
+    scales = functions.scales(end)
+    if scales is None or not np.isfinite(value) or not np.sum((gradient * scales) ** 2) / 2 < SETTLED:
+        return None
+    return Mode.at(end, value, scales), value
+
+
+def _separate(functions: _Functions, one: tuple[Mode, float], other: tuple[Mode, float]) -> bool:
+    """Return whether two ends are different modes: whether the target is lower somewhere between them.
+
+    Distances do not tell: along a direction in which the posterior is long, ends of one mode lie many of the
+    scales of single coordinates apart.
+    """
+    lowest = functions.between(one[0].location, other[0].location)
+    return not lowest >= min(one[1], other[1]) - DIP
