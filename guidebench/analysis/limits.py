@@ -6,8 +6,9 @@ An error is known with a Monte Carlo error. Looked at n of them, the largest noi
 .. math:: z_n = \max(2, \sqrt{2 \log n})
 
 Draws are wrong where an error is beyond its limit by more than :math:`z_n` of its Monte Carlo errors.  They are right
-where none is beyond by more than :math:`z_n - 1`, which is what the noise of n adds to that of one, and at most by
-:data:`RESOLUTION`.  Between the two nothing can be told.  So neither word depends on how many latents there are, but on
+where none is beyond 85 % of its limit by more than :math:`z_n - 1`, which is what the noise of n adds to that of
+one, and at most by :data:`RESOLUTION`, as long as each is known to half its limit: whoever is told that draws are right
+is to find them so.  Between the two nothing can be told.  So neither word depends on how many latents there are, but on
 how well each of their errors is known.
 
 Draws that were repaired are used as they came out: what noise did to them is an error of theirs, and no excuse.  So for
@@ -29,8 +30,12 @@ SD_ERROR = 0.15
 
 #: The most, in the same units, by which an error that is known badly may be beyond its limit in draws called right;
 #: and in draws that were repaired.
-RESOLUTION = 0.06
+RESOLUTION = 0.08
 SLACK = 0.02
+
+#: Up to this share of its limit an error is surely within it, and it has to be known to that one.
+SURELY = 0.85
+WELL_KNOWN = 0.5
 
 #: Monte Carlo errors that are allowed to noise, however few components there are.
 LEAST_ALLOWED = 2.0
@@ -112,7 +117,11 @@ def _seen(found: Sequence[MetricValue], limit: float, resolution: float) -> _See
     wrong = [one for one, most in noise if not one.value - most <= limit]  # and so is what is no number
     return _Seen(
         wrong=max(wrong, key=lambda one: (one.value, bool(one.variable)), default=None),
-        known=all(one.value <= limit + min(most - (one.mcse or 0.0), resolution) for one, most in noise),
+        known=all(
+            one.value <= SURELY * limit + min(most - (one.mcse or 0.0), resolution)
+            and (one.mcse or 0.0) <= WELL_KNOWN * limit
+            for one, most in noise
+        ),
         largest=max(one.value for one in found),
         room=max(one.value + most for one, most in noise),
     )
