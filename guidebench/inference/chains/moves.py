@@ -36,8 +36,8 @@ BLOCK = 2
 SHORTEST, LONGEST = 1.0, 2.2
 MOST_STEPS = 48
 
-#: Mean acceptance probability that the step size is adapted to.
-ACCEPT = 0.8
+#: Energy, in nats, that a path may lose: one that loses more has met what is too narrow for its steps.
+MOST_LOST = 10.0
 
 #: One transition in so many goes as many steps of a quarter of the size, for chains that are stuck where the posterior
 #: is narrow.
@@ -64,7 +64,7 @@ class Watched(NamedTuple):
     """Per chain, the sums of every quantity, and of its square, over the transitions of a block.
 
     Quantities are in units of the guide's own moments.  `acceptance` is the mean of the block, and `steps` the leapfrog
-    steps of a chain.
+    steps of a chain; `lost` counts the paths that lost more energy than :data:`MOST_LOST`.
     """
 
     sums: Float[Array, "C K"]
@@ -72,6 +72,7 @@ class Watched(NamedTuple):
     last: Float[Array, "C K"]
     acceptance: Float[Array, ""]
     steps: Int[Array, ""]
+    lost: Int[Array, ""]
 
 
 class Moves:
@@ -116,14 +117,16 @@ class Moves:
         whitening: Affine,
         offset: Float64[np.ndarray, " K"] | None = None,
         scale: Float64[np.ndarray, " K"] | None = None,
+        accept: float = 0.8,
     ) -> dict[str, Any]:
-        """Return the arguments of the program for a whitening, and the units of the quantities."""
+        """Return the arguments of the program: a whitening, the units of the quantities, and the acceptance aimed at."""
         count = self.quantities
         given = {
             "center": whitening.center,
             "factor": whitening.factor,
             "offset": np.zeros(count) if offset is None else offset,
             "scale": np.ones(count) if scale is None else scale,
+            "accept": np.asarray(accept, np.float64),
         }
         with double():
             return {"data": self._data, **jax.tree.map(jnp.asarray, given)}
@@ -195,7 +198,7 @@ class Moves:
     def _block(self, state: State, key: Key[Array, ""], traced: Mapping[str, Any]) -> tuple[State, Watched]:
         def move(carry: tuple[State, Watched], key: Key[Array, ""]) -> tuple[tuple[State, Watched], None]:
             state, seen = carry
-            state, acceptance, steps = self._transition(state, key, traced)
+            state, acceptance, steps, lost = self._transition(state, key, traced)
             now = self._quantities(state, traced)
             return (
                 state,
@@ -205,17 +208,19 @@ class Moves:
                     now,
                     seen.acceptance + acceptance / BLOCK,
                     seen.steps + steps,
+                    seen.lost + lost,
                 ),
             ), None
 
         empty = jnp.zeros((CHAINS, self.quantities))
-        nothing = Watched(empty, empty, empty, jnp.zeros(()), jnp.zeros((), jnp.int32))
+        none = jnp.zeros((), jnp.int32)
+        nothing = Watched(empty, empty, empty, jnp.zeros(()), none, none)
         (state, seen), _ = jax.lax.scan(move, (state, nothing), jax.random.split(key, BLOCK))
         return state, seen
 
     def _transition(
         self, state: State, key: Key[Array, ""], traced: Mapping[str, Any]
-    ) -> tuple[State, Float[Array, ""], Int[Array, ""]]:
+    ) -> tuple[State, Float[Array, ""], Int[Array, ""], Int[Array, ""]]:
         for_momentum, for_length, for_accepting, for_care = jax.random.split(key, 4)
         careful = jax.random.uniform(for_care) < 1 / CAREFUL
         length = jax.random.uniform(for_length, minval=SHORTEST, maxval=LONGEST)
@@ -242,9 +247,10 @@ class Moves:
                 jnp.where(taken[:, None], z, state.z),
                 jnp.where(taken, value, state.log_density),
                 jnp.where(taken[:, None], gradient, state.gradient),
-                state.log_step + rate * (acceptance - ACCEPT),
+                state.log_step + rate * (acceptance - traced["accept"]),
                 state.taken + jnp.where(careful, 0, 1).astype(jnp.int32),
             ),
             acceptance,
             count,
+            jnp.sum(~(gain > -MOST_LOST)).astype(jnp.int32),
         )

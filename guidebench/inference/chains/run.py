@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float64
 
@@ -31,6 +32,10 @@ LOOKS = (4, 6, 8, 12, 16, 20, 24, 28, 32, 40, 48, 64, 80, 96, 128, 160, 192, 256
 
 #: The first of them at which chains may be believed.
 FIRST = 12
+
+#: Acceptance that steps are adapted to; the next of them where paths lose their energy, in more than a share.
+ACCEPT = 0.8, 0.95, 0.99
+MOST_LOST = 0.001
 
 #: Chains are whitened anew where a variance, in the coordinates they run in, is beyond these.
 ROUND = 0.5, 2.0
@@ -91,6 +96,7 @@ class _Look(NamedTuple):
     sd_drift: float
     mean_known: float
     sd_known: float
+    lost: float
 
     @property
     def known(self) -> float:
@@ -104,10 +110,13 @@ class _Look(NamedTuple):
             and self.mean_drift <= MOVED_MEAN
             and self.sd_drift <= MOVED_SD
             and self.known <= KNOWN
+            and self.lost <= MOST_LOST
         )
 
     def note(self) -> str:
         """Return what is not as it has to be."""
+        if self.lost > MOST_LOST:
+            return f"{self.lost:.1%} of their paths met what is too narrow for their steps"
         if self.remembered > REMEMBERED:
             return f"chains still remember where they began (rank correlation {self.remembered:.2f})"
         if self.mean_drift > MOVED_MEAN or self.sd_drift > MOVED_SD:
@@ -146,17 +155,17 @@ class _Run:
         self.scale[energy] = max(self.scale[energy], moves.target.dim / 4)
         self.least[energy] = 1.0
         self.first = (raw - self.offset) / self.scale
-        self.blocks = self.gradients = self.whitened = 0
+        self.blocks = self.gradients = self.whitened = self.careful = 0
         self.acceptance = 0.0
         self._begin()
 
     def _begin(self) -> None:
         empty = np.zeros((CHAINS, self.moves.quantities))
-        self.seen = Half(empty, empty, 0)
-        self.marks: dict[int, tuple[Half, np.ndarray]] = {}
+        self.seen, self.lost = Half(empty, empty, 0), 0
+        self.marks: dict[int, tuple[Half, np.ndarray, int]] = {}
         self.kept: list[tuple[int, np.ndarray]] = []
         self._every = 1
-        self._traced = self.moves.traced(self.whitening, self.offset, self.scale)
+        self._traced = self.moves.traced(self.whitening, self.offset, self.scale, ACCEPT[self.careful])
 
     @property
     def length(self) -> int:
@@ -167,13 +176,14 @@ class _Run:
         """Take one block of transitions."""
         key = jax.random.fold_in(jax.random.key(self.seed), self.blocks)
         self.state, found = self.moves.advance(self.state, key, self._traced)
-        sums, squares, self.last, acceptance, steps = jax.device_get(found)
+        sums, squares, self.last, acceptance, steps, lost = jax.device_get(found)
         self.seen = Half(self.seen.sums + sums, self.seen.squares + squares, self.seen.length + BLOCK)
         self.blocks += 1
         self.gradients += int(steps) * CHAINS
         self.acceptance = float(acceptance)
+        self.lost += int(lost)
         if self.length in _MARKED:
-            self.marks[self.length] = self.seen, self.last
+            self.marks[self.length] = self.seen, self.last, self.lost
         self._keep()
 
     def _keep(self) -> None:
@@ -187,7 +197,7 @@ class _Run:
 
     def look(self) -> _Look:
         """Return what the halves say."""
-        first, middle = self.marks[self.length // 2]
+        first, middle, lost = self.marks[self.length // 2]
         second = self.seen.minus(first)
         found, noise = change(first, second, self.least), allowance(self.moves.quantities)
         own = errors(second, self.least)
@@ -196,6 +206,7 @@ class _Run:
             float(np.max(np.abs(found.mean) - noise * found.mean_error)),
             float(np.max(np.abs(found.sd) - noise * found.sd_error)),
             *(float(noise * np.max(one)) for one in own),
+            lost=(self.lost - lost) / (second.length * CHAINS),
         )
 
     def second_half(self) -> Float64[np.ndarray, "C S K"]:
@@ -217,6 +228,15 @@ class _Run:
         if not self.moves.watches_u:
             return self.moves.unconstrained(self.state, self.whitening)
         return self.second_half()[..., -self.moves.target.dim :].reshape(-1, self.moves.target.dim)
+
+    def go_carefully(self) -> bool:
+        """Aim at a higher acceptance, by shorter steps, and forget what was seen; return whether that was possible."""
+        if self.careful + 1 == len(ACCEPT):
+            return False
+        self.careful += 1
+        self.state = self.state._replace(taken=jnp.zeros_like(self.state.taken))
+        self._begin()
+        return True
 
     def whiten(self) -> bool:
         """Whiten anew by where chains are, where the coordinates do not fit them; return whether it was done."""
@@ -273,6 +293,8 @@ def run_chains(
             enough = look.known <= WELL_KNOWN or run.gradients >= CHEAP * budget
             if look.believed and enough and run.length >= FIRST:
                 break
+            if run.length >= FIRST and look.lost > MOST_LOST and run.go_carefully():
+                continue
             if run.length <= FIRST or look.remembered > REMEMBERED:
                 run.whiten()
         settled = look is not None and look.believed and run.length >= FIRST
