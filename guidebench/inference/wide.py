@@ -63,8 +63,7 @@ class _Functions:
         self.dim = target.dim
         self._traced = jax.tree.map(jnp.asarray, dict(traced))
         target.record(self._traced)
-        rng = np.random.default_rng(seed)
-        self._signs = rng.choice([-1.0, 1.0], (PROBES, self.dim))
+        self._rng = rng = np.random.default_rng(seed)
         half = rng.standard_normal((DRAWS // 2, self.dim))
         half /= np.sqrt(np.mean(half**2, axis=0))  # a Gaussian target then has no noise at all
         self._noise = np.concatenate([half, -half])
@@ -90,7 +89,7 @@ class _Functions:
             return found
 
         self._slope = compile_for(slope, self._noise[0], self._traced, level=1)
-        self._derivatives = compile_for(derivatives, self._signs, self._signs, self._traced, level=1)
+        self._derivatives = compile_for(derivatives, *[self._noise[:PROBES]] * 2, self._traced, level=1)
         self._many = compile_for(many, self._noise, self._traced, level=1)
 
     def slope(self, flat: Float64[np.ndarray, " D"]) -> tuple[float, Float64[np.ndarray, " D"]]:
@@ -112,7 +111,8 @@ class _Functions:
     ) -> tuple[Float64[np.ndarray, " D"], Float64[np.ndarray, " D"]]:
         """Return the mean gradient under independent Gaussians, and the mean of minus the diagonal of the Hessian."""
         points = mean + scales * self._noise[:: DRAWS // PROBES]
-        gradient, diagonal = self._derivatives(points, self._signs, self._traced)
+        signs = self._rng.choice([-1.0, 1.0], points.shape)  # fresh ones: over many steps their noise averages out
+        gradient, diagonal = self._derivatives(points, signs, self._traced)
         return np.asarray(gradient), -np.asarray(diagonal)
 
     def elbo(self, mean: Float64[np.ndarray, " D"], scales: Float64[np.ndarray, " D"]) -> float:

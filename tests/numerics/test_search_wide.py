@@ -116,3 +116,34 @@ def test_a_problem_of_many_coordinates_is_prepared_from_both_kinds_of_starts() -
     assert prepared.record.search == "8 starts, 1 mode, probably all"
     assert prepared.points is not None
     assert prepared.points.shape == (4, DIM)
+
+
+def effects() -> None:
+    """A hierarchy without a mode: as tau falls, all effects move together and the density rises for ever."""
+    tau = numpyro.sample("tau", dist.HalfNormal(1.0))
+    with numpyro.plate("group", DIM):
+        theta = numpyro.sample("theta", dist.Normal(0.0, tau))
+        numpyro.sample("y", dist.Normal(theta, 1.0), obs=1.5 * jnp.sin(1.7 * jnp.arange(DIM)))
+
+
+def test_in_a_hierarchy_the_best_gaussian_is_far_from_where_the_density_is_unbounded() -> None:
+    """Given tau the effects are N(y tau^2 / (1 + tau^2), tau^2 / (1 + tau^2)); tau is near sqrt(var(y) - 1)."""
+    found = search(effects)
+    assert found.best is not None
+    y = 1.5 * np.sin(1.7 * np.arange(DIM))
+    grid = np.linspace(-6, 1.5, 4_001)
+    spread = 1 + np.exp(2 * grid)
+    log_joint = np.log(2 / np.sqrt(2 * np.pi)) - np.exp(2 * grid) / 2 + grid
+    log_joint += -DIM / 2 * np.log(2 * np.pi * spread) - np.sum(y**2) / 2 / spread
+    weights = np.exp(log_joint - log_joint.max())
+    log_tau = np.sum(weights * grid) / weights.sum()
+    sd = np.sqrt(np.sum(weights * (grid - log_tau) ** 2) / weights.sum())
+    assert log_tau - 4 * sd < found.best.mean[0] < log_tau + 4 * sd
+    shrunk = np.exp(2 * found.best.mean[0]) / (1 + np.exp(2 * found.best.mean[0]))
+    np.testing.assert_allclose(found.best.mean[1:], y * shrunk, atol=0.1)
+    ratios = found.best.factor[1:] / np.sqrt(shrunk)
+    # Random signs meet in the cross derivative of each effect with log(tau): these are estimates.
+    assert np.median(ratios) == pytest.approx(1, abs=0.03)
+    assert np.quantile(np.abs(ratios - 1), 0.9) < 0.15
+    evidence = log_joint.max() + np.log(weights.sum() * (grid[1] - grid[0]))
+    assert evidence - 8 < found.best.elbo < evidence
