@@ -39,6 +39,8 @@ class Reference:
         ``divergences``, as far as they are known.
     note : str
         What a reader should know of it, or why there is none.
+    seconds : float or None
+        Wall time that its draws took, where they were drawn for this.
     """
 
     label: str = ""
@@ -46,6 +48,7 @@ class Reference:
     effective: Mapping[str, float] = field(default_factory=dict, repr=False)
     checks: Mapping[str, float] = field(default_factory=dict)
     note: str = ""
+    seconds: float | None = None
 
     @cached_property
     def draws(self) -> dict[str, np.ndarray]:

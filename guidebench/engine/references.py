@@ -44,6 +44,7 @@ class Referenced(NamedTuple):
             reference=self.reference.label,
             reference_checks=dict(self.reference.checks),
             reference_note=self.reference.note,
+            reference_s=self.reference.seconds,
             features=dict(self.features),
         )
 

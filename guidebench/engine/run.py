@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from guidebench.engine.collect import Assembly
-from guidebench.engine.consumers import Collecting, Keeping, Showing
+from guidebench.engine.consumers import Collecting, Keeping, Remarking, Showing, Warn
 from guidebench.engine.events import Event, FitFinished, ProblemDescribed, RunBegan, Tell, nobody
 from guidebench.engine.execute import Lost, Outcome, execute
 from guidebench.engine.executors import Executor
@@ -32,6 +32,7 @@ def compare(
     progress: Progress | None = None,
     keep: Keep | None = None,
     executor: Executor | None = None,
+    warn: Warn | None = None,
 ) -> Comparison:
     """Train every guide on every problem and score them all.
 
@@ -45,6 +46,8 @@ def compare(
         Where finished fits are kept, and those of an earlier run found.
     executor : Executor, optional
         What runs the tasks; by default this process.
+    warn : callable, optional
+        ``warn(problem, text)`` is told, before anything is trained, what should be known of a problem.
 
     Raises
     ------
@@ -55,6 +58,8 @@ def compare(
     consumers: list[Callable[[Event], None]] = [collecting, Showing(progress or Silent())]
     if keep is not None:  # before anybody is told that a fit is done
         consumers.insert(0, Keeping(keep))
+    if warn is not None:
+        consumers.append(Remarking(warn))
 
     def tell(event: Event) -> None:
         for consumer in consumers:

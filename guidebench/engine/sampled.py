@@ -98,8 +98,8 @@ def _judged(sampled: _Sampled) -> Reference:
     )
     if found.failure:
         note = f"NUTS failed its checks and is used for nothing: {found.failure}. It ran {how}."
-        return Reference(checks=found.checks, note=note)
-    return used("NUTS", chains.draws, found, f"NUTS: {how}.")
+        return Reference(checks=found.checks, note=note, seconds=sampled.seconds)
+    return replace(used("NUTS", chains.draws, found, f"NUTS: {how}."), seconds=sampled.seconds)
 
 
 def _sampled(bench: Workbench, settings: Settings, tell: Tell) -> _Sampled:

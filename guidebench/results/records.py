@@ -209,12 +209,18 @@ class ProblemRecord:
         ``ess_tail`` of all scalar components, and ``divergences``, as far as they are known.
     reference_note : str
         How it was made, what was not checked, or why none is used.
+    reference_s : float or None
+        Wall time in seconds that its draws took, compiling included, whether they passed their checks or not; ``None``
+        where they were not drawn for this.
     predictor : str or None
         The argument that varies along the prediction grid, where there is exactly one such array.
     heldout_size : int
         Number of held-out observations.
     notes : tuple of str
         What a reader should know of the model (``numpyro.param`` sites, ignored factors, ...).
+    warnings : tuple of str
+        Those of the notes that were said before training: an improper posterior, an observed argument left out,
+        data that are not finite.
     features : mapping of str to float
         What may make it hard: its ``dimension``, ``correlation``, ``condition``, ``scale_range``, ``skewness`` and
         ``curvature`` in unconstrained coordinates (see :mod:`guidebench.engine.features`), as far as they are known.
@@ -231,9 +237,11 @@ class ProblemRecord:
     reference: str = ""
     reference_checks: Mapping[str, float] = field(default_factory=dict)
     reference_note: str = ""
+    reference_s: float | None = None
     predictor: str | None = None
     heldout_size: int = 0
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     features: Mapping[str, float] = field(default_factory=dict)
 
 

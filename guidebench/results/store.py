@@ -187,7 +187,8 @@ def _earlier_failures(one: Mapping[str, Any]) -> tuple[Failure, ...]:
 
 def problem_of(one: Mapping[str, Any]) -> ProblemRecord:
     """Return the record of a problem that :func:`plain` and JSON made a mapping of."""
-    return ProblemRecord(**{**one, **{name: tuple(one[name]) for name in ("latents", "observed", "notes")}})
+    listed = {name: tuple(one[name]) for name in ("latents", "observed", "notes")}
+    return ProblemRecord(**{**one, **listed, "warnings": tuple(one.get("warnings", ()))})
 
 
 def _draws(file: Path) -> idata.InferenceData | None:
