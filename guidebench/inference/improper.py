@@ -13,6 +13,7 @@ hierarchical model it grows without bound towards a scale of zero, while the pos
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,18 +26,19 @@ from guidebench.inference.modes import in_double
 from guidebench.inference.target import Target
 from guidebench.inference.wiring import Wiring
 
-#: Dimensions up to which anything is looked for, and coordinates that are moved, each both ways.
+#: Dimensions up to which anything is looked for, and coordinates that are moved, each both ways: fewer where there are
+#: more, for each step costs second derivatives in all of them.
 MOST_DIMENSIONS = 200
 MOST_AXES = 12
-
-#: Points whose derivatives are computed at a time.
-BATCH = 8
+MOST_WORK = 400
 
 #: How often a distance is doubled: no posterior is so wide.
 DOUBLINGS = 31
 
-#: Doublings after which a walk that has to end tells anything.
-LEAST = 4
+#: Doublings after which a walk that has to end tells anything, and those below which it must hardly fall at all, in nats.
+LEAST = 3
+SHORT = 6
+HARDLY = 0.1
 
 #: A walk ends where the posterior has fallen so far, in nats: what lies beyond has no weight.
 FALLEN = 30.0
@@ -47,7 +49,7 @@ SLOWEST = 1.05
 #: Coordinates of bounded sites are logarithms; beyond this the sites themselves overflow.
 FARTHEST = 300.0
 
-#: Curvatures, in those of the beginning, beyond which float64 cannot tell the smaller ones, and below which there is none.
+#: Curvatures, in those of the beginning, beyond which float64 cannot tell the smaller ones, and below which is none.
 SHARPEST = 1e13
 FLATTEST = 1e-10
 
@@ -83,7 +85,7 @@ class _Rays(NamedTuple):
 
 
 def unheld(
-    target: Target, base: Float64[np.ndarray, " D"], values: Mapping[str, Any], wired: Wiring
+    target: Target, base: Float64[np.ndarray, " D"], values: Mapping[str, Any], wired: Wiring, batch: int = 8
 ) -> list[tuple[str, ...]]:
     """Return the coordinates, by name, of every direction along which the posterior does not fall.
 
@@ -97,6 +99,8 @@ def unheld(
         The traced arguments in the precision they were given in.
     wired : Wiring
         Which latent sites may have an improper prior; without any there is nothing to look for.
+    batch : int
+        Points whose derivatives are computed at a time; as many as in a search, whose program is in the cache.
     """
     local = target.minibatches is not None and bool(target.minibatches.local)
     if not wired.suspects or target.dim > MOST_DIMENSIONS or (target.rows and local):
@@ -104,8 +108,8 @@ def unheld(
     looked_at = target.on_sample(SAMPLE) if target.rows else target
     owners = np.repeat(list(target.shapes), [int(np.prod(shape)) for shape in target.shapes.values()])
     bounded = ~np.isin(owners, list(wired.real))
-    with double(), np.errstate(all="ignore"):
-        functions = Functions(looked_at, np.zeros((BATCH, target.dim)), in_double(target, values))
+    with double(), np.errstate(all="ignore"), suppress(np.linalg.LinAlgError):
+        functions = Functions(looked_at, np.zeros((batch, target.dim)), in_double(target, values))
         hessian = functions.second(base[None])[2][0]
         if not np.isfinite(hessian).all():
             return []
@@ -114,35 +118,35 @@ def unheld(
         units = np.where(curvature > FLATTEST, 1 / np.sqrt(np.maximum(curvature, FLATTEST)), 1.0)
         units = np.where(bounded, np.minimum(units, 1.0), units)
         rays = _Rays(base, units, np.repeat(chosen, 2), np.tile([1.0, -1.0], len(chosen)))
-        moved = _walk(functions, rays, bounded)
-    labels = target.labels()
-    found = [
-        tuple(labels[index] for index in np.flatnonzero(one >= LOADING * one.max()))
-        for one in (np.abs(ends - base) / units for ends in moved)
-    ]
-    return list(dict.fromkeys(found))
+        moves = [np.abs(end - base) / units for end in _walk(functions, rays, bounded)]
+        labels = target.labels()
+        names = [tuple(labels[index] for index in np.flatnonzero(one >= LOADING * one.max())) for one in moves]
+        return list(dict.fromkeys(names))
+    return []
 
 
 def _axes(hessian: Float64[np.ndarray, "D D"], suspects: Int[np.ndarray, " K"]) -> Int[np.ndarray, " A"]:
     """Return the coordinates to move: those that are least held by the data, given that all others may follow."""
     held = np.abs(np.diag(hessian))
     freedom = np.where(held > FLATTEST, held * np.diag(covariance_of(hessian)), np.inf)
-    return np.sort(suspects[np.argsort(-freedom[suspects], kind="stable")[:MOST_AXES]])
+    most = min(MOST_AXES, max(MOST_WORK // len(held), 2))
+    return np.sort(suspects[np.argsort(-freedom[suspects], kind="stable")[:most]])
 
 
-def _walk(
-    functions: Functions, rays: _Rays, bounded: Bool[np.ndarray, " D"]
-) -> list[Float64[np.ndarray, " D"]]:
+def _walk(functions: Functions, rays: _Rays, bounded: Bool[np.ndarray, " D"]) -> list[Float64[np.ndarray, " D"]]:
     """Return the last point of every walk along which the posterior does not fall."""
     count = len(rays.axes)
     walked: list[list[float]] = [[] for _ in range(count)]
     points = np.tile(rays.base, (count, 1))
-    live, found = np.arange(count), list[Float64[np.ndarray, " D"]]()
+    live, began_flat, found = np.arange(count), np.zeros(count, bool), list[Float64[np.ndarray, " D"]]()
     for doubling in range(DOUBLINGS):
         own = rays._replace(axes=rays.axes[live], signs=rays.signs[live])
         ridge = _ridge(functions, own, points[live], 2.0**doubling)
-        marginals, sharpest = _marginals(ridge, own)
+        marginals, flattest, sharpest = _marginals(ridge, own)
+        if doubling == 0:
+            began_flat = flattest < FLATTEST
         seen = np.isfinite(ridge.points).all(axis=1) & (sharpest < SHARPEST) & ~np.isnan(marginals)
+        seen &= (flattest > FLATTEST) | began_flat[live]
         seen &= ~(bounded & (np.abs(ridge.points) > FARTHEST)).any(axis=1) & (marginals < np.inf)
         going = []
         for index, ray in enumerate(live.tolist()):
@@ -162,7 +166,8 @@ def _walk(
 
 def _stays(walked: list[float]) -> bool:
     """Return whether a walk ended without a fall: over its last two doublings the posterior fell too slowly."""
-    return len(walked) >= LEAST and walked[-1] - walked[-3] > -SLOWEST * 2 * np.log(2)
+    most = HARDLY if len(walked) < SHORT else SLOWEST * 2 * np.log(2)
+    return len(walked) >= LEAST and walked[-1] - walked[-3] > -most
 
 
 def _ridge(functions: Functions, rays: _Rays, last: Float64[np.ndarray, "R D"], distance: float) -> _Ridge:
@@ -200,16 +205,21 @@ def _steps(ridge: _Ridge, axes: Int[np.ndarray, " R"]) -> Float64[np.ndarray, "R
 
 def _marginals(
     ridge: _Ridge, rays: _Rays
-) -> tuple[Float64[np.ndarray, " R"], Float64[np.ndarray, " R"]]:
-    """Return Laplace's marginals, but for a constant, and the largest curvature in the units of the beginning."""
-    marginals, sharpest = ridge.values.copy(), np.zeros(len(ridge.values))
+) -> tuple[Float64[np.ndarray, " R"], Float64[np.ndarray, " R"], Float64[np.ndarray, " R"]]:
+    """Return Laplace's marginals, but for a constant; the smallest and the largest curvature, in the units of the rays.
+
+    Where there is no density, nothing need be seen of its curvature.
+    """
+    marginals, flattest, sharpest = ridge.values.copy(), np.ones(len(rays.axes)), np.ones(len(rays.axes))
     for index, axis in enumerate(rays.axes):
         others = np.arange(ridge.points.shape[1]) != axis
         scaled = ridge.hessians[index] * rays.units[:, None] * rays.units[None, :]
+        if marginals[index] == -np.inf or not others.any():
+            continue
         if not np.isfinite(scaled).all():
-            sharpest[index] = 0.0 if marginals[index] == -np.inf else np.inf
-        elif others.any():
-            curvatures = np.abs(np.linalg.eigvalsh(scaled[np.ix_(others, others)]))
-            sharpest[index] = curvatures.max()
-            marginals[index] -= np.log(np.maximum(curvatures, FLATTEST)).sum() / 2
-    return marginals, sharpest
+            sharpest[index] = np.inf
+            continue
+        curvatures = np.abs(np.linalg.eigvalsh(scaled[np.ix_(others, others)]))
+        flattest[index], sharpest[index] = curvatures.min(), curvatures.max()
+        marginals[index] -= np.log(np.maximum(curvatures, FLATTEST)).sum() / 2
+    return marginals, flattest, sharpest

@@ -39,11 +39,9 @@ _CALLS = {"pjit", "jit", "closed_call", "core_call", "remat", "checkpoint"}
 #: Distributions that stand for the one inside.
 _WRAPPERS = (dist.Independent, dist.MaskedDistribution, dist.ExpandedDistribution)
 
-#: What holds parameters on one side; NumPyro keeps the classes to itself.
-_BOUNDED = tuple(
-    type(one)
-    for one in (constraints.greater_than(0.0), constraints.interval(0.0, 1.0), constraints.softplus_positive)
-)
+#: Supports of parameters; NumPyro keeps the classes to itself.
+_POSITIVE = type(constraints.greater_than(0.0)), type(constraints.softplus_positive)
+_INTERVAL = type(constraints.interval(0.0, 1.0))
 _INDEPENDENT = type(constraints.independent(constraints.real, 1))
 
 #: Arguments of a model, and shapes for each, that are tried at most.
@@ -52,12 +50,13 @@ MOST_SHAPES = 6
 
 
 class Use(NamedTuple):
-    """A latent site on the whole real line that is, as it is, a parameter of another site which must be positive."""
+    """A latent site on the whole real line that is, as it is, a parameter which must be positive, or within bounds."""
 
     latent: str
     prior: str
     parameter: str
     site: str
+    bounded: bool
 
 
 class Wiring(NamedTuple):
@@ -88,8 +87,9 @@ class LeftOut(NamedTuple):
 
 
 class _Parameter(NamedTuple):
-    site: str
     name: str
+    site: str
+    bounded: bool
 
 
 def wiring(model: Callable[..., Any], arguments: Arguments, structure: ModelStructure) -> Wiring:
@@ -114,8 +114,8 @@ def wiring(model: Callable[..., Any], arguments: Arguments, structure: ModelStru
             if name in free:
                 priors[name] = next(one for one in layers if not isinstance(one, _WRAPPERS))
                 masked.update({name} if any(isinstance(one, dist.MaskedDistribution) for one in layers) else ())
-            for parameter, value in _positive(layers):
-                parameters.append(_Parameter(name, parameter))
+            for parameter, bounded, value in _held(layers):
+                parameters.append(_Parameter(parameter, name, bounded))
                 found.append(value)
         return found
 
@@ -132,7 +132,7 @@ def wiring(model: Callable[..., Any], arguments: Arguments, structure: ModelStru
         source = _source(program, var)
         if source is not None and source < len(names) and names[source] in real:
             latent = names[source]
-            uses.setdefault(latent, Use(latent, type(priors[latent]).__name__, parameter.name, parameter.site))
+            uses.setdefault(latent, Use(latent, type(priors[latent]).__name__, *parameter))
     suspects = tuple(name for name in free if factors or name in odd | masked)
     return Wiring(tuple(uses.values()), suspects, real)
 
@@ -144,9 +144,7 @@ def left_out(model: Callable[..., Any], arguments: Arguments, structure: ModelSt
     """
     sites = (*structure.latents, *structure.discrete)
     missing = [name for name, value in arguments.static.items() if value is None][:MOST_ARGUMENTS]
-    return tuple(
-        LeftOut(name, found) for name in missing if (found := _observed_with(name, model, arguments, sites))
-    )
+    return tuple(LeftOut(name, found) for name in missing if (found := _observed_with(name, model, arguments, sites)))
 
 
 def _observed_with(
@@ -180,14 +178,14 @@ def _layers(fn: Any) -> Iterator[Any]:
             yield from _layers(inner)
 
 
-def _positive(layers: list[Any]) -> Iterator[tuple[str, Any]]:
-    """Yield names and values of the parameters that must not be negative."""
+def _held(layers: list[Any]) -> Iterator[tuple[str, bool, Any]]:
+    """Yield the parameters that must not be negative: name, whether they are bounded above as well, and value."""
     for fn in layers:
         for name, constraint in type(fn).arg_constraints.items():
             value = vars(fn).get(name)
-            held = isinstance(constraint, _BOUNDED) and not constraint.lower_bound < 0
+            held = isinstance(constraint, (_INTERVAL, *_POSITIVE)) and not constraint.lower_bound < 0
             if held and isinstance(value, jax.core.Tracer):
-                yield name, value
+                yield name, isinstance(constraint, _INTERVAL), value
 
 
 def _is_real(support: Any) -> bool:

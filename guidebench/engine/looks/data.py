@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from jaxtyping import Shaped
 
 from guidebench.inference.arguments import is_array
 
@@ -63,8 +62,8 @@ def sizes(values: Mapping[str, Any], observed: tuple[str, ...]) -> Iterator[str]
             small, large = columns[np.argmin(sd[columns])], columns[np.argmax(sd[columns])]
             if sd[large] > FAR * sd[small]:
                 yield (
-                    f"The columns of {name} differ wildly in size: the sd of column {small} is {sd[small]:.2g}, that of "
-                    f"column {large} is {sd[large]:.2g}. Standardise them: one prior for all coefficients means "
+                    f"The columns of {name} differ wildly in size: the sd of column {small} is {sd[small]:.2g}, that "
+                    f"of column {large} is {sd[large]:.2g}. Standardise them: one prior for all coefficients means "
                     "another thing for each."
                 )
         far = columns[np.abs(mean[columns]) > FAR * sd[columns]]
@@ -72,12 +71,12 @@ def sizes(values: Mapping[str, Any], observed: tuple[str, ...]) -> Iterator[str]
             most = max(far, key=lambda one: abs(mean[one]) / sd[one])
             yield (
                 f"{_columns(name, far, array.ndim)} from zero for the sd: the mean is {mean[most]:.4g} and the sd "
-                f"{sd[most]:.2g}. Subtract the mean: float32 knows seven digits, and an intercept would have to "
-                "undo the slope."
+                f"{sd[most]:.2g}. Subtract the mean: float32 knows seven digits"
+                + ("." if name in observed else ", and an intercept would have to undo the slope.")
             )
 
 
-def _real(values: Mapping[str, Any]) -> Iterator[tuple[str, Shaped[np.ndarray, "..."]]]:
+def _real(values: Mapping[str, Any]) -> Iterator[tuple[str, np.ndarray]]:
     """Yield the arguments that are real numbers."""
     for name, value in values.items():
         if is_array(value) and np.dtype(value.dtype).kind == "f":

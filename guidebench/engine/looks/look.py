@@ -8,7 +8,7 @@ import numpy as np
 
 from guidebench.engine.looks import data
 from guidebench.engine.minibatches import Inspected
-from guidebench.engine.starts import Starts, search_values
+from guidebench.engine.starts import SEARCHES, Starts, search_values
 from guidebench.inference.improper import unheld
 from guidebench.inference.target import Target
 from guidebench.inference.wiring import LeftOut, Use, Wiring, left_out, wiring
@@ -38,7 +38,7 @@ def look(inspected: Inspected, found: Starts | None) -> tuple[str, ...]:
     )
 
 
-def none_observed(inspected: Inspected) -> bool:
+def _observes_nothing(inspected: Inspected) -> bool:
     """Return whether a model observes nothing, though nobody says that its prior is what is wanted."""
     problem, structure = inspected.problem, inspected.structure
     known = problem.log_evidence is not None or problem.reference is not None
@@ -46,7 +46,7 @@ def none_observed(inspected: Inspected) -> bool:
 
 
 def _unobserved(inspected: Inspected, missing: tuple[LeftOut, ...]) -> Iterator[str]:
-    nothing = none_observed(inspected)
+    nothing = _observes_nothing(inspected)
     for one in missing:
         sites = ", ".join(one.sites)
         fitted = f"{sites} {'are' if len(one.sites) > 1 else 'is'} fitted as latent"
@@ -62,13 +62,15 @@ def _unobserved(inspected: Inspected, missing: tuple[LeftOut, ...]) -> Iterator[
 
 
 def _on_the_line(use: Use) -> str:
+    what = f"The prior of {use.latent} ({use.prior}) is on the whole real line, but {use.latent} is the {use.parameter}"
+    if use.bounded:
+        return (
+            f"{what} of {use.site}, which has bounds: beyond them there is no density. Give it a prior within the "
+            "bounds, such as Beta, or transform it."
+        )
     return (
-        f"{use.latent} is {use.prior}, on the whole real line, and is the {use.parameter} of {use.site}, which must "
-        f"be positive: where {use.latent} is negative there is no density. Give it a prior on positive numbers, "
-        f"such as HalfNormal, or use jnp.exp({use.latent})."
-        if use.parameter not in ("probs", "mean")
-        else f"{use.latent} is {use.prior}, on the whole real line, and is the {use.parameter} of {use.site}, which is "
-        f"bounded: outside there is no density. Give {use.latent} a prior within the bounds, or transform it."
+        f"{what} of {use.site}, which must be positive: where {use.latent} is negative there is no density. Give it a "
+        f"prior on positive numbers, such as HalfNormal, or use jnp.exp({use.latent})."
     )
 
 
@@ -94,4 +96,6 @@ def _unheld(inspected: Inspected, found: Starts, wired: Wiring) -> list[tuple[st
         base = found.landscape.best.mean
     elif found.points is not None:
         base = found.points[np.asarray(found.valid)][0]
-    return unheld(target, base, search_values(values, arguments, target), wired)
+    traced = search_values(values, arguments, target)
+    searched = () if found.landscape is None else found.landscape.local
+    return unheld(target, base, traced, wired, len(searched) or SEARCHES)

@@ -20,11 +20,16 @@ def build(page: Page) -> Block:
     """Return guides, failures and notes; with several problems the run itself is described once."""
     return Block(
         None if page.several else run(page.comparison),
-        Listing(list(page.problem.notes)) if page.problem.notes else None,
+        Listing(further) if (further := _further(page)) else None,
         guides(page) if page.fits else None,
         standardising(page.fits),
         *(failure(fit) for fit in page.fits if fit.failures or (not fit.status.has_draws and fit.message)),
     )
+
+
+def _further(page: Page) -> list[str]:
+    """Return the notes on a problem but for those at the top of the page."""
+    return [one for one in page.problem.notes if one not in page.problem.warnings]
 
 
 def run(comparison: Comparison) -> Block:
