@@ -12,6 +12,7 @@ hierarchical model it grows without bound towards a scale of zero, while the pos
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -32,13 +33,16 @@ MOST_DIMENSIONS = 200
 MOST_AXES = 12
 MOST_WORK = 400
 
-#: How often a distance is doubled: no posterior is so wide.
-DOUBLINGS = 31
+#: The first distance, and how often it is doubled: no posterior is so wide.
+NEAREST = 0.25
+DOUBLINGS = 33
 
-#: Doublings after which a walk that has to end tells anything, and those below which it must hardly fall at all, in nats.
-LEAST = 3
-SHORT = 6
+#: Points after which a walk that has to end tells anything, those below which it must hardly fall, in nats, and how much
+#: it must have risen where there is one less.
+LEAST = 4
+SHORT = 8
 HARDLY = 0.1
+RISEN = 1.0
 
 #: A walk ends where the posterior has fallen so far, in nats: what lies beyond has no weight.
 FALLEN = 30.0
@@ -49,9 +53,10 @@ SLOWEST = 1.05
 #: Coordinates of bounded sites are logarithms; beyond this the sites themselves overflow.
 FARTHEST = 300.0
 
-#: Curvatures, in those of the beginning, beyond which float64 cannot tell the smaller ones, and below which is none.
-SHARPEST = 1e13
+#: Curvatures below which there is none, in those of the beginning, and how many times the smallest the largest may be
+#: before float64 cannot tell the smallest.
 FLATTEST = 1e-10
+SHARPEST = 1e13
 
 NEWTON_STEPS = 4
 
@@ -118,7 +123,7 @@ def unheld(
         units = np.where(curvature > FLATTEST, 1 / np.sqrt(np.maximum(curvature, FLATTEST)), 1.0)
         units = np.where(bounded, np.minimum(units, 1.0), units)
         rays = _Rays(base, units, np.repeat(chosen, 2), np.tile([1.0, -1.0], len(chosen)))
-        moves = [np.abs(end - base) / units for end in _walk(functions, rays, bounded)]
+        moves = [np.abs(move) / units for move in _walk(functions, rays, bounded)]
         labels = target.labels()
         names = [tuple(labels[index] for index in np.flatnonzero(one >= LOADING * one.max())) for one in moves]
         return list(dict.fromkeys(names))
@@ -134,30 +139,31 @@ def _axes(hessian: Float64[np.ndarray, "D D"], suspects: Int[np.ndarray, " K"]) 
 
 
 def _walk(functions: Functions, rays: _Rays, bounded: Bool[np.ndarray, " D"]) -> list[Float64[np.ndarray, " D"]]:
-    """Return the last point of every walk along which the posterior does not fall."""
+    """Return the last move of every walk along which the posterior does not fall."""
     count = len(rays.axes)
     walked: list[list[float]] = [[] for _ in range(count)]
-    points = np.tile(rays.base, (count, 1))
+    points, moves = np.tile(rays.base, (count, 1)), np.zeros((count, functions.dim))
     live, began_flat, found = np.arange(count), np.zeros(count, bool), list[Float64[np.ndarray, " D"]]()
     for doubling in range(DOUBLINGS):
         own = rays._replace(axes=rays.axes[live], signs=rays.signs[live])
-        ridge = _ridge(functions, own, points[live], 2.0**doubling)
+        ridge = _ridge(functions, own, points[live], NEAREST * 2.0**doubling)
         marginals, flattest, sharpest = _marginals(ridge, own)
         if doubling == 0:
             began_flat = flattest < FLATTEST
-        seen = np.isfinite(ridge.points).all(axis=1) & (sharpest < SHARPEST) & ~np.isnan(marginals)
-        seen &= (flattest > FLATTEST) | began_flat[live]
+        least = np.where(began_flat[live], 1.0, flattest)
+        seen = np.isfinite(ridge.points).all(axis=1) & (sharpest < SHARPEST * least) & (least > FLATTEST)
+        seen &= ~np.isnan(marginals)
         seen &= ~(bounded & (np.abs(ridge.points) > FARTHEST)).any(axis=1) & (marginals < np.inf)
         going = []
         for index, ray in enumerate(live.tolist()):
             if seen[index]:
                 walked[ray].append(float(marginals[index]))
-                points[ray] = ridge.points[index]
+                points[ray], moves[ray] = ridge.points[index], ridge.points[index] - points[ray]
                 if walked[ray][-1] < max(walked[ray]) - FALLEN:
                     continue
                 going.append(ray)
             if (not seen[index] or doubling == DOUBLINGS - 1) and _stays(walked[ray]):
-                found.append(points[ray])
+                found.append(moves[ray])
         live = np.array(going, dtype=int)
         if not len(live):
             break
@@ -166,8 +172,10 @@ def _walk(functions: Functions, rays: _Rays, bounded: Bool[np.ndarray, " D"]) ->
 
 def _stays(walked: list[float]) -> bool:
     """Return whether a walk ended without a fall: over its last two doublings the posterior fell too slowly."""
-    most = HARDLY if len(walked) < SHORT else SLOWEST * 2 * np.log(2)
-    return len(walked) >= LEAST and walked[-1] - walked[-3] > -most
+    if len(walked) < LEAST - 1:
+        return False
+    most = -RISEN if len(walked) < LEAST else HARDLY if len(walked) < SHORT else SLOWEST * 2 * math.log(2)
+    return walked[-1] - walked[-3] > -most
 
 
 def _ridge(functions: Functions, rays: _Rays, last: Float64[np.ndarray, "R D"], distance: float) -> _Ridge:

@@ -41,7 +41,7 @@ def began(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fit = tasks.fit_guide
 
     def told(one: Any) -> Any:
-        print("a fit begins", file=sys.stderr)
+        sys.stderr.write("a fit begins\n")
         return fit(one)
 
     monkeypatch.setattr(tasks, "fit_guide", told)
