@@ -37,7 +37,7 @@ MOST_WORK = 400
 NEAREST = 0.25
 DOUBLINGS = 33
 
-#: Points after which a walk that has to end tells anything, those below which it must hardly fall, in nats, and how much
+#: Points after which a walk that has to end tells anything, those below which it must hardly fall, in nats, and how far
 #: it must have risen where there is one less.
 LEAST = 4
 SHORT = 8
