@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import sys
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any
 
 from guidebench.api.comparison import Comparison
@@ -126,6 +128,12 @@ particles, loss, init, draws, seed
     Comparison
         Every fit, with its draws and scores.
 
+    Warns
+    -----
+    UserWarning
+        Before anything is trained: an improper posterior, an observed argument left out, a scale that may be negative,
+        data that are not finite or whose columns differ wildly in size.  The same is in the notes of the problem.
+
     Raises
     ------
     RequestError
@@ -182,8 +190,20 @@ def _run(registry: Registry, asked: Mapping[str, Any], progress: bool | None, ex
 
         request = Request(name=asked["problems"][0].name, registry=registry, **asked)
         with watch(progress) as watcher:
-            record = run.compare(request, progress=watcher, executor=running)
+            record = run.compare(request, progress=watcher, executor=running, warn=_warn)
     return Comparison.from_record(record, registry.sections)
+
+
+def _warn(problem: str, text: str) -> None:
+    """Warn of what should be known of a problem before anything is trained on it, where :func:`compare` was called."""
+    depth, frame = 1, sys._getframe()
+    while frame.f_back is not None and _is_own(frame):
+        depth, frame = depth + 1, frame.f_back
+    warnings.warn(f"{problem}: {text}", UserWarning, stacklevel=depth)
+
+
+def _is_own(frame: FrameType) -> bool:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0] in ("guidebench", "contextlib")
 
 
 def _config(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import inspect
 import os
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -102,7 +103,8 @@ def _run(request: Request, executor: Executor, end_workers: Callable[[], None]) 
     kept = Kept(target, fresh=settings.fresh)
     ahead = Ahead(request.registry.sections, log_loss=settings.log_loss)
     with bar(quiet=settings.quiet) as watcher:
-        comparison = engine.compare(request, progress=watcher, keep=kept, executor=executor, meanwhile=ahead)
+        warn = None if settings.quiet else _warn
+        comparison = engine.compare(request, progress=watcher, keep=kept, executor=executor, meanwhile=ahead, warn=warn)
         end_workers()
         watcher.note("writing the report")
         folder = save(comparison, target, place=kept.place)
@@ -122,6 +124,11 @@ def _run(request: Request, executor: Executor, end_workers: Callable[[], None]) 
     if not settings.quiet:
         tables.print_comparison(comparison, page)
     return _status(comparison, strict=settings.strict)
+
+
+def _warn(problem: str, text: str) -> None:
+    """Say on standard error what should be known of a problem before anything is trained on it; a bar gives way."""
+    print(f"guidebench: {problem}: {text}", file=sys.stderr, flush=True)
 
 
 def _status(comparison: Comparison, *, strict: bool) -> int:

@@ -35,6 +35,7 @@ def _columns(comparison: Comparison, fits: Sequence[Fit]) -> list[Quantity]:
 def _print_problem(comparison: Comparison, record: ProblemRecord, console: Console) -> None:
     """Print the table of one problem, and what to conclude."""
     from guidebench.analysis.problems import SECONDS
+    from guidebench.analysis.quicker import quicker
     from guidebench.analysis.recommendation import recommend
 
     fits = comparison.of(record.name)
@@ -69,6 +70,8 @@ def _print_problem(comparison: Comparison, record: ProblemRecord, console: Conso
     if record.log_evidence is not None:
         console.print(f"Exact log evidence: {record.log_evidence:.3f} nat; no ELBO lies above it.")
     console.print(recommend(fits, record), soft_wrap=True)
+    if sampled := quicker(fits, record):
+        console.print(escape(sampled), soft_wrap=True)
     for fit in fits:
         if fit.evidence:  # what the verdict rests on
             console.print(f"{escape(fit.guide)}: {escape(fit.reason)}", soft_wrap=True)

@@ -11,12 +11,16 @@ from guidebench.engine.events import (
     PhaseBegan,
     ProblemBegan,
     ProblemDescribed,
+    ProblemRemarked,
     RunBegan,
     StepsDone,
 )
 from guidebench.engine.keep import Keep, worth_keeping
 from guidebench.engine.progress import Progress
 from guidebench.results import Comparison, Fit, ProblemRecord
+
+#: ``warn(problem, text)`` says what should be known of a problem before anything is trained on it.
+Warn = Callable[[str, str], None]
 
 
 class Keeping:
@@ -57,8 +61,20 @@ class Showing:
                 shown.steps(*event)
             case FitFinished():
                 shown.finish(event.fit, kept=event.kept)
-            case ProblemDescribed():
+            case ProblemDescribed() | ProblemRemarked():
                 pass
+
+
+class Remarking:
+    """Hands on what should be known before training; the face knows how to say it."""
+
+    def __init__(self, warn: Warn) -> None:
+        self._warn = warn
+
+    def __call__(self, event: Event) -> None:
+        """Take one event."""
+        if isinstance(event, ProblemRemarked):
+            self._warn(event.problem, event.text)
 
 
 class Collecting:

@@ -27,6 +27,13 @@ class ProblemBegan(NamedTuple):
     problem: str
 
 
+class ProblemRemarked(NamedTuple):
+    """Something should be known of a problem before anything is trained on it."""
+
+    problem: str
+    text: str
+
+
 class PhaseBegan(NamedTuple):
     """A guide on a problem enters a phase; so does the problem itself, under the name of what is done for it."""
 
@@ -64,7 +71,7 @@ class FitFinished(NamedTuple):
     kept: bool = False
 
 
-Event = RunBegan | ProblemBegan | PhaseBegan | StepsDone | ProblemDescribed | FitFinished
+Event = RunBegan | ProblemBegan | ProblemRemarked | PhaseBegan | StepsDone | ProblemDescribed | FitFinished
 
 #: Is told what happens.
 Tell = Callable[[Event], None]

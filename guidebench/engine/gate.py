@@ -49,6 +49,8 @@ class Reference:
         What a reader should know of it, or why there is none.
     witness : Reference or None
         What guides are judged by where there is no reference; no error is shown against it.
+    seconds : float or None
+        Wall time that its draws took, where they were drawn for this.
     """
 
     label: str = ""
@@ -58,6 +60,7 @@ class Reference:
     doubts: tuple[str, ...] = ()
     note: str = ""
     witness: Reference | None = None
+    seconds: float | None = None
 
     @cached_property
     def draws(self) -> dict[str, np.ndarray]:

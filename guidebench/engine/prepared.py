@@ -12,6 +12,7 @@ import numpy as np
 from guidebench.config import RunConfig
 from guidebench.config.errors import RequestError
 from guidebench.contracts import Problem
+from guidebench.engine.looks import look
 from guidebench.engine.minibatches import inspect_problem
 from guidebench.engine.record import record_of
 from guidebench.engine.starts import Starts, find_starts
@@ -113,6 +114,7 @@ def prepare(problem: Problem, config: RunConfig, recipe: Recipe) -> Preparation:
     if refusal is None:
         found = find_starts(inspected, config, recipe)
         refusal = _no_start(problem, config, found)
+    warnings = look(inspected, found if structure.unsupported() is None else None)
     _check_heldout(problem, structure)
     held = _heldout_values(problem, values)
     observed = {} if held is None else {"heldout": observed_values(problem.model, held, structure)}
@@ -133,7 +135,7 @@ def prepare(problem: Problem, config: RunConfig, recipe: Recipe) -> Preparation:
         has_target=found.target is not None,
         minibatches=minibatches,
         refusal=refusal,
-        record=record_of(inspected, heldout_size, found.landscape),
+        record=record_of(inspected, heldout_size, found.landscape, warnings),
         heldout_counts=counts,
         validation=validation,
         observed=observed,

@@ -16,8 +16,12 @@ from guidebench.inference.structure import ModelStructure
 from guidebench.results import ProblemRecord
 
 
-def record_of(inspected: Inspected, heldout_size: int, landscape: Landscape | None) -> ProblemRecord:
+def record_of(
+    inspected: Inspected, heldout_size: int, landscape: Landscape | None = None, warnings: tuple[str, ...] = ()
+) -> ProblemRecord:
     """Return the record of a problem, without what is still to be found out about its reference.
+
+    `warnings` is what was said of it before training.
 
     Raises
     ------
@@ -45,8 +49,9 @@ def record_of(inspected: Inspected, heldout_size: int, landscape: Landscape | No
         log_evidence=problem.log_evidence,
         predictor=along[0] if len(along) == 1 else None,
         heldout_size=heldout_size,
-        notes=tuple(_notes(inspected)),
+        notes=(*warnings, *_notes(inspected)),
         search="" if landscape is None else landscape.described(),
+        warnings=warnings,
     )
 
 
@@ -89,8 +94,5 @@ def _notes(inspected: Inspected) -> Iterator[str]:
             "are trained on the others, and predictions draw them from their prior given these. There is no log "
             "density of single observations."
         )
-    known = problem.log_evidence is not None or problem.reference is not None
-    if not structure.observed and not structure.factors and not known:
-        yield "The model observes nothing: what was trained is its prior.  Was the data argument left out?"
     if structure.masked and problem.heldout is not None:
         yield f"{', '.join(structure.masked)} is observed under a mask: only held-out data that count are scored."

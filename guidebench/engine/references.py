@@ -52,6 +52,7 @@ class Referenced(NamedTuple):
             reference_checks=dict(self.reference.checks),
             reference_doubts=self.reference.doubts,
             reference_note=self.reference.note,
+            reference_s=self.reference.seconds,
             features=dict(self.features),
         )
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from guidebench.analysis.together import together
 from guidebench.engine.collect import Assembly
-from guidebench.engine.consumers import Collecting, Keeping, Meanwhile, Settling, Showing
+from guidebench.engine.consumers import Collecting, Keeping, Meanwhile, Remarking, Settling, Showing, Warn
 from guidebench.engine.events import Event, FitFinished, ProblemDescribed, RunBegan, Tell, nobody
 from guidebench.engine.execute import Lost, Outcome, execute, nothing
 from guidebench.engine.executors import Executor
@@ -35,6 +35,7 @@ def compare(
     keep: Keep | None = None,
     executor: Executor | None = None,
     meanwhile: Meanwhile | None = None,
+    warn: Warn | None = None,
 ) -> Comparison:
     """Train every guide on every problem and score them all.
 
@@ -50,6 +51,8 @@ def compare(
         What runs the tasks; by default this process.
     meanwhile : Meanwhile, optional
         What this process does while others run the tasks.
+    warn : callable, optional
+        ``warn(problem, text)`` is told, before anything is trained, what should be known of a problem.
 
     Raises
     ------
@@ -60,6 +63,8 @@ def compare(
     consumers: list[Callable[[Event], None]] = [collecting, Showing(progress or Silent())]
     if keep is not None:  # before anybody is told that a fit is done
         consumers.insert(0, Keeping(keep))
+    if warn is not None:
+        consumers.append(Remarking(warn))
 
     def tell(event: Event) -> None:
         for consumer in consumers:

@@ -87,8 +87,8 @@ def _judged(sampled: _Sampled) -> Reference:
     )
     if found.failure:
         note = f"NUTS failed its checks and is used for nothing: {found.failure}.{found.disagreement()} It ran {how}."
-        return Reference(checks=found.checks, doubts=found.doubts, note=note)
-    return used("NUTS", chains.draws, found, f"NUTS: {how}.")
+        return Reference(checks=found.checks, doubts=found.doubts, note=note, seconds=sampled.seconds)
+    return replace(used("NUTS", chains.draws, found, f"NUTS: {how}."), seconds=sampled.seconds)
 
 
 def _sampled(asked: Asked) -> _Sampled:

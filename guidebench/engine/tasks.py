@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 from guidebench.contracts import Bound, Metric, Problem
 from guidebench.engine import simulations
-from guidebench.engine.events import PhaseBegan, Tell
+from guidebench.engine.events import PhaseBegan, ProblemRemarked, Tell
 from guidebench.engine.fit.calibrate import Calibrated, calibrate
 from guidebench.engine.fit.case import Case
 from guidebench.engine.fit.draw import Drawn, ToScore
@@ -88,6 +88,8 @@ class PrepareProblem:
         except OutOfTime:
             assert self.most is not None
             raise TaskLostError(told(self.most)) from None
+        for text in found.problem.record.warnings:
+            tell(ProblemRemarked(self.problem.name, text))
         if config.simulations is not None and self.settings.alone:  # refused before anything takes long
             simulations.check(self.problem.name, found.problem.structure)
         return WORKBENCHES.adopt(Workbench(found.problem, found.target)).prepared

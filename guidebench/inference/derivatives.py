@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -21,7 +22,7 @@ DRAWS = 64
 
 
 class Functions:
-    """The compiled pieces of a search, in float64.
+    """The pieces of a search in float64, each compiled when it is asked for first.
 
     Parameters
     ----------
@@ -38,36 +39,48 @@ class Functions:
         # One transfer of the data; the programs are called hundreds of times.
         self.traced = jax.tree.map(jnp.asarray, dict(traced))
         target.record(self.traced)
+        self._target = target
 
-        def slope(flat: Float[Array, " D"], traced: Mapping[str, Any]) -> tuple[Float[Array, ""], Float[Array, " D"]]:
-            return jax.value_and_grad(target.log_density)(flat, traced)
+    @cached_property
+    def _slope(self) -> Callable[..., Any]:
+        return compile_for(self._slope_at, np.zeros(self.dim), self.traced, level=1)
 
-        def second(
-            flat: Float[Array, " D"], traced: Mapping[str, Any]
-        ) -> tuple[Float[Array, ""], Float[Array, " D"], Float[Array, "D D"]]:
-            def column(direction: Float[Array, " D"]) -> Float[Array, " D"]:
-                tangent: Float[Array, " D"] = jax.jvp(
-                    lambda at: jax.grad(target.log_density)(at, traced), (flat,), (direction,)
-                )[1]
-                return tangent
-
-            # Its columns one after another where all of them at once would take too much memory.
-            hessian = over_draws(column, jnp.eye(self.dim), BATCH_SHARE * target.evaluated)
-            return *slope(flat, traced), hessian
+    @cached_property
+    def _second(self) -> Callable[..., Any]:
+        size = BATCH_SHARE * self.dim * self._target.evaluated
 
         def all_second(points: Float[Array, "S D"], traced: Mapping[str, Any]) -> Any:
-            size = BATCH_SHARE * self.dim * target.evaluated
-            return over_draws(lambda point: second(point, traced), points, size)
+            return over_draws(lambda point: self._second_at(point, traced), points, size)
+
+        return compile_for(all_second, np.zeros((self.batch, self.dim)), self.traced, level=1)
+
+    @cached_property
+    def _many(self) -> Callable[..., Any]:
+        size = self._target.evaluated + self.dim
 
         def many(flat: Float[Array, "S D"], traced: Mapping[str, Any]) -> Float[Array, " S"]:
-            size = target.evaluated + self.dim
-            densities: Float[Array, " S"] = over_draws(lambda one: target.log_density(one, traced), flat, size)
+            densities: Float[Array, " S"] = over_draws(lambda one: self._target.log_density(one, traced), flat, size)
             return densities
 
-        points = np.zeros((self.batch, self.dim))
-        self._slope = compile_for(slope, points[0], self.traced, level=1)
-        self._second = compile_for(all_second, points, self.traced, level=1)
-        self._many = compile_for(many, np.zeros((self.batch * DRAWS, self.dim)), self.traced, level=1)
+        return compile_for(many, np.zeros((self.batch * DRAWS, self.dim)), self.traced, level=1)
+
+    def _slope_at(
+        self, flat: Float[Array, " D"], traced: Mapping[str, Any]
+    ) -> tuple[Float[Array, ""], Float[Array, " D"]]:
+        return jax.value_and_grad(self._target.log_density)(flat, traced)
+
+    def _second_at(
+        self, flat: Float[Array, " D"], traced: Mapping[str, Any]
+    ) -> tuple[Float[Array, ""], Float[Array, " D"], Float[Array, "D D"]]:
+        def column(direction: Float[Array, " D"]) -> Float[Array, " D"]:
+            tangent: Float[Array, " D"] = jax.jvp(
+                lambda at: jax.grad(self._target.log_density)(at, traced), (flat,), (direction,)
+            )[1]
+            return tangent
+
+        # Its columns one after another where all of them at once would take too much memory.
+        hessian = over_draws(column, jnp.eye(self.dim), BATCH_SHARE * self._target.evaluated)
+        return *self._slope_at(flat, traced), hessian
 
     def slope(self, flat: Float64[np.ndarray, " D"]) -> tuple[float, Float64[np.ndarray, " D"]]:
         """Return the target and its gradient at one point."""

@@ -214,6 +214,9 @@ class ProblemRecord:
         Latent sites of which chains that were to be the reference contradict each other (R-hat above 1.05).
     reference_note : str
         How it was made, what was not checked, or why none is used.
+    reference_s : float or None
+        Wall time in seconds that its draws took, compiling included, whether they passed their checks or not; ``None``
+        where they were not drawn for this.
     predictor : str or None
         The argument that varies along the prediction grid, where there is exactly one such array.
     heldout_size : int
@@ -223,6 +226,9 @@ class ProblemRecord:
     search : str
         What the search before training saw: from how many starts, how many modes, and whether these are likely to be
         all; nothing where nothing was searched.
+    warnings : tuple of str
+        Those of the notes that were said before training: an improper posterior, an observed argument left out,
+        data that are not finite.
     features : mapping of str to float
         What may make it hard: its ``dimension``, ``correlation``, ``condition``, ``scale_range``, ``skewness`` and
         ``curvature`` in unconstrained coordinates (see :mod:`guidebench.engine.features`), as far as they are known.
@@ -240,10 +246,12 @@ class ProblemRecord:
     reference_checks: Mapping[str, float] = field(default_factory=dict)
     reference_doubts: tuple[str, ...] = ()
     reference_note: str = ""
+    reference_s: float | None = None
     predictor: str | None = None
     heldout_size: int = 0
     notes: tuple[str, ...] = ()
     search: str = ""
+    warnings: tuple[str, ...] = ()
     features: Mapping[str, float] = field(default_factory=dict)
 
 

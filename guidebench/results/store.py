@@ -190,7 +190,7 @@ def _earlier_failures(one: Mapping[str, Any]) -> tuple[Failure, ...]:
 
 def problem_of(one: Mapping[str, Any]) -> ProblemRecord:
     """Return the record of a problem that :func:`plain` and JSON made a mapping of."""
-    tuples = ("latents", "observed", "notes", "reference_doubts")
+    tuples = ("latents", "observed", "notes", "reference_doubts", "warnings")
     return ProblemRecord(**{**one, **{name: tuple(one.get(name, ())) for name in tuples}})
 
 

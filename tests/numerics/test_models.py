@@ -156,6 +156,7 @@ UNSUPPORTED = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:line. The argument y holds 12 NaN:UserWarning")
 @pytest.mark.parametrize("case", UNSUPPORTED)
 def test_what_cannot_be_done_is_refused_with_its_reason(case: str) -> None:
     model, args, kwargs, guide, words = UNSUPPORTED[case]
@@ -184,7 +185,8 @@ def test_discrete_data_have_a_density_but_no_coverage() -> None:
 
 
 def test_a_model_that_observes_nothing_is_pointed_out() -> None:
-    comparison = gb.compare(line, X, guides="auto_normal", **QUICK)
+    with pytest.warns(UserWarning, match="observes nothing"):
+        comparison = gb.compare(line, X, guides="auto_normal", **QUICK)
     assert "observes nothing" in comparison.problems[0].notes[0]
 
 

@@ -156,6 +156,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:nothing-observed. The model observes nothing:UserWarning")
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_cannot_be_simulated_is_refused_in_one_line(case: str) -> None:
     model, words = REFUSED[case]

@@ -119,7 +119,7 @@ class Moves:
         scale: Float64[np.ndarray, " K"] | None = None,
         accept: float = 0.8,
     ) -> dict[str, Any]:
-        """Return the arguments of the program: a whitening, the units of the quantities, and the acceptance aimed at."""
+        """Return the arguments of the program: a whitening, units of the quantities, and the acceptance aimed at."""
         count = self.quantities
         given = {
             "center": whitening.center,

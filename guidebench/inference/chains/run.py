@@ -202,10 +202,11 @@ class _Run:
         found, noise = change(first, second, self.least), allowance(self.moves.quantities)
         own = errors(second, self.least)
         return _Look(
-            remembered(self.first, self.last, middle),
-            float(np.max(np.abs(found.mean) - noise * found.mean_error)),
-            float(np.max(np.abs(found.sd) - noise * found.sd_error)),
-            *(float(noise * np.max(one)) for one in own),
+            remembered=remembered(self.first, self.last, middle),
+            mean_drift=float(np.max(np.abs(found.mean) - noise * found.mean_error)),
+            sd_drift=float(np.max(np.abs(found.sd) - noise * found.sd_error)),
+            mean_known=float(noise * np.max(own[0])),
+            sd_known=float(noise * np.max(own[1])),
             lost=(self.lost - lost) / (second.length * CHAINS),
         )
 

@@ -18,15 +18,19 @@ _FOLDERS = re.compile(r'(File ")[^"\n]*?((?:[^"/\\\n]+[/\\])?[^"/\\\n]+")')
 
 def build(page: Page) -> Block:
     """Return guides, failures and notes; with several problems the run itself is described once."""
-    searched = (f"The search before training: {page.problem.search}.",) if page.problem.search else ()
-    known = [*page.problem.notes, *searched]
     return Block(
         None if page.several else run(page.comparison),
-        Listing(known) if known else None,
+        Listing(further) if (further := _further(page)) else None,
         guides(page) if page.fits else None,
         standardising(page.fits),
         *(failure(fit) for fit in page.fits if fit.failures or (not fit.status.has_draws and fit.message)),
     )
+
+
+def _further(page: Page) -> list[str]:
+    """Return the notes on a problem but for those at the top of the page."""
+    searched = (f"The search before training: {page.problem.search}.",) if page.problem.search else ()
+    return [*(one for one in page.problem.notes if one not in page.problem.warnings), *searched]
 
 
 def run(comparison: Comparison) -> Block:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from guidebench.analysis.differences import BROKEN
+from guidebench.analysis.quicker import quicker
 from guidebench.plugins.isolation.failures import Failure, reason
 from guidebench.report import evidence
 from guidebench.report.columns import further
@@ -44,7 +45,9 @@ STATUS = {
 def build(page: Page) -> Block:
     """Return the conclusion, the table of guides and what its cells mean."""
     return Block(
+        *(Note(text, "warning") for text in page.problem.warnings),
         *conclusion(page),
+        *sampling(page),
         table(page) if page.fits else "There are no fits.",
         *warnings(page.fits),
         *broken(page.comparison.failures),
@@ -62,6 +65,12 @@ def conclusion(page: Page) -> list[Lead | Note]:
         return [Lead(recommend(page.fits, page.problem))]
     except Exception as error:  # noqa: BLE001 - the numbers must not go down with the words
         return [Note(f"No recommendation could be made: {reason(error)}", "warning")]
+
+
+def sampling(page: Page) -> list[Note]:
+    """Return whether NUTS was the quicker way, where it was."""
+    found = quicker(page.fits, page.problem)
+    return [Note(found, "info")] if found else []
 
 
 def table(page: Page) -> Table:
