@@ -66,7 +66,7 @@ def _instead(fits: Sequence[Fit], record: ProblemRecord | None) -> Iterator[str]
     if record is not None and record.reference:
         yield f"You need none of them here: the reference ({record.reference}) is known, use its draws."
         return
-    failed = record is not None and bool(record.reference_checks)
+    failed = record is not None and "rhat" in record.reference_checks
     hints = list(_hints(fits))
     if failed:
         hints.insert(0, "NUTS failed its checks: write the model in other coordinates, or run NUTS for longer.")
