@@ -17,8 +17,8 @@ HALF_WRONG = 0.05
 def mode_shares(modes: Sequence[Mode], points: Float64[np.ndarray, "S D"]) -> list[tuple[float, float]]:
     r"""Return per mode its share of the posterior by Laplace's estimate, and the share of draws that are its.
 
-    Which draw belongs to which mode is said by :func:`guidebench.inference.peaks.nearest`.  A mode without which
-    no mean and no sd would be off by half of what draws that are right may be off is left out.
+    Which draw belongs to which mode is said by :func:`guidebench.inference.peaks.nearest`.  Modes without
+    which no mean and no sd would be off by half of what draws that are right may be off are left out.
 
     Parameters
     ----------
@@ -31,5 +31,8 @@ def mode_shares(modes: Sequence[Mode], points: Float64[np.ndarray, "S D"]) -> li
     expected = softmax([mode.log_mass for mode in modes])
     counts = np.bincount(nearest(modes, points), minlength=len(modes))
     shares = [(float(share), float(count / max(len(points), 1))) for share, count in zip(expected, counts, strict=True)]
-    matter = [one for number, one in enumerate(shares) if moved_without(modes, number) > HALF_WRONG]
-    return matter if len(matter) > 1 else []
+    light = {number for number in range(len(modes)) if moved_without(modes, {number}) <= HALF_WRONG}
+    if moved_without(modes, light) > HALF_WRONG:  # each is light, and all of them are not
+        light = set()
+    heavy = [one for number, one in enumerate(shares) if number not in light]
+    return heavy if len(heavy) > 1 else []

@@ -2,7 +2,7 @@ r"""Modes of a posterior: what one is, which of them matter, and how many a sear
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -121,16 +121,16 @@ def that_matter(modes: Sequence[Mode]) -> tuple[tuple[Mode, ...], tuple[Mode, ..
     return tuple(ordered[:kept]), tuple(ordered[kept:])
 
 
-def moved_without(modes: Sequence[Mode], number: int) -> float:
-    """Return by how much a posterior of these modes would be off without one of them.
+def moved_without(modes: Sequence[Mode], numbers: Collection[int]) -> float:
+    """Return by how much a posterior of these modes would be off without some of them.
 
-    It is the largest change of a mean, in sds, or two thirds of that of an sd, as a share; infinite for the only mode.
+    It is the largest change of a mean, in sds, or two thirds of that of an sd, as a share; infinite without any mode.
     """
-    if len(modes) < 2:
+    if len(numbers) == len(modes):
         return float("inf")
     shares = softmax([one.log_mass for one in modes])
     means, variances = _of_each(modes)
-    rest = np.arange(len(modes)) != number
+    rest = np.array([number not in numbers for number in range(len(modes))])
     mean, sd = _moments(shares, means, variances)
     new_mean, new_sd = _moments(shares[rest], means[rest], variances[rest])
     return float(max(np.max(np.abs(new_mean - mean) / sd), 2 / 3 * np.max(np.abs(new_sd / sd - 1))))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from guidebench.inference.peaks import Mode, apart, described, expected_number, nearest, that_matter
+from guidebench.inference.mode_shares import mode_shares
+from guidebench.inference.peaks import Mode, apart, described, expected_number, moved_without, nearest, that_matter
 
 
 def mode(share: float, *location: float, sd: float = 1.0) -> Mode:
@@ -27,6 +28,23 @@ def test_a_mode_counts_by_its_mass_or_by_what_moments_are_without_it(light: Mode
     heavy = mode(1.0, 0.0, 0.0)
     kept, left = that_matter([light, heavy])
     assert (kept, left) == (((heavy, light), ()) if counted else ((heavy,), (light,)))
+
+
+def test_what_is_off_without_a_mode_is_the_closed_form() -> None:
+    """Modes of 90 and 10 % at 0 and 12, of unit sds: their mean is 1.2 and their variance 1 + .09 * 144."""
+    both = [mode(0.9, 0.0), mode(0.1, 12.0)]
+    assert moved_without(both, {1}) == pytest.approx(max(1.2 / 13.96**0.5, 2 / 3 * (1 - 13.96**-0.5)))
+    assert moved_without(both, {0, 1}) == float("inf")
+    assert moved_without(both, ()) == pytest.approx(0)
+
+
+def test_shares_are_told_of_modes_that_matter() -> None:
+    points = np.concatenate([np.zeros((3_000, 1)), np.full((1_000, 1), 12.0)])
+    shares = mode_shares([mode(0.9, 0.0), mode(0.1, 12.0)], points)
+    assert shares == [(pytest.approx(0.9), 0.75), (pytest.approx(0.1), 0.25)]
+    assert mode_shares([mode(0.98, 0.0), mode(0.02, 1.0)], points) == []
+    many = [mode(0.9, 0.0), *(mode(2.5e-3, 5.0 * (-1) ** number) for number in range(40))]
+    assert len(mode_shares(many, points)) == 41
 
 
 def test_many_light_modes_count_together() -> None:

@@ -275,3 +275,29 @@ def test_one_component_that_is_known_badly_does_not_hide_another() -> None:
 @pytest.mark.parametrize("metric", ["mean_moved", "sd_moved"])
 def test_what_is_no_number_is_not_right(metric: str) -> None:
     assert judged(moved(RIGHT) | {metric: math.nan}, SETTLED).verdict is REFRESH
+
+
+def witness(raw: tuple[float, float], refreshed: tuple[float, float] | None = None) -> dict[str, float]:
+    return {f"witness_{name}": value for name, value in reference(raw, refreshed=refreshed).items()}
+
+
+def test_a_witness_stands_in_for_a_reference_and_a_reference_knows_better() -> None:
+    moving = {**weights(), **witness(WRONG)}
+    assert judged(moving, SLOW).verdict is DISTRUST
+    assert judged({**weights(), **witness(RIGHT)}, SLOW).verdict is TRUST
+    repaired = {**weights(), **moved(WRONG), **witness(WRONG, refreshed=RIGHT)}
+    assert judged(repaired, SETTLED).verdict is REFRESH
+    # Chains that settled where the witness has next to nothing are no repair.
+    assert judged({**weights(), **moved(WRONG), **witness(WRONG, refreshed=WRONG)}, SETTLED).verdict is DISTRUST
+    assert judged({**weights(), **witness(WRONG), **reference(RIGHT)}, SLOW).verdict is TRUST
+    assert [one.source for one in judged(moving, SLOW).evidence][-1] == "witness"
+
+
+def test_nothing_is_trusted_that_chains_of_the_reference_contradict_each_other_about() -> None:
+    sound = {**weights(), **moved(RIGHT)}
+    assert judged(sound, SETTLED).verdict is TRUST
+    found = judged(sound, SETTLED, doubts=("w", "tau"))
+    assert found.verdict is DISTRUST
+    assert "contradict each other about w, tau" in found.reason
+    assert judged({**sound, **reference(RIGHT)}, SETTLED, doubts=("w",)).verdict is TRUST
+    assert judged({**sound, **witness(RIGHT)}, SETTLED, doubts=("w",)).verdict is TRUST
