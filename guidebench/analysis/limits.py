@@ -33,7 +33,9 @@ SD_ERROR = 0.15
 RESOLUTION = 0.08
 SLACK = 0.02
 
-#: Up to this share of its limit an error is surely within it, and it has to be known to that one.
+#: An error is surely within its limit where it is so by so many of its Monte Carlo errors, or up to this share of it;
+#: and it has to be known to that one.
+MARGIN = 4.0
 SURELY = 0.85
 WELL_KNOWN = 0.5
 
@@ -42,6 +44,11 @@ LEAST_ALLOWED = 2.0
 
 #: Metrics by name, each with one value per component and one without a component's name, the largest.
 Numbers = Mapping[str, Sequence[MetricValue]]
+
+
+def _margin(one: MetricValue, limit: float) -> float:
+    """Return by how much an error has to be within its limit to be surely so."""
+    return min((1 - SURELY) * limit, MARGIN * (one.mcse or 0.0))
 
 
 def allowance(components: int) -> float:
@@ -118,7 +125,7 @@ def _seen(found: Sequence[MetricValue], limit: float, resolution: float) -> _See
     return _Seen(
         wrong=max(wrong, key=lambda one: (one.value, bool(one.variable)), default=None),
         known=all(
-            one.value <= SURELY * limit + min(most - (one.mcse or 0.0), resolution)
+            one.value <= limit - _margin(one, limit) + min(most - (one.mcse or 0.0), resolution)
             and (one.mcse or 0.0) <= WELL_KNOWN * limit
             for one, most in noise
         ),

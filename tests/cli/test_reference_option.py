@@ -16,16 +16,18 @@ Command = Callable[..., Any]
 WRONG = {
     "misspelled": (
         "--reference nutts",
-        "--reference nutts: should be one of auto, exact, mixture, nuts, none, or a file that ends in .nc, .npz, .csv",
+        "--reference nutts: should be one of auto, exact, mixture, chains, nuts, none, "
+        "or a file that ends in .nc, .npz, .csv",
     ),
     "unknown kind of file": (
         "--reference draws.pkl",
-        "--reference draws.pkl: should be one of auto, exact, mixture, nuts, ",
+        "--reference draws.pkl: should be one of auto, exact, mixture, chains, nuts, ",
     ),
-    "nothing": ("--reference=", "--reference : should be one of auto, exact, mixture, nuts, "),
+    "nothing": ("--reference=", "--reference : should be one of auto, exact, mixture, chains, nuts, "),
     "misspelled in a file": (
         "--config misspelled.toml",
-        "--config misspelled.toml: reference = 'NUTS': should be one of auto, exact, mixture, nuts, none, or a file",
+        "--config misspelled.toml: reference = 'NUTS': should be one of auto, exact, mixture, chains, nuts, none, "
+        "or a file",
     ),
     "no text in a file": (
         "--config number.toml",

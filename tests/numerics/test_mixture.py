@@ -276,7 +276,7 @@ def test_a_second_round_does_not_lose_modes_that_the_draws_lack() -> None:
     mean, covariance = two_modes.given_sign()
     draws = np.random.default_rng(0).multivariate_normal(mean, covariance, 4_000)
     refused = one.landscape
-    lacking = Landscape(best=None, modes=(), minor=refused.modes, searches=refused.searches)
+    lacking = Landscape(best=None, modes=(), minor=refused.modes, starts=refused.starts, searches=refused.searches)
     components = about(draws, ())
     assert components is not None
     assert sum(component.share for component in components) == pytest.approx(1)

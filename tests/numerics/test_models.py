@@ -165,7 +165,7 @@ def test_what_cannot_be_done_is_refused_with_its_reason(case: str) -> None:
     assert found.status is Status.UNSUPPORTED
     assert words in found.message
     assert found.value("elbo") is None
-    from guidebench.analysis.verdict import recommend
+    from guidebench.analysis.recommendation import recommend
 
     assert recommend(comparison.fits).startswith("No guide could be trained:")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import jax.numpy as jnp
@@ -278,10 +279,15 @@ def test_a_sampler_that_breaks_is_a_note(no_sampler: Callable[[], None], monkeyp
     assert (found.label, found.note) == ("", "There is no reference, for NUTS cannot run here: SampledError.")
 
 
-def test_nothing_is_made_where_nothing_is_asked_for(no_sampler: Callable[[], None]) -> None:
+def test_where_nothing_is_asked_for_no_more_is_made_than_what_guides_are_judged_by(
+    no_sampler: Callable[[], None],
+) -> None:
     no_sampler()
     for problem in (line_problem(), linear_regression.problem()):
-        assert reference(problem, "none") == Reference()
+        found = reference(problem, "none")
+        assert replace(found, witness=None) == Reference()
+        assert found.witness is not None
+        assert found.witness.label == "mixture"
 
 
 # Exact

@@ -82,7 +82,12 @@ def test_where_both_fail_both_are_named_and_the_sites_that_chains_contradict_eac
 
 
 @pytest.mark.usefixtures("short_nuts")
-def test_beyond_its_reach_nuts_comes_next() -> None:
+def test_beyond_its_reach_it_stands_about_chains_and_without_these_nuts_comes_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = reference(WIDE, "auto")
+    assert found.label == "mixture", found.note
+    monkeypatch.setattr(references, "LADDER", [rung for rung in references.LADDER if rung.name != "chains"])
     found = reference(WIDE, "auto")
     assert found.label == "NUTS", found.note
     assert "mixture" not in found.note
@@ -104,7 +109,7 @@ def test_a_mixture_that_breaks_is_no_reason_to_stop(monkeypatch: pytest.MonkeyPa
 
 
 def test_the_kinds_that_can_be_asked_for_are_those_of_the_ladder() -> None:
-    assert [rung.name for rung in references.LADDER] == ["mixture", "nuts"]
+    assert [rung.name for rung in references.LADDER] == ["mixture", "chains", "nuts"]
 
 
 # -- chains that contradict each other

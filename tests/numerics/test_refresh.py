@@ -80,6 +80,7 @@ def test_training_that_was_too_short_pays_for_no_chains() -> None:
     assert group(fit.inference_data, "refreshed") is None
 
 
+@pytest.mark.filterwarnings("ignore:model. The model observes nothing:UserWarning")
 def test_no_gaussian_at_one_of_two_far_modes_is_trusted() -> None:
     def model() -> None:
         modes = dist.MixtureSameFamily(

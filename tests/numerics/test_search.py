@@ -19,6 +19,7 @@ from guidebench.inference.modes import MOST_DIMENSIONS, Landscape, explore
 from guidebench.inference.peaks import Mode
 from guidebench.inference.structure import inspect_model
 from guidebench.inference.target import Target
+from guidebench.inference.unconstrained import Unconstrain
 from guidebench.problems import funnel, two_modes
 from guidebench.results import Comparison
 
@@ -138,7 +139,8 @@ def test_draws_are_assigned_by_weighted_densities_in_unconstrained_coordinates()
     # 0.9 exp(-u^2 / 2) = 0.2 exp(-2 (u - 4)^2), a quadratic equation.
     first, second = np.sort(np.roots([1.5, -16, 32 + np.log(4.5)]))
     for u, of_the_second in ((first - 0.01, 0), (first + 0.01, 1), (second - 0.01, 1), (second + 0.01, 0)):
-        shares = mode_shares(target, modes, {"x": np.exp(np.array([u, -5.0], np.float32))})
+        points = Unconstrain(target)({"x": np.exp(np.array([u, -5.0], np.float32))})
+        shares = mode_shares(modes, points)
         assert [expected for expected, _ in shares] == pytest.approx([0.9, 0.1])
         assert [given for _, given in shares] == [1 - of_the_second / 2, of_the_second / 2]
 

@@ -197,7 +197,11 @@ def test_an_argument_by_position_is_the_models(asked: Asked) -> None:
         ((model, X), {"observed": "z"}, "observed z: model has no argument 'z'; the arguments are x, y"),
         ((model, X), {"minibatch": {"x": 0}}, "minibatch"),
         ((model, X), {"minibatch": 3}, "minibatch"),
-        ((model, X), {"reference": "somehow"}, "reference somehow: should be one of auto, exact, mixture, nuts, none"),
+        (
+            (model, X),
+            {"reference": "somehow"},
+            "reference somehow: should be one of auto, exact, mixture, chains, nuts, none",
+        ),
     ],
 )
 def test_a_wrong_request_is_one_line_in_the_words_of_python(
