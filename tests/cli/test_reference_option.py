@@ -16,8 +16,10 @@ Command = Callable[..., Any]
 WRONG = {
     "misspelled": (
         "--reference nutts",
-        "--reference nutts: should be one of auto, exact, mixture, chains, nuts, none, "
-        "or a file that ends in .nc, .npz, .csv",
+        (
+            "--reference nutts: should be one of auto, exact, mixture, chains, nuts, none, "
+            "or a file that ends in .nc, .npz, .csv"
+        ),
     ),
     "unknown kind of file": (
         "--reference draws.pkl",
@@ -26,8 +28,10 @@ WRONG = {
     "nothing": ("--reference=", "--reference : should be one of auto, exact, mixture, chains, nuts, "),
     "misspelled in a file": (
         "--config misspelled.toml",
-        "--config misspelled.toml: reference = 'NUTS': should be one of auto, exact, mixture, chains, nuts, none, "
-        "or a file",
+        (
+            "--config misspelled.toml: reference = 'NUTS': should be one of auto, exact, mixture, chains, nuts, none, "
+            "or a file"
+        ),
     ),
     "no text in a file": (
         "--config number.toml",
