@@ -13,8 +13,7 @@ from guidebench.config.seeds import derive
 from guidebench.engine.events import PhaseBegan
 from guidebench.engine.gate import Reference
 from guidebench.engine.mixed import reference_of
-from guidebench.engine.searching import Asked, no_density
-from guidebench.engine.starts import Starts
+from guidebench.engine.searching import NOWHERE, Asked, Posterior, no_density, posterior
 from guidebench.engine.worth import effective
 from guidebench.inference.chains.groups import Groups, run_groups
 from guidebench.inference.chains.moves import CHAINS, Moves
@@ -42,29 +41,23 @@ def by_chains(asked: Asked) -> Reference | str:
     name = asked.problem.problem.name
     asked.tell(PhaseBegan(name, "reference", LABEL))
     try:
-        search = asked.searched
-        if search.target is None or search.landscape is None:
-            return "no starting point with a finite log density and gradient was found"
-        values = {one: asked.problem.values[one] for one in asked.problem.arguments.arrays}
-        moves = asked.bench.moves if search.target is asked.bench.target else Moves(search.target, values)
+        if (search := posterior(asked)) is None:
+            return NOWHERE
+        moves = asked.bench.moves if search.target is asked.bench.target else Moves(search.target, search.values)
         groups = run_groups(moves, search.landscape, derive(0, name, LABEL), BUDGET)
     except Exception as error:  # noqa: BLE001 - guides can be trained on what this fails on
         return reason(error)
     if groups.failure:
         return Reference(note=f"Chains are used for nothing: {groups.failure}.")
     if search.target.dim <= MOST_REPEATED:
-        return _weighed(asked, search, groups, began)
+        return _weighed(name, search, groups, began)
     return _reference(groups, time.perf_counter() - began)
 
 
-def _weighed(asked: Asked, search: Starts, groups: Groups, began: float) -> Reference:
+def _weighed(name: str, search: Posterior, groups: Groups, began: float) -> Reference:
     """Return the mixture about the draws of the chains where it is accepted, else the chains."""
-    name = asked.problem.problem.name
-    assert search.target is not None
-    assert search.landscape is not None
-    values = {one: asked.problem.values[one] for one in asked.problem.arguments.arrays}
     draws = np.concatenate([one.points for one in groups.found])
-    found = witness(Pointwise(search.target, values), search.landscape, derive(0, name, "mixture"), draws)
+    found = witness(Pointwise(search.target, search.values), search.landscape, derive(0, name, "mixture"), draws)
     if found.accepted:
         return reference_of(found, search.landscape, time.perf_counter() - began)
     return _reference(groups, time.perf_counter() - began)

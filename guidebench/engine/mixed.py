@@ -10,7 +10,7 @@ import time
 from guidebench.config.seeds import derive
 from guidebench.engine.events import PhaseBegan
 from guidebench.engine.gate import Reference
-from guidebench.engine.searching import Asked, no_density
+from guidebench.engine.searching import NOWHERE, Asked, no_density, posterior
 from guidebench.inference.mixture import MOST_DIMENSIONS, Mixture, witness
 from guidebench.inference.modes import Landscape
 from guidebench.inference.pointwise import Pointwise
@@ -28,12 +28,10 @@ def by_mixture(asked: Asked) -> Reference | str:
     name = asked.problem.problem.name
     asked.tell(PhaseBegan(name, "reference", LABEL))
     try:
-        search = asked.searched
-        if search.target is None or search.landscape is None:
-            return "no starting point with a finite log density and gradient was found"
-        values = {name: asked.problem.values[name] for name in asked.problem.arguments.arrays}
+        if (search := posterior(asked)) is None:
+            return NOWHERE
         # The same for every seed of a run, as every reference is.
-        found = witness(Pointwise(search.target, values), search.landscape, derive(0, name, LABEL))
+        found = witness(Pointwise(search.target, search.values), search.landscape, derive(0, name, LABEL))
     except Exception as error:  # noqa: BLE001 - guides can be trained on what this fails on
         return reason(error)
     return reference_of(found, search.landscape, time.perf_counter() - began)

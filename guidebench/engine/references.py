@@ -32,7 +32,7 @@ from guidebench.inference.mixture import MOST_REPEATED
 from guidebench.results import ProblemRecord
 
 #: Gradients of training from which on it is worth a witness to judge by.
-WORTH_JUDGING = 24_000
+WORTH_JUDGING = 100_000
 
 #: Draws from an exact posterior: enough that its own noise hardly counts.
 EXACT_DRAWS = 40_000

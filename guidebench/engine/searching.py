@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any, NamedTuple
 
 from guidebench.engine.events import Tell
 from guidebench.engine.minibatches import Inspected
@@ -11,6 +13,8 @@ from guidebench.engine.prepared import PreparedProblem
 from guidebench.engine.request import Settings
 from guidebench.engine.starts import Starts, find_starts
 from guidebench.engine.workbench import Workbench
+from guidebench.inference.modes import Landscape
+from guidebench.inference.target import Target
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +62,27 @@ class Asked:
             replace(self.settings.recipe, standardise=True),
         )
         return own if found.target is None else found
+
+
+class Posterior(NamedTuple):
+    """A posterior that was searched: the target, the arguments it is computed from, and what was found."""
+
+    target: Target
+    values: Mapping[str, Any]
+    landscape: Landscape
+
+
+def posterior(asked: Asked) -> Posterior | None:
+    """Return what a search has found, or ``None`` where there was nowhere to start from."""
+    search, problem = asked.searched, asked.problem
+    if search.target is None or search.landscape is None:
+        return None
+    values = {name: problem.values[name] for name in problem.arguments.arrays}
+    return Posterior(search.target, values, search.landscape)
+
+
+#: Why there are no draws where :func:`posterior` finds nothing.
+NOWHERE = "no starting point with a finite log density and gradient was found"
 
 
 def no_density(prepared: PreparedProblem) -> str | None:

@@ -32,8 +32,8 @@ def options(settings: dict[str, Any]) -> list[str]:
     return [word for name, value in settings.items() for word in (f"--{name}", str(value))]
 
 
-#: A table and a file of arrays in the default run; the others, which take long to compile, with the slow tests.
-QUICK_TO_COMPILE = [CASES[name] for name in ("logistic", "eight-schools-noncentered")]
+#: A file of arrays in the default run; the others, which take long to compile, with the slow tests.
+QUICK_TO_COMPILE = [CASES[name] for name in ("eight-schools-noncentered",)]
 
 
 @pytest.mark.parametrize(

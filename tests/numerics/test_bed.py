@@ -6,7 +6,8 @@ lie far apart Stein's identity holds of any masses, so these are looked at by im
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
 
@@ -113,6 +114,16 @@ def worst_score(name: str, points: np.ndarray) -> float:
     return float(np.abs(scores).max() / stats.norm.isf(0.5e-4 / scores.size))
 
 
+def some(names: Iterable[str]) -> list[Any]:
+    """Return names for the default run, three of each class, and all others for the slow tests."""
+    seen: Counter[str] = Counter()
+    found = []
+    for name in names:
+        seen[BED[name].kind] += 1
+        found.append(pytest.param(name, marks=[pytest.mark.slow] if seen[BED[name].kind] > 3 else []))
+    return found
+
+
 # The bed itself
 
 
@@ -140,7 +151,7 @@ def test_no_answer_is_given_away() -> None:
 # The draws, judged by the model's density
 
 
-@pytest.mark.parametrize("name", PROPER)
+@pytest.mark.parametrize("name", some(PROPER))
 def test_draws_obey_the_identity_of_stein(name: str) -> None:
     assert worst_score(name, exact(name)) < 1
 
@@ -208,7 +219,7 @@ def test_masses_of_modes(name: str) -> None:
 # Moments, against draws
 
 
-@pytest.mark.parametrize("name", [name for name in PROPER if BED[name].moments is not None])
+@pytest.mark.parametrize("name", some(name for name in PROPER if BED[name].moments is not None))
 def test_moments_are_those_of_the_draws(name: str) -> None:
     known = BED[name].answer
     size = int(min(200_000, 10_000_000 // len(known)))
@@ -224,7 +235,7 @@ def test_moments_are_those_of_the_draws(name: str) -> None:
             assert abs(values.std() / sd - 1) < limit * error, component
 
 
-@pytest.mark.parametrize("name", [name for name in PROPER if len(BED[name].answer) <= 60])
+@pytest.mark.parametrize("name", some(name for name in PROPER if len(BED[name].answer) <= 60))
 def test_what_is_asked_can_be_answered(name: str) -> None:
     """10,000 exact draws find every sd that is asked for within 15 %, and four of five sds of chance below that."""
     for site in range(20):

@@ -217,7 +217,9 @@ def test_nothing_finite_is_nothing_found() -> None:
     assert found.modes == ()
 
 
-@pytest.mark.parametrize("case", ODD)
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=[pytest.mark.slow] if case == "slope" else []) for case in ODD]
+)
 def test_it_still_trains(run: Run, case: str) -> None:
     model, values = ODD[case]
     fit = run(Problem(name=case, model=model, kwargs=values), "auto_normal", steps=400, restarts=2, draws=500)[

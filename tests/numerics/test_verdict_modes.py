@@ -181,7 +181,7 @@ def dropped(*shares: tuple[float, float]) -> float:
         (((0.7, 0.7), (0.3, 0.3)), 0.0),
         (((0.7, 0.93), (0.3, 0.07)), 0.0),  # a quarter of its share
         (((0.7, 0.95), (0.3, 0.05)), 0.3),  # a sixth of it
-        (((0.96, 1.0), (0.04, 0.0)), 0.0),  # too small to count
+        (((0.96, 1.0), (0.04, 0.0)), 0.04),  # which matter is said where shares are found
         (((0.5, 1.0), (0.3, 0.0), (0.2, 0.0)), 0.5),
     ],
 )
