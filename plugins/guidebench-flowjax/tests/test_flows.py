@@ -106,6 +106,7 @@ def test_declaring_them_loads_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.filterwarnings("ignore:banana. The model observes nothing:UserWarning")
 def test_they_bend_where_a_gaussian_cannot() -> None:
     specs = [
         f"{name}:{','.join(f'{option}={value}' for option, value in options.items())}"
