@@ -22,7 +22,7 @@ def test_dask_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_scheduler_that_does_not_answer_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pytest.importorskip("distributed")
+    distributed = pytest.importorskip("distributed")
     monkeypatch.setattr(dask, "PATIENCE", 0.5)
     monkeypatch.chdir(tmp_path)
     # Where this process keeps compiled programs is not for the command to decide.
@@ -34,3 +34,5 @@ def test_a_scheduler_that_does_not_answer_is_named(
         (line,) = capsys.readouterr().err.splitlines()
         assert ended.value.code == 2
         assert line.startswith(f"guidebench: --dask {address}: no scheduler answers there: ")
+        with pytest.raises(ValueError, match="No global client"):  # through which xarray would write all files to come
+            distributed.get_client()

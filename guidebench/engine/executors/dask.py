@@ -125,14 +125,19 @@ def cluster(where: str, *, no_plugins: bool = False) -> Iterator[Futures]:
     local = _LOCAL.fullmatch(where)
     session = Session.of(no_plugins=no_plugins, watched=True)
     if local:
-        with _quiet(), LocalCluster(**_here(int(local[1]))) as started, Client(started) as client:
+        with (
+            _quiet(),
+            LocalCluster(**_here(int(local[1]))) as started,
+            Client(started, set_as_default=False) as client,
+        ):
             try:
                 yield on_client(client, session)
             finally:
                 _end(started)
         return
     try:
-        client = Client(where, timeout=PATIENCE)
+        # Not the default of the process: one that fails to connect would stay that, and xarray would write through it.
+        client = Client(where, timeout=PATIENCE, set_as_default=False)
     except (OSError, TypeError, ValueError) as error:  # a TypeError where tls:// has no certificates
         raise RequestError(f"no scheduler answers there: {said(error)}", option="dask", value=where) from error
     with client:
