@@ -6,10 +6,10 @@ An error is known with a Monte Carlo error. Looked at n of them, the largest noi
 .. math:: z_n = \max(2, \sqrt{2 \log n})
 
 Draws are wrong where an error is beyond its limit by more than :math:`z_n` of its Monte Carlo errors.  They are right
-where none is beyond 85 % of its limit by more than :math:`z_n - 1`, which is what the noise of n adds to that of
-one, and at most by :data:`RESOLUTION`, as long as each is known to half its limit: whoever is told that draws are right
-is to find them so.  Between the two nothing can be told.  So neither word depends on how many latents there are, but on
-how well each of their errors is known.
+where none is beyond 85 % of its limit, or four of its errors below that limit, by more than :math:`z_n - 1`, which is
+what the noise of n adds to that of one, and at most by :data:`RESOLUTION`, as long as each is known to half its limit:
+whoever is told that draws are right is to find them so.  Between the two nothing can be told.  So neither word depends
+on how many latents there are, but on how well each of their errors is known.
 
 Draws that were repaired are used as they came out: what noise did to them is an error of theirs, and no excuse.  So for
 them no more than :data:`SLACK` is allowed.
@@ -17,12 +17,12 @@ them no more than :data:`SLACK` is allowed.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from guidebench.contracts import MetricValue
+from guidebench.results.noise import allowance
 
 #: Largest errors of a mean, in sds of the posterior, and of an sd, as a share, in draws that are right.
 MEAN_ERROR = 0.10
@@ -39,9 +39,6 @@ MARGIN = 4.0
 SURELY = 0.85
 WELL_KNOWN = 0.5
 
-#: Monte Carlo errors that are allowed to noise, however few components there are.
-LEAST_ALLOWED = 2.0
-
 #: Metrics by name, each with one value per component and one without a component's name, the largest.
 Numbers = Mapping[str, Sequence[MetricValue]]
 
@@ -49,11 +46,6 @@ Numbers = Mapping[str, Sequence[MetricValue]]
 def _margin(one: MetricValue, limit: float) -> float:
     """Return by how much an error has to be within its limit to be surely so."""
     return min((1 - SURELY) * limit, MARGIN * (one.mcse or 0.0))
-
-
-def allowance(components: int) -> float:
-    """Return how many Monte Carlo errors the noise of the largest of so many errors may take."""
-    return max(LEAST_ALLOWED, math.sqrt(2 * math.log(max(components, 1))))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,9 +12,10 @@ from dataclasses import replace
 from itertools import combinations
 from math import hypot
 
-from guidebench.analysis.limits import MEAN_ERROR, SD_ERROR, allowance
+from guidebench.analysis.limits import MEAN_ERROR, SD_ERROR
 from guidebench.contracts import MetricValue
 from guidebench.results import Finding, Fit, Verdict
+from guidebench.results.noise import allowance
 
 #: A component's mean and sd under settled chains, each with its error.
 _Moments = dict[str, tuple[MetricValue, MetricValue]]

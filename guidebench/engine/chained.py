@@ -13,21 +13,17 @@ from guidebench.config.seeds import derive
 from guidebench.engine.events import PhaseBegan
 from guidebench.engine.gate import Reference
 from guidebench.engine.mixed import reference_of
-from guidebench.engine.searching import NOWHERE, Asked, Posterior, no_density, posterior
+from guidebench.engine.searching import NOWHERE, Asked, Posterior, no_density
 from guidebench.engine.worth import effective
 from guidebench.inference.chains.groups import Groups, run_groups
 from guidebench.inference.chains.moves import CHAINS, Moves
 from guidebench.inference.mixture import MOST_REPEATED, witness
-from guidebench.inference.pointwise import Pointwise
 from guidebench.plugins.isolation.failures import reason
 
 LABEL = "chains"
 
 #: Gradients of each group, at most.
 BUDGET = 400_000
-
-#: Numbers that the draws of all chains may hold.
-MOST_NUMBERS = 40_000_000
 
 
 def by_chains(asked: Asked) -> Reference | str:
@@ -41,32 +37,31 @@ def by_chains(asked: Asked) -> Reference | str:
     name = asked.problem.problem.name
     asked.tell(PhaseBegan(name, "reference", LABEL))
     try:
-        if (search := posterior(asked)) is None:
+        if (search := asked.posterior) is None:
             return NOWHERE
         moves = asked.bench.moves if search.target is asked.bench.target else Moves(search.target, search.values)
         groups = run_groups(moves, search.landscape, derive(0, name, LABEL), BUDGET)
+        if groups.failure:
+            return Reference(note=f"Chains are used for nothing: {groups.failure}.")
+        weighed = _weighed(name, search, groups, began) if search.target.dim <= MOST_REPEATED else None
+        return weighed or reference_of_groups(groups, time.perf_counter() - began)
     except Exception as error:  # noqa: BLE001 - guides can be trained on what this fails on
         return reason(error)
-    if groups.failure:
-        return Reference(note=f"Chains are used for nothing: {groups.failure}.")
-    if search.target.dim <= MOST_REPEATED:
-        return _weighed(name, search, groups, began)
-    return _reference(groups, time.perf_counter() - began)
 
 
-def _weighed(name: str, search: Posterior, groups: Groups, began: float) -> Reference:
-    """Return the mixture about the draws of the chains where it is accepted, else the chains."""
+def _weighed(name: str, search: Posterior, groups: Groups, began: float) -> Reference | None:
+    """Return the mixture about the draws of the chains, or ``None`` where it is refused."""
     draws = np.concatenate([one.points for one in groups.found])
-    found = witness(Pointwise(search.target, search.values), search.landscape, derive(0, name, "mixture"), draws)
-    if found.accepted:
-        return reference_of(found, search.landscape, time.perf_counter() - began)
-    return _reference(groups, time.perf_counter() - began)
+    found = witness(search.pointwise, search.landscape, derive(0, name, "mixture"), draws)
+    return reference_of(found, search.landscape, time.perf_counter() - began) if found.accepted else None
 
 
-def _reference(groups: Groups, seconds: float) -> Reference:
+def reference_of_groups(groups: Groups, seconds: float) -> Reference:
+    """Return groups of chains that are to be believed as a reference."""
     count, found = len(groups.found), groups.found
-    latents = {name: np.concatenate([one.latents[name] for one in found]) for name in found[0].latents}
-    length = min(one.latents[name].shape[1] for one in found for name in one.latents)
+    # One group may have run for longer than another: as many of each, the last ones.
+    length = min(value.shape[1] for one in found for value in one.latents.values())
+    latents = {name: np.concatenate([one.latents[name][:, -length:] for one in found]) for name in found[0].latents}
     return Reference(
         label=LABEL,
         chains=latents,

@@ -10,10 +10,9 @@ import time
 from guidebench.config.seeds import derive
 from guidebench.engine.events import PhaseBegan
 from guidebench.engine.gate import Reference
-from guidebench.engine.searching import NOWHERE, Asked, no_density, posterior
+from guidebench.engine.searching import NOWHERE, Asked, no_density
 from guidebench.inference.mixture import MOST_DIMENSIONS, Mixture, witness
 from guidebench.inference.modes import Landscape
-from guidebench.inference.pointwise import Pointwise
 from guidebench.plugins.isolation.failures import reason
 
 LABEL = "mixture"
@@ -28,10 +27,10 @@ def by_mixture(asked: Asked) -> Reference | str:
     name = asked.problem.problem.name
     asked.tell(PhaseBegan(name, "reference", LABEL))
     try:
-        if (search := posterior(asked)) is None:
+        if (search := asked.posterior) is None:
             return NOWHERE
         # The same for every seed of a run, as every reference is.
-        found = witness(Pointwise(search.target, search.values), search.landscape, derive(0, name, LABEL))
+        found = witness(search.pointwise, search.landscape, derive(0, name, LABEL))
     except Exception as error:  # noqa: BLE001 - guides can be trained on what this fails on
         return reason(error)
     return reference_of(found, search.landscape, time.perf_counter() - began)

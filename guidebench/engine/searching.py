@@ -14,7 +14,17 @@ from guidebench.engine.request import Settings
 from guidebench.engine.starts import Starts, find_starts
 from guidebench.engine.workbench import Workbench
 from guidebench.inference.modes import Landscape
+from guidebench.inference.pointwise import Pointwise
 from guidebench.inference.target import Target
+
+
+class Posterior(NamedTuple):
+    """A posterior that was searched: the target, the arguments it is computed from, what was found, and a program."""
+
+    target: Target
+    values: Mapping[str, Any]
+    landscape: Landscape
+    pointwise: Pointwise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,25 +73,17 @@ class Asked:
         )
         return own if found.target is None else found
 
-
-class Posterior(NamedTuple):
-    """A posterior that was searched: the target, the arguments it is computed from, and what was found."""
-
-    target: Target
-    values: Mapping[str, Any]
-    landscape: Landscape
-
-
-def posterior(asked: Asked) -> Posterior | None:
-    """Return what a search has found, or ``None`` where there was nowhere to start from."""
-    search, problem = asked.searched, asked.problem
-    if search.target is None or search.landscape is None:
-        return None
-    values = {name: problem.values[name] for name in problem.arguments.arrays}
-    return Posterior(search.target, values, search.landscape)
+    @cached_property
+    def posterior(self) -> Posterior | None:
+        """What the search has found, with one program for every mixture; ``None`` where there was nowhere to start."""
+        search, problem = self.searched, self.problem
+        if search.target is None or search.landscape is None:
+            return None
+        values = {name: problem.values[name] for name in problem.arguments.arrays}
+        return Posterior(search.target, values, search.landscape, Pointwise(search.target, values))
 
 
-#: Why there are no draws where :func:`posterior` finds nothing.
+#: Why there are no draws where nothing was found.
 NOWHERE = "no starting point with a finite log density and gradient was found"
 
 

@@ -14,11 +14,12 @@ import numpyro.distributions as dist
 import pytest
 
 from guidebench.inference.arguments import Arguments
-from guidebench.inference.chains.halves import Half, allowance, change, remembered
+from guidebench.inference.chains.halves import Half, change, remembered
 from guidebench.inference.chains.moves import CHAINS, Moves
 from guidebench.inference.chains.run import Settled, run_chains, whitening_of
 from guidebench.inference.structure import inspect_model
 from guidebench.inference.target import Target
+from guidebench.results.noise import allowance
 
 BUDGET = 400_000
 

@@ -12,9 +12,11 @@ import numpyro.distributions as dist
 import pytest
 
 import guidebench as gb
+from guidebench.engine import chained
 from guidebench.inference.arguments import Arguments
-from guidebench.inference.chains.groups import run_groups
-from guidebench.inference.chains.moves import Moves
+from guidebench.inference.chains.groups import Groups, run_groups
+from guidebench.inference.chains.moves import CHAINS, Moves
+from guidebench.inference.chains.run import Settled
 from guidebench.inference.modes import Landscape, explore
 from guidebench.inference.structure import inspect_model
 from guidebench.inference.target import Target
@@ -35,6 +37,27 @@ def test_groups_from_the_best_gaussian_and_from_a_wider_one_agree_on_a_skewed_po
     for one in found.found:
         assert np.abs(one.latents["g"].mean(axis=(0, 1)) - 1.5).max() < 0.07 * 0.75**0.5
         np.testing.assert_allclose(one.latents["g"].std(axis=(0, 1)), 0.75**0.5, rtol=0.07)
+
+
+def test_groups_that_ran_for_different_times_make_one_reference() -> None:
+    def group(length: int) -> Settled:
+        draws = np.arange(CHAINS * length, dtype=np.float64).reshape(CHAINS, length)
+        return Settled(
+            settled=True,
+            note="",
+            transitions=2 * length,
+            gradients=10,
+            acceptance=0.8,
+            remembered=0.0,
+            drift=0.0,
+            latents={"s": draws},
+            points=draws.reshape(-1, 1),
+        )
+
+    found = chained.reference_of_groups(Groups((group(6), group(9)), ""), 1.0)
+    assert found.chains["s"].shape == (2 * CHAINS, 6)
+    np.testing.assert_array_equal(found.chains["s"][CHAINS, :], np.arange(3, 9))  # the last ones
+    assert found.checks["draws"] == 2 * CHAINS * 6
 
 
 def test_groups_in_far_modes_settle_apart_and_are_not_believed() -> None:

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from guidebench.analysis.limits import allowance, errors
+from guidebench.analysis.limits import errors
 from guidebench.analysis.verdict import Judgement, judge
 from guidebench.contracts import Bound, MetricValue
 from guidebench.results import Chaining, Status, Verdict
+from guidebench.results.noise import allowance
 from tests import made
 
 TRUST, REWEIGHT, REFRESH, DISTRUST = Verdict.TRUST, Verdict.REWEIGHT, Verdict.REFRESH, Verdict.DISTRUST

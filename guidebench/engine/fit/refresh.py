@@ -24,9 +24,6 @@ from guidebench.results import Chaining
 #: Leapfrog steps of a transition, at least: for fewer gradients no program is compiled.
 FEWEST_STEPS = 4
 
-#: Draws of chains that the metrics are made of, and that are kept, are as many as make so many numbers.
-MOST_NUMBERS = 40_000_000
-
 
 def refresh(case: Case, drawn: Drawn, rounds: tuple[int, ...]) -> Drawn:
     """Return a fit with what chains from its draws came to.
@@ -89,9 +86,6 @@ def _run(case: Case, drawn: Drawn, budget: int) -> Settled:
     if len(points) < CHAINS // 2:
         raise ValueError("hardly any of its draws is inside the support")
 
-    def tell(gradients: int) -> None:
-        case.steps(gradients, budget, 0.0)
-
     return run_chains(case.bench.moves, points, derive(case.config.seed, *case.names, "chains"), budget)
 
 
@@ -109,7 +103,7 @@ def _told(found: Settled) -> Chaining:
 
 
 def _with(drawn: Drawn, chains: Chaining) -> Drawn:
-    return replace(drawn, to_score=drawn.to_score._replace(chains=chains), fit=replace(drawn.fit, chains=chains))
+    return replace(drawn, to_score=drawn.to_score._replace(chains=chains))
 
 
 def _with_draws(case: Case, drawn: Drawn, found: Settled) -> Drawn:

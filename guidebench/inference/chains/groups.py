@@ -13,11 +13,11 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float64
 
-from guidebench.inference.chains.halves import allowance
 from guidebench.inference.chains.moves import CHAINS, Moves
 from guidebench.inference.chains.run import Settled, run_chains
 from guidebench.inference.modes import Landscape
 from guidebench.inference.peaks import log_volume
+from guidebench.results.noise import allowance
 
 #: How much wider the second group begins.
 WIDER = 2.0
@@ -89,11 +89,12 @@ def _places(landscape: Landscape) -> list[tuple[Float64[np.ndarray, " D"], np.nd
 def _apart(one: Settled, other: Settled) -> str:
     """Return by how much the moments of two groups differ for sure, or nothing."""
     worst, said = 0.0, ""
+    noise = allowance(sum(value[0, 0].size for value in one.latents.values()))
     for name in one.latents:
         (mean, mean_error, sd, sd_error), (their_mean, their_mean_error, their_sd, their_sd_error) = (
             _moments(group.latents[name]) for group in (one, other)
         )
-        noise, scale = allowance(sum(value[0, 0].size for value in one.latents.values())), np.minimum(sd, their_sd)
+        scale = np.minimum(sd, their_sd)
         with np.errstate(all="ignore"):
             means = (np.abs(mean - their_mean) - noise * np.hypot(mean_error, their_mean_error)) / scale
             sds = (np.abs(sd - their_sd) - noise * np.hypot(sd_error, their_sd_error)) / scale

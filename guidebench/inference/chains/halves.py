@@ -23,16 +23,10 @@ import numpy as np
 from jaxtyping import Float64
 from scipy.stats import rankdata
 
-#: Errors that noise is allowed for a single quantity.
-FEWEST_ERRORS = 2.0
+from guidebench.results.noise import allowance
 
 #: Directions in which chains are widest that are watched beside the quantities.
 WIDEST = 4
-
-
-def allowance(count: int) -> float:
-    """Return how many of its errors the worst of so many quantities may be off by noise alone."""
-    return max(FEWEST_ERRORS, math.sqrt(2 * math.log(max(count, 1))))
 
 
 class Half(NamedTuple):
@@ -49,6 +43,11 @@ class Half(NamedTuple):
     def mean(self) -> Float64[np.ndarray, " K"]:
         """Return the mean of every quantity."""
         return np.asarray(self.sums.mean(axis=0) / self.length)
+
+    def about(self, mean: Float64[np.ndarray, " K"]) -> tuple[Float64[np.ndarray, "C K"], Float64[np.ndarray, "C K"]]:
+        """Return per chain the mean distance from `mean`, and the mean squared distance."""
+        own = self.sums / self.length - mean
+        return own, self.squares / self.length - 2 * mean * self.sums / self.length + mean**2
 
     def sd(self) -> Float64[np.ndarray, " K"]:
         """Return the sd of every quantity."""
@@ -70,10 +69,7 @@ def change(first: Half, second: Half, least: Float64[np.ndarray, " K"]) -> Chang
     `least` is the smallest sd that counts as one, per quantity.
     """
     mean, sd = second.mean(), np.maximum(second.sd(), least)
-    parts = [
-        (half.sums / half.length - mean, half.squares / half.length - 2 * mean * half.sums / half.length + mean**2)
-        for half in (first, second)
-    ]
+    parts = [half.about(mean) for half in (first, second)]
     means = (parts[1][0] - parts[0][0]) / sd
     spreads = (parts[1][1] - parts[0][1]) / (2 * sd**2)
     root = math.sqrt(len(means))
@@ -88,10 +84,9 @@ def change(first: Half, second: Half, least: Float64[np.ndarray, " K"]) -> Chang
 def errors(half: Half, least: Float64[np.ndarray, " K"]) -> tuple[Float64[np.ndarray, " K"], Float64[np.ndarray, " K"]]:
     """Return the errors of the means, in sds, and of the sds, as a share, of a half; `least` as in :func:`change`."""
     mean, sd = half.mean(), np.maximum(half.sd(), least)
-    means = (half.sums / half.length - mean) / sd
-    spreads = (half.squares / half.length - 2 * mean * half.sums / half.length + mean**2) / (2 * sd**2)
+    means, spreads = half.about(mean)
     root = math.sqrt(len(means))
-    return means.std(axis=0) / root, spreads.std(axis=0) / root
+    return (means / sd).std(axis=0) / root, (spreads / (2 * sd**2)).std(axis=0) / root
 
 
 def remembered(

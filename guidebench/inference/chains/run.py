@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,9 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float64
 
-from guidebench.inference.chains.halves import Half, allowance, change, errors, remembered
+from guidebench.inference.chains.halves import Half, change, errors, remembered
 from guidebench.inference.chains.moves import BLOCK, CHAINS, Moves, State
 from guidebench.inference.coordinates import Affine
+from guidebench.results.noise import allowance
 
 #: Halves agree where no mean differs by more sds, and no sd by a larger share, beyond noise.
 MOVED_MEAN, MOVED_SD = 0.05, 0.07
@@ -239,10 +239,10 @@ class _Run:
         self._begin()
         return True
 
-    def whiten(self) -> bool:
-        """Whiten anew by where chains are, where the coordinates do not fit them; return whether it was done."""
+    def whiten(self) -> None:
+        """Whiten anew by where chains are, where the coordinates do not fit them."""
         if self.whitened == MOST_WHITENED:
-            return False
+            return
         points = self.points()
         z = self.whitening.inverse(points)
         variances = z.var(axis=0)
@@ -252,13 +252,12 @@ class _Run:
             values = np.linalg.eigvalsh(np.cov(z.T).reshape(z.shape[1], -1))
             spread += [values.min() / (1 - edge) ** 2, values.max() / (1 + edge) ** 2]
         if min(spread) >= ROUND[0] and max(spread) <= ROUND[1]:
-            return False
+            return
         u = self.moves.unconstrained(self.state, self.whitening)
         self.whitening = whitening_of(points, dense=self.moves.dense)
         self.state = self.moves.begin(u, self.whitening, FIRST_STEP * self.moves.target.dim**-0.25)
         self.whitened += 1
         self._begin()
-        return True
 
 
 def run_chains(
@@ -266,7 +265,6 @@ def run_chains(
     draws: Float64[np.ndarray, "S D"],
     seed: int,
     budget: int,
-    on_block: Callable[[int], None] = lambda gradients: None,
 ) -> Settled:
     """Run chains from draws until they are believed, or the budget is spent.
 
@@ -280,14 +278,11 @@ def run_chains(
         Of all random numbers.
     budget : int
         Gradients, at most (but for those of the last block).
-    on_block : callable, optional
-        Is told after every block how many gradients were taken.
     """
     with np.errstate(all="ignore"):
         run, look = _Run(moves, draws, seed), None
         while run.gradients < budget and run.length < LOOKS[-1]:
             run.step()
-            on_block(run.gradients)
             if run.length not in LOOKS:
                 continue
             look = run.look()
