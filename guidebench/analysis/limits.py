@@ -6,10 +6,10 @@ An error is known with a Monte Carlo error. Looked at n of them, the largest noi
 .. math:: z_n = \max(2, \sqrt{2 \log n})
 
 Draws are wrong where an error is beyond its limit by more than :math:`z_n` of its Monte Carlo errors.  They are right
-where none is beyond 85 % of its limit, or four of its errors below that limit, by more than :math:`z_n - 1`, which is
-what the noise of n adds to that of one, and at most by :data:`RESOLUTION`, as long as each is known to half its limit:
-whoever is told that draws are right is to find them so.  Between the two nothing can be told.  So neither word depends
-on how many latents there are, but on how well each of their errors is known.
+where none is beyond 75 % of its limit, or four of its errors below that limit, by more than what the noise of n adds
+to that of one, :math:`\sqrt{2 \log n} - 1`, and at most by :data:`RESOLUTION`, as long as each is known to half its
+limit: whoever is told that draws are right is to find them so.  Between the two nothing can be told.  So neither word
+depends on how many latents there are, but on how well each of their errors is known.
 
 Draws that were repaired are used as they came out: what noise did to them is an error of theirs, and no excuse.  So for
 them no more than :data:`SLACK` is allowed.
@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from guidebench.contracts import MetricValue
-from guidebench.results.noise import allowance
+from guidebench.results.noise import added, allowance
 
 #: Largest errors of a mean, in sds of the posterior, and of an sd, as a share, in draws that are right.
 MEAN_ERROR = 0.10
@@ -36,7 +36,7 @@ SLACK = 0.02
 #: An error is surely within its limit where it is so by so many of its Monte Carlo errors, or up to this share of it;
 #: and it has to be known to that one.
 MARGIN = 4.0
-SURELY = 0.85
+SURELY = 0.75
 WELL_KNOWN = 0.5
 
 #: Metrics by name, each with one value per component and one without a component's name, the largest.
@@ -111,15 +111,16 @@ def errors(numbers: Numbers, mean: str, sd: str, resolution: float = RESOLUTION)
 
 def _seen(found: Sequence[MetricValue], limit: float, resolution: float) -> _Seen:
     """Hold every component against the limit with its own error: one known badly must not hide one known well."""
-    allowed = allowance(sum(bool(one.variable) for one in found))
+    count = sum(bool(one.variable) for one in found)
+    allowed = allowance(count)
     noise = [(one, allowed * (one.mcse or 0.0)) for one in found]
     wrong = [one for one, most in noise if not one.value - most <= limit]  # and so is what is no number
     return _Seen(
         wrong=max(wrong, key=lambda one: (one.value, bool(one.variable)), default=None),
         known=all(
-            one.value <= limit - _margin(one, limit) + min(most - (one.mcse or 0.0), resolution)
+            one.value <= limit - _margin(one, limit) + min(added(count) * (one.mcse or 0.0), resolution)
             and (one.mcse or 0.0) <= WELL_KNOWN * limit
-            for one, most in noise
+            for one in found
         ),
         largest=max(one.value for one in found),
         room=max(one.value + most for one, most in noise),

@@ -80,7 +80,9 @@ class Asked:
         if search.target is None or search.landscape is None:
             return None
         values = {name: problem.values[name] for name in problem.arguments.arrays}
-        return Posterior(search.target, values, search.landscape, Pointwise(search.target, values))
+        shared = search.target is self.bench.target and not self.bench.in_blocks
+        pointwise = self.bench.pointwise if shared else Pointwise(search.target, values)
+        return Posterior(search.target, values, search.landscape, pointwise)
 
 
 #: Why there are no draws where nothing was found.

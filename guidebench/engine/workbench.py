@@ -26,6 +26,7 @@ from guidebench.inference.coordinates import Affine, Expansion, Frame, own_coord
 from guidebench.inference.large import expand
 from guidebench.inference.mode_shares import mode_shares
 from guidebench.inference.modes import MOST_DIMENSIONS
+from guidebench.inference.pointwise import Pointwise
 from guidebench.inference.predict import Forward, make_log_likelihood, make_predictive, observed_values
 from guidebench.inference.rescoring import LogJoint
 from guidebench.inference.subsampling import Minibatches, Stratified
@@ -134,6 +135,12 @@ class Workbench:
         """The map from latent sites to unconstrained coordinates."""
         assert self.target is not None
         return Unconstrain(self.target)
+
+    @cached_property
+    def pointwise(self) -> Pointwise:
+        """The posterior at any number of points, and no derivatives; one program serves every mixture."""
+        assert self.target is not None
+        return Pointwise(self.target, self.search_values)
 
     @cached_property
     def moves(self) -> Moves:

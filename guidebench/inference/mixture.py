@@ -9,11 +9,13 @@ whole mixture,
 (the balance heuristic), so that a point far out of one component costs nothing where another covers it, and no
 weight is large where any covers it.  Nothing is differentiated.
 
-What the weights say is believed where their tail has a mean and more (Pareto k-hat of at most 0.7), they are
-worth more than 1,000 draws, and for every mean and sd more than 400; in trials k-hat alone let an sd pass that was
-16 % off.  Where the weights of the first round are worth less than a tenth of its points, or it is refused, a second
-one stands about what they say, or about draws of chains, which know of correlations and tails that no
-curvature at a mode tells.  It is believed only where it agrees with these.
+What the weights say is believed where their tail has a mean and more (Pareto k-hat of at most 0.7, or of 0.85 where
+they are worth a quarter of the points), they are
+worth more than 1,000 draws, and for every mean and sd more than 400, and where the summands of every variance have a
+mean for sure (k-hat of at most 0.9); in trials k-hat of the weights alone let an sd pass that was 16 % off, and
+without the last an sd at the mouth of a funnel that was 80 % off.  Where the weights of the first round are worth
+less than a tenth of its points, or it is refused, a second one stands about what they say, or about draws of chains,
+which know of correlations and tails that no curvature at a mode tells.  It is believed only where it agrees with these.
 
 What no component covers is not seen: a mode that no search has met, and no tail of another reaches.  Where the search
 itself expects as many modes again as it has met, nothing is believed.
@@ -29,7 +31,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float64, Shaped
@@ -38,7 +40,7 @@ from scipy.special import gammaln, logsumexp
 from guidebench.inference.modes import Landscape
 from guidebench.inference.peaks import Mode, log_volume, nearest, whitened
 from guidebench.inference.pointwise import Pointwise
-from guidebench.inference.weighted import effective, moments, resampled
+from guidebench.inference.weighted import effective, moments, resampled, tails
 from guidebench.results.inference_data import pareto_smooth
 
 #: Coordinates up to which the first round is made, and the second.
@@ -65,8 +67,16 @@ ABOUT_DRAWS = ((0.65, 7.0, 1.0), (0.25, 3.0, 2.0))
 MOST_KHAT = 0.7
 LEAST_ESS = 1_000.0
 
+#: The same where they are worth more than a quarter of the points: what a tail is short of, about a share of
+#: POINTS ** (k-hat - 1) of its own mass, is little where most points weigh alike.
+MOST_KHAT_OF_EVEN = 0.85
+EVEN = 0.25
+
 #: How many independent draws they must be worth for every mean and every sd.
 LEAST_EFFECTIVE = 400.0
+
+#: Largest tail shape of what the variance of a component is the mean of.
+MOST_KHAT_OF_SQUARES = 0.9
 
 #: Weights of the first round that are worth less need a second one, which stands about what they say and must be worth
 #: as much.  In a funnel both are worth a twentieth of their points, and miss a fifth of the mass.
@@ -255,6 +265,21 @@ def about(draws: Float64[np.ndarray, "S D"], first: Sequence[Component] = ()) ->
     return (*near, *(replace(one, share=one.share * rest) for one in first))
 
 
+@runtime_checkable
+class Part(Protocol):
+    """What a mixture is made of: something that can be drawn from, and whose density is known everywhere."""
+
+    @property
+    def share(self) -> float:
+        """Its share of the mixture; all of them add up to one."""
+
+    def draw(self, count: int, rng: np.random.Generator) -> Float64[np.ndarray, "S D"]:
+        """Return independent draws."""
+
+    def log_density(self, points: Float64[np.ndarray, "S D"]) -> Float64[np.ndarray, " S"]:
+        """Return the log density of points, in nats."""
+
+
 class Sampled(NamedTuple):
     """Points of a mixture with their smoothed weights, and what was found by them."""
 
@@ -264,7 +289,7 @@ class Sampled(NamedTuple):
 
 
 def sampled(
-    pointwise: Pointwise, components: Sequence[Component], modes: Sequence[Mode], rng: np.random.Generator
+    pointwise: Pointwise, components: Sequence[Part], modes: Sequence[Mode], rng: np.random.Generator
 ) -> Sampled:
     """Draw from a mixture, weigh the draws, and say whether the weights may be believed."""
     points = _stratified(components, rng)
@@ -288,7 +313,7 @@ def sampled(
     belongs = nearest(modes, points[usable]) if modes else np.zeros(int(usable.sum()), int)
     finite = {name: np.where(_rows(usable, value), value, value[usable][:1]) for name, value in latents.items()}
     worth = effective(finite, weights, DRAWS)
-    reason = _refusal(khat, ess, worth)
+    reason = _refusal(khat, ess, worth) or _of_squares(tails(finite, weights))
     result = Mixture(
         accepted=not reason,
         reason=reason,
@@ -304,7 +329,7 @@ def sampled(
     return Sampled(points, weights, result)
 
 
-def _stratified(components: Sequence[Component], rng: np.random.Generator) -> Float64[np.ndarray, "S D"]:
+def _stratified(components: Sequence[Part], rng: np.random.Generator) -> Float64[np.ndarray, "S D"]:
     """Return points of the mixture, of each component as many as its share says."""
     ends = np.round(np.cumsum([one.share for one in components]) * POINTS).astype(int)
     counts = np.diff(ends, prepend=0)
@@ -328,8 +353,9 @@ def _out_of_reach(dim: int, components: Sequence[Component]) -> str:
 def _refusal(khat: float, ess: float, worth: Mapping[str, float]) -> str:
     """Return why weights are not good enough, or nothing."""
     said = []
-    if not khat <= MOST_KHAT:
-        said.append(f"k-hat of its weights is {khat:.2f} (at most {MOST_KHAT} is needed)")
+    most = MOST_KHAT_OF_EVEN if ess > EVEN * POINTS else MOST_KHAT
+    if not khat <= most:
+        said.append(f"k-hat of its weights is {khat:.2f} (at most {most} is needed)")
     if not ess > LEAST_ESS:
         said.append(f"its weights are worth {ess:,.0f} draws (more than {LEAST_ESS:,.0f} are needed)")
     worst = min(worth, key=lambda name: worth[name], default=None)
@@ -338,6 +364,14 @@ def _refusal(khat: float, ess: float, worth: Mapping[str, float]) -> str:
             f"they tell of {worst} what {worth[worst]:,.0f} draws do (more than {LEAST_EFFECTIVE:.0f} are needed)"
         )
     return " and ".join(said)
+
+
+def _of_squares(tails: Mapping[str, float]) -> str:
+    """Return why the variance of a component cannot be told, or nothing."""
+    worst = max(tails, key=lambda name: tails[name], default=None)
+    if worst is None or tails[worst] <= MOST_KHAT_OF_SQUARES:
+        return ""
+    return f"few points decide the sd of {worst} (k-hat {tails[worst]:.2f}; at most {MOST_KHAT_OF_SQUARES} is needed)"
 
 
 def _unconfirmed(first: Sampled, again: Sampled) -> str:

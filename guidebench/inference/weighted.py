@@ -7,6 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Float64, Integer, Shaped
 
+from guidebench.results.inference_data import pareto_smooth
+
+#: Points that have a tail.
+FEWEST_OF_A_TAIL = 1_000
+
 
 def moments(
     points: Float64[np.ndarray, "S D"], weights: Float64[np.ndarray, " S"]
@@ -56,6 +61,31 @@ def effective(
             if varies[index] and np.isfinite(worth[index]):
                 label = f"{name}[{','.join(map(str, where))}]" if where else name
                 found[label] = float(1 / (1 / worth[index] + 1 / resampled))
+    return found
+
+
+def tails(values: Mapping[str, Shaped[np.ndarray, "S ..."]], weights: Float64[np.ndarray, " S"]) -> dict[str, float]:
+    r"""Return per scalar component Pareto's k-hat of :math:`w_s (x_s - \bar x)^2`, the summands of its variance.
+
+    Where it is large, few points decide the sd, and farther ones that were not met would decide it otherwise, however
+    even the weights themselves are.
+
+    Parameters
+    ----------
+    values : mapping
+        By site, shape ``(S, ...)``.
+    weights : ndarray
+        They add up to one, shape ``(S,)``.
+    """
+    found: dict[str, float] = {}
+    for name, value in values.items():
+        columns = value.reshape(len(value), -1).astype(np.float64)
+        squares = weights[:, None] * (columns - weights @ columns) ** 2
+        for index, where in enumerate(np.ndindex(value.shape[1:])):
+            some = squares[squares[:, index] > 0, index]
+            if len(some) > FEWEST_OF_A_TAIL:
+                label = f"{name}[{','.join(map(str, where))}]" if where else name
+                found[label] = pareto_smooth(np.log(some))[1]
     return found
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from guidebench.engine.fit import own_method
 from guidebench.engine.fit.case import Case, blank
 from guidebench.engine.fit.choose import choose
+from guidebench.engine.fit.defend import defend
 from guidebench.engine.fit.draw import Drawn, draw
 from guidebench.engine.fit.refresh import refresh
 from guidebench.engine.fit.train import Trained, train_guide
@@ -16,7 +17,7 @@ from guidebench.results import Fit, Status
 
 
 def fit_guide(case: Case) -> Drawn | Fit:
-    """Train one guide, choose among its restarts, draw from the best and run chains from these draws.
+    """Train one guide, choose among its restarts, draw from the best, and put these draws to the test.
 
     Returns
     -------
@@ -37,7 +38,8 @@ def fit_guide(case: Case) -> Drawn | Fit:
         at.begin("draw")
         case.phase("drawing")
         chosen = choose(case, trained, at)
-        return refresh(case, draw(case, fit, trained, chosen, at), trained.training.rounds)
+        drawn = refresh(case, draw(case, fit, trained, chosen, at), trained.training.rounds)
+        return defend(case, drawn, trained.frame, chosen.params)
     assert at.failure is not None  # for every other way out returns
     return failed(empty, at.failure)
 
