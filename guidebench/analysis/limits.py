@@ -6,7 +6,7 @@ An error is known with a Monte Carlo error. Looked at n of them, the largest noi
 .. math:: z_n = \max(2, \sqrt{2 \log n})
 
 Draws are wrong where an error is beyond its limit by more than :math:`z_n` of its Monte Carlo errors.  They are right
-where none is beyond 75 % of its limit, or four of its errors below that limit, by more than what the noise of n adds
+where none is beyond 80 % of its limit, or four of its errors below that limit, by more than what the noise of n adds
 to that of one, :math:`\sqrt{2 \log n} - 1`, and at most by :data:`RESOLUTION`, as long as each is known to half its
 limit: whoever is told that draws are right is to find them so.  Between the two nothing can be told.  So neither word
 depends on how many latents there are, but on how well each of their errors is known.
@@ -36,7 +36,7 @@ SLACK = 0.02
 #: An error is surely within its limit where it is so by so many of its Monte Carlo errors, or up to this share of it;
 #: and it has to be known to that one.
 MARGIN = 4.0
-SURELY = 0.75
+SURELY = 0.8
 WELL_KNOWN = 0.5
 
 #: Metrics by name, each with one value per component and one without a component's name, the largest.
