@@ -24,7 +24,7 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-from bench_run import Timing, guidebench_command, machine, timed
+from timing import Timing, guidebench_command, machine, timed
 
 #: Problems of different kinds: regressions, hierarchies, several modes, a funnel.
 PROBLEMS = ("linear-regression", "logistic-regression", "eight-schools", "gaussian-mixture", "two-modes", "funnel")
