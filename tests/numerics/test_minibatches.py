@@ -191,10 +191,17 @@ def test_a_conjugate_posterior_is_found_from_minibatches(blocks: bool, monkeypat
         "mean_field",
     ],
 )
-def test_minibatches_change_no_elbo(guide: str) -> None:
-    parts, whole = fitted("regression", guide, minibatch=True), fitted("regression", guide, minibatch=False)
+def test_minibatches_end_at_the_best_elbo_of_all_data(guide: str) -> None:
+    """The ELBO of Laplace's Gaussian is the evidence; that of independent coordinates is short of it by their KL."""
+    parts = fitted("regression", guide, minibatch=True)
+    _, covariance, evidence = exact(X, Y)
+    precision = np.linalg.inv(covariance)
+    lost = 0.5 * (np.log(np.diag(precision)).sum() - np.linalg.slogdet(precision)[1])
+    best = evidence if guide == "auto_laplace_approximation" else evidence - lost
+    elbo = parts.metric("elbo")
+    assert elbo is not None
     assert str(parts.status) == "converged"
-    assert parts.value("elbo") == pytest.approx(whole.value("elbo"), abs=0.01)
+    assert elbo.value == pytest.approx(best, abs=0.01 + 3 * (elbo.mcse or 0))
 
 
 @pytest.mark.slow
@@ -218,7 +225,8 @@ def test_all_guides_score_all_data_however_the_plate_is_told(monkeypatch: pytest
     def fixed(x: Any, y: Any = None) -> None:
         regression(x, y, batch_size=10)
 
-    found = gb.compare(fixed, X, y=Y, guides="auto_multivariate_normal", reference="none", restarts=2)
+    options: Mapping[str, Any] = {"reference": "none", "restarts": 1, "steps": 2000}
+    found = gb.compare(fixed, X, y=Y, guides="auto_multivariate_normal", **options)
     assert found["auto_multivariate_normal"].value("elbo") == pytest.approx(exact(X, Y)[2], abs=0.005)
     assert "random 10 of the 103 elements of plate rows" in found.problems[0].notes[0]
 
