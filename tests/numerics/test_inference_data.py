@@ -111,7 +111,8 @@ def nested(group: Any, y: Any = None) -> None:
 @pytest.mark.parametrize(
     "guide",
     [
-        "mean_field",
+        "auto_delta",  # the quickest to compile: what is looked at is the same for all
+        pytest.param("mean_field", marks=pytest.mark.slow),
         pytest.param("auto_multivariate_normal", marks=pytest.mark.slow),
         pytest.param("auto_laplace_approximation", marks=pytest.mark.slow),
     ],
