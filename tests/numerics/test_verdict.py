@@ -53,6 +53,7 @@ def test_a_normal_of_known_error(judged: Comparison, case: str) -> None:
     assert fit.verdict is expected, fit.reason
     kl = np.log(scale**-2) + scale**2 - 1 + loc**2
     assert -(fit.value("elbo") or 0) == pytest.approx(kl, abs=0.02 + 0.02 * kl)
+    assert fit.value("dropped_mass") is None  # a standard normal has one mode, and no metric of several
 
 
 def metrics(**changes: float) -> list[MetricValue]:
