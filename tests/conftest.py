@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,7 +17,7 @@ from tests import strict
 
 strict.shapes()
 
-from guidebench.inference.device import threads  # noqa: E402 - it is one of the modules whose shapes are checked
+from guidebench.inference.device import cache, threads  # noqa: E402 - they are of the modules whose shapes are checked
 
 Python = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -23,6 +26,18 @@ OF_A_USERS = ("guidebench_own_", "guidebench_test_", "beside", "tools")
 
 threads.enough()  # before any test starts JAX, as the command line does
 strict.ranks()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep compiled programs, as the command line does; compiling is most of what these tests take.
+
+    The processes of a test run share a folder: that of the environment, or else one that goes with the run.
+    A program is found by all that went into it, so that no test can see what another one has left there.
+    """
+    if cache.VARIABLE not in os.environ:
+        os.environ[cache.VARIABLE] = tempfile.mkdtemp(prefix="guidebench-tests-")
+        config.add_cleanup(partial(shutil.rmtree, os.environ[cache.VARIABLE], ignore_errors=True))
+    cache.enable()
 
 
 @pytest.fixture
@@ -34,12 +49,11 @@ def forgotten_modules() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def python(tmp_path_factory: pytest.TempPathFactory) -> Python:
+def python() -> Python:
     """Run ``python ARGUMENTS`` in the folder `cwd`; further keywords are environment variables."""
     # The last is set by JAX itself, where a test of this process has imported it.
     dropped = ("FORCE_COLOR", "TTY_COMPATIBLE", "TF_CPP_MIN_LOG_LEVEL")
     kept = {name: value for name, value in os.environ.items() if name not in dropped}
-    kept.setdefault("GUIDEBENCH_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
 
     def run(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

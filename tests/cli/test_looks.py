@@ -35,7 +35,7 @@ RUN = ("--data", "d.npz", "-g", "auto_normal", "--reference", "none", "--steps",
 
 @pytest.fixture
 def began(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Write a model and data; a fit says on standard error that it begins."""
+    """Write a model and data; a fit says on standard error that it begins, and no report is drawn."""
     (tmp_path / "own.py").write_text(MODEL)
     np.savez(tmp_path / "d.npz", x=np.linspace(0, 1, 8), y=np.linspace(0, 1, 8))
     fit = tasks.fit_guide
@@ -45,6 +45,7 @@ def began(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         return fit(one)
 
     monkeypatch.setattr(tasks, "fit_guide", told)
+    monkeypatch.setattr("guidebench.report.write", lambda comparison, folder, **_: Path(folder) / "report.html")
 
 
 @pytest.mark.usefixtures("began")

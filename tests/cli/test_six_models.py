@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,7 @@ import pytest
 
 import guidebench as gb
 from guidebench.api import Comparison
-from guidebench.inference.device import cache
 from tests.models.cases import CASES, Case
-
-if os.environ.get(cache.VARIABLE):
-    cache.enable()  # compiling is most of what these tests take
 
 Command = Callable[..., Any]
 Python = Callable[..., Any]

@@ -17,7 +17,6 @@ from typing import Any
 import pytest
 
 import guidebench as gb
-from guidebench.inference.device.cache import VARIABLE
 
 GUESTS = Path(__file__).with_name("guests.py")
 
@@ -82,19 +81,12 @@ def _read(pid: int, what: str) -> bytes:
         return b""
 
 
-@pytest.fixture(scope="session")
-def programs(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Where the processes of these tests keep compiled programs."""
-    return os.environ.get(VARIABLE) or str(tmp_path_factory.mktemp("cache"))
-
-
 @pytest.fixture
-def notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, programs: str) -> Notes:
+def notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Notes:
     found = Notes(tmp_path / "notes")
     found.folder.mkdir()
     copy(GUESTS, found.folder)
     monkeypatch.setenv("GUESTS", str(found.folder))  # which tells the processes of a run from others
-    monkeypatch.setenv(VARIABLE, programs)
     return found
 
 

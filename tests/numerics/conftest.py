@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,9 +17,6 @@ from guidebench.inference.device import cache
 from guidebench.plugins.registry import Registered, load_registry
 from guidebench.request.selection import ChosenGuide, choose_guides, choose_problems
 from tests.numerics.referenced import SHORT
-
-if os.environ.get(cache.VARIABLE):
-    cache.enable()  # as the command line does; compiling is most of what these tests take
 
 Run = Callable[..., Comparison]
 

@@ -115,12 +115,12 @@ def worst_score(name: str, points: np.ndarray) -> float:
 
 
 def some(names: Iterable[str]) -> list[Any]:
-    """Return names for the default run, three of each class, and all others for the slow tests."""
+    """Return names for the default run, two of each class, and all others for the slow tests."""
     seen: Counter[str] = Counter()
     found = []
     for name in names:
         seen[BED[name].kind] += 1
-        found.append(pytest.param(name, marks=[pytest.mark.slow] if seen[BED[name].kind] > 3 else []))
+        found.append(pytest.param(name, marks=[pytest.mark.slow] if seen[BED[name].kind] > 2 else []))
     return found
 
 

@@ -10,10 +10,10 @@ import pytest
 from guidebench.results import Comparison, Fit, Status, Verdict
 from tests.numerics import conjugate
 
-#: Hard scales and correlations in the default run; twenty dimensions with the slow tests.
+#: Hard scales and correlations in the default run; one dimension and twenty with the slow tests.
+HARD = (conjugate.nearly_collinear, conjugate.many_scales)
 CASES = [
-    pytest.param(make, id=make.__name__, marks=[pytest.mark.slow] if make is conjugate.twenty_dimensions else [])
-    for make in conjugate.ALL
+    pytest.param(make, id=make.__name__, marks=[] if make in HARD else [pytest.mark.slow]) for make in conjugate.ALL
 ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -133,6 +133,25 @@ PROPER = {
 }
 
 
+#: One of each kind in the default run; the others, each a model to compile, with the slow tests.
+QUICK = (
+    "only a sum is identified",
+    "a scale without data",
+    "a log scale of effects",
+    "separated classes",
+    "a wide prior on one summand",
+    "a Cauchy scale without data",
+    "effects whose scale is flat",
+    "classes that overlap",
+    "a very wide Gaussian by a factor",
+    "a Cauchy by a factor",
+)
+
+
+def names(cases: Mapping[str, Case]) -> list[Any]:
+    return [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in cases]
+
+
 def warnings_of(case: Case) -> list[str]:
     problem = Problem(name="case", model=case.model, kwargs=case.values)
     record = prepare(problem, CONFIG, recipe_of(CONFIG)).problem.record
@@ -140,13 +159,13 @@ def warnings_of(case: Case) -> list[str]:
     return [one for one in record.warnings if "improper" in one]
 
 
-@pytest.mark.parametrize("name", IMPROPER)
+@pytest.mark.parametrize("name", names(IMPROPER))
 def test_an_improper_posterior_is_named_with_what_nothing_holds(name: str) -> None:
     found = warnings_of(IMPROPER[name])
     for named in IMPROPER[name].named:
         assert any(f"{named} where" in line or f"holds {named}," in line for line in found), found
 
 
-@pytest.mark.parametrize("name", PROPER)
+@pytest.mark.parametrize("name", names(PROPER))
 def test_a_proper_posterior_is_not(name: str) -> None:
     assert warnings_of(PROPER[name]) == []

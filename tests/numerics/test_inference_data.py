@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,13 @@ GROUPS = {
 }
 
 
+@pytest.fixture(scope="module")
+def fits(run: Callable[..., Comparison]) -> Comparison:
+    """A Gaussian, a flow and a point on the seed problem."""
+    guides = ("auto_multivariate_normal", "auto_iaf_normal", "auto_delta")
+    return run("linear-regression", *guides, steps=1000, restarts=1)
+
+
 def get(fit: Any, name: str) -> Any:
     found = idata.group(fit.inference_data, name)
     assert found is not None
@@ -37,16 +45,16 @@ def get(fit: Any, name: str) -> Any:
 
 
 @pytest.mark.parametrize("name", GROUPS)
-def test_groups_and_sites(seed_problem: Comparison, name: str) -> None:
-    for fit in seed_problem:
+def test_groups_and_sites(fits: Comparison, name: str) -> None:
+    for fit in fits:
         expected = GROUPS[name]
         if fit.guide == "auto_delta" and name == "sample_stats":
             expected = {"log_p"}
         assert set(get(fit, name).data_vars) == expected, fit.guide
 
 
-def test_dims_come_from_the_plates(seed_problem: Comparison) -> None:
-    fit = seed_problem["auto_iaf_normal"]
+def test_dims_come_from_the_plates(fits: Comparison) -> None:
+    fit = fits["auto_iaf_normal"]
     posterior = get(fit, "posterior")
     assert posterior["w"].dims == ("chain", "draw")
     assert posterior["mu"].dims == ("chain", "draw", "data")
@@ -57,8 +65,8 @@ def test_dims_come_from_the_plates(seed_problem: Comparison) -> None:
     np.testing.assert_array_equal(get(fit, "observed_data")["y"], np.asarray(seed.Y, np.float32))
 
 
-def test_deterministics_and_likelihood_are_those_of_the_draws(seed_problem: Comparison) -> None:
-    fit = seed_problem["auto_multivariate_normal"]
+def test_deterministics_and_likelihood_are_those_of_the_draws(fits: Comparison) -> None:
+    fit = fits["auto_multivariate_normal"]
     posterior = get(fit, "posterior")
     for where, x in (("posterior", seed.X), ("predictions", np.linspace(-12, 12, 100))):
         mu = posterior["w"].to_numpy()[..., None] * np.asarray(x) + posterior["b"].to_numpy()[..., None]
@@ -73,8 +81,8 @@ def test_deterministics_and_likelihood_are_those_of_the_draws(seed_problem: Comp
     assert np.std(residual) == pytest.approx(1, abs=0.01)  # predictions add the noise
 
 
-def test_files_open_with_arviz_and_with_guidebench(seed_problem: Comparison, tmp_path: Path) -> None:
-    for fit in seed_problem:
+def test_files_open_with_arviz_and_with_guidebench(fits: Comparison, tmp_path: Path) -> None:
+    for fit in fits:
         path = tmp_path / f"{fit.guide}.nc"
         idata.save(fit.inference_data, path)
         for opened in (az.from_netcdf(path), idata.load(path)):
@@ -85,8 +93,8 @@ def test_files_open_with_arviz_and_with_guidebench(seed_problem: Comparison, tmp
                 assert original.identical(saved.load().assign_attrs(original.attrs))
 
 
-def test_arviz_summarises_what_is_saved(seed_problem: Comparison) -> None:
-    table = az.summary(seed_problem["auto_iaf_normal"].inference_data, var_names=["w", "b"], kind="stats")
+def test_arviz_summarises_what_is_saved(fits: Comparison) -> None:
+    table = az.summary(fits["auto_multivariate_normal"].inference_data, var_names=["w", "b"], kind="stats")
     assert float(table.loc["w", "mean"]) == pytest.approx(0.527, abs=0.02)
 
 
@@ -103,7 +111,8 @@ def nested(group: Any, y: Any = None) -> None:
 @pytest.mark.parametrize(
     "guide",
     [
-        "mean_field",
+        "auto_delta",  # the quickest to compile: what is looked at is the same for all
+        pytest.param("mean_field", marks=pytest.mark.slow),
         pytest.param("auto_multivariate_normal", marks=pytest.mark.slow),
         pytest.param("auto_laplace_approximation", marks=pytest.mark.slow),
     ],

@@ -84,6 +84,7 @@ def test_the_report_begins_with_it_and_says_it_once(tmp_path: Path) -> None:
     assert gb.load(tmp_path).problems[0].warnings == comparison.problems[0].warnings
 
 
+@pytest.mark.usefixtures("short_nuts")
 def test_the_record_says_how_long_nuts_took(tmp_path: Path) -> None:
     comparison = gb.compare(line, X, y=Y, **{**QUICK, "reference": "nuts"})
     (record,) = comparison.problems

@@ -125,8 +125,9 @@ def test_blocks_add_up_to_the_whole_and_so_do_their_gradients(name: str, rows: i
         at_a_time = min(rows, found.minibatches.plates[found.minibatches.main][0])
         return in_blocks(found.minibatches, target.split(point), arrays, at_a_time)
 
-    expected, expected_slope = jax.value_and_grad(lambda point: whole_density(name, target, point))(flat)
-    value, slope = jax.value_and_grad(blocked)(flat)
+    # Compiled whole: one by one, their operations take far longer.
+    expected, expected_slope = jax.jit(jax.value_and_grad(lambda point: whole_density(name, target, point)))(flat)
+    value, slope = jax.jit(jax.value_and_grad(blocked))(flat)
     np.testing.assert_allclose(value, expected, rtol=2e-5)
     np.testing.assert_allclose(slope, expected_slope, rtol=2e-4, atol=2e-4)
 
@@ -138,13 +139,13 @@ def test_a_part_is_unbiased_and_its_control_leaves_little_noise(name: str) -> No
     center = rng.normal(size=target.dim) * 0.1
     flat = jnp.asarray(center + 0.1 * rng.normal(size=target.dim), jnp.float32)
     arrays = found.arguments.arrays
-    density = lambda point: target.log_density(point, arrays)  # noqa: E731
+    density = jax.jit(lambda point: target.log_density(point, arrays))
     at = jnp.asarray(center, jnp.float32)
     expansion = {
         "center": at,
         "value": density(at),
-        "gradient": jax.grad(density)(at),
-        "hessian": jax.hessian(density)(at),
+        "gradient": jax.jit(jax.grad(density))(at),
+        "hessian": jax.jit(jax.hessian(density))(at),
     }
     keys = jax.random.split(jax.random.key(5), 8_000)
     plain = np.asarray(
@@ -191,10 +192,17 @@ def test_a_conjugate_posterior_is_found_from_minibatches(blocks: bool, monkeypat
         "mean_field",
     ],
 )
-def test_minibatches_change_no_elbo(guide: str) -> None:
-    parts, whole = fitted("regression", guide, minibatch=True), fitted("regression", guide, minibatch=False)
+def test_minibatches_end_at_the_best_elbo_of_all_data(guide: str) -> None:
+    """The ELBO of Laplace's Gaussian is the evidence; that of independent coordinates is short of it by their KL."""
+    parts = fitted("regression", guide, minibatch=True)
+    _, covariance, evidence = exact(X, Y)
+    precision = np.linalg.inv(covariance)
+    lost = 0.5 * (np.log(np.diag(precision)).sum() - np.linalg.slogdet(precision)[1])
+    best = evidence if guide == "auto_laplace_approximation" else evidence - lost
+    elbo = parts.metric("elbo")
+    assert elbo is not None
     assert str(parts.status) == "converged"
-    assert parts.value("elbo") == pytest.approx(whole.value("elbo"), abs=0.01)
+    assert elbo.value == pytest.approx(best, abs=0.01 + 3 * (elbo.mcse or 0))
 
 
 @pytest.mark.slow
@@ -218,7 +226,8 @@ def test_all_guides_score_all_data_however_the_plate_is_told(monkeypatch: pytest
     def fixed(x: Any, y: Any = None) -> None:
         regression(x, y, batch_size=10)
 
-    found = gb.compare(fixed, X, y=Y, guides="auto_multivariate_normal", reference="none", restarts=2)
+    options: Mapping[str, Any] = {"reference": "none", "restarts": 1, "steps": 2000}
+    found = gb.compare(fixed, X, y=Y, guides="auto_multivariate_normal", **options)
     assert found["auto_multivariate_normal"].value("elbo") == pytest.approx(exact(X, Y)[2], abs=0.005)
     assert "random 10 of the 103 elements of plate rows" in found.problems[0].notes[0]
 
@@ -237,9 +246,9 @@ POSITIVE = dist.constraints.positive
 
 
 def test_a_hand_written_guide_may_subsample_its_own_latents() -> None:
-    options: Mapping[str, Any] = {"reference": "none", "restarts": 2, "steps": 6000, "minibatch": {"batch_size": 4}}
+    options: Mapping[str, Any] = {"reference": "none", "restarts": 1, "steps": 6000, "minibatch": {"batch_size": 4}}
     own = next(iter(gb.compare(local, y=SCHOOLS, guides=own_guide, **options)))
-    auto = fitted("local latents", "auto_normal", minibatch=False)
+    auto = fitted("local latents", "auto_normal", minibatch=False, restarts=1, steps=2000)
     assert own.status.has_draws, own.message
     assert own.value("elbo") == pytest.approx(auto.value("elbo"), abs=0.05)
 

@@ -139,7 +139,7 @@ def conjugate(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, flo
     return covariance @ x.T @ y / 0.25, covariance, float(evidence)
 
 
-@pytest.mark.parametrize("dim", [1, 12, MOST_DIMENSIONS])
+@pytest.mark.parametrize("dim", [pytest.param(1, marks=pytest.mark.slow), 12, MOST_DIMENSIONS])
 def test_evidence_and_moments_are_those_of_algebra(dim: int) -> None:
     x, y, model = linear(dim)
     one = searched(model, y=y)
@@ -189,8 +189,11 @@ def test_what_draws_are_worth_is_what_their_errors_say() -> None:
 
 @pytest.mark.parametrize(
     "problem",
-    [linear_regression.problem(), two_modes.problem(), eight_schools_noncentred.problem()],
-    ids=lambda one: one.name,
+    [
+        pytest.param(linear_regression.problem(), id="linear-regression"),
+        pytest.param(two_modes.problem(), id="two-modes"),
+        pytest.param(eight_schools_noncentred.problem(), id="eight-schools-noncentred", marks=pytest.mark.slow),
+    ],
 )
 def test_it_agrees_with_exact_draws(problem: Problem) -> None:
     one = searched(problem)

@@ -66,6 +66,7 @@ def test_nuts_agrees_with_a_correlated_gaussian(recipe: str) -> None:
     np.testing.assert_allclose(np.corrcoef(draws.T), covariance / np.outer(sd, sd), atol=1e-3)
 
 
+@pytest.mark.slow
 def test_nuts_agrees_with_the_seed_problem() -> None:
     problem = linear_regression.problem()
     found = reference(problem)

@@ -157,13 +157,14 @@ def test_a_model_that_calls_python_has_no_fingerprint() -> None:
 
 
 KEYS = """
+from itertools import islice
 from guidebench.problems import guidebench_problems
 from guidebench.inference.arguments import Arguments, as_arrays
 from guidebench.inference.nuts import fingerprint
 from guidebench.inference.structure import inspect_model
 from guidebench.inference.target import Target
 from guidebench.engine.sampled import SETTINGS, _file
-for problem in guidebench_problems():
+for problem in islice(guidebench_problems(), 5):
     values = as_arrays(problem.arguments())
     arguments = Arguments.split(problem.model, values)
     structure = inspect_model(problem.model, arguments)
@@ -180,4 +181,4 @@ def test_two_processes_have_the_same_keys(
     assert [one.stderr for one in done] == ["", ""]
     assert done[0].stdout == done[1].stdout
     keys = done[0].stdout.split()
-    assert len(set(keys)) == len(keys) > 10
+    assert len(set(keys)) == len(keys) == 5

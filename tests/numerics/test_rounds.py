@@ -22,10 +22,10 @@ Run = Callable[..., Comparison]
 def away(distance: float) -> Problem:
     """A normal `distance` sds from where the guide below begins."""
 
-    def model() -> None:
+    def model(distance: Any) -> None:
         numpyro.sample("x", dist.Normal(distance, 1.0))
 
-    return Problem(name="away", model=model)
+    return Problem(name="away", model=model, kwargs={"distance": np.array(distance)})  # one program for all distances
 
 
 def stubborn() -> Guide:
@@ -36,7 +36,7 @@ def stubborn() -> Guide:
     """
 
     def build(model: Any) -> Any:
-        def guide() -> None:
+        def guide(distance: Any) -> None:
             numpyro.sample("x", dist.Normal(numpyro.param("loc", 0.0), 1.0))
 
         return guide

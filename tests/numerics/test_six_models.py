@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro
@@ -12,6 +13,9 @@ import numpyro.distributions as dist
 import pytest
 
 import guidebench as gb
+from guidebench.contracts import Problem
+from guidebench.engine.minibatches import inspect_problem
+from guidebench.inference.target import Target
 from guidebench.results import Fit
 from guidebench.results.inference_data import group
 from tests.models.cases import CASES
@@ -86,6 +90,20 @@ def by_hand(hours: Any, group: Any, caught: Any = None) -> None:
         numpyro.sample("caught", dist.ZeroInflatedPoisson(1 - share, rate), obs=caught)
 
 
+def test_the_density_without_a_discrete_latent_is_that_by_hand() -> None:
+    # Near enough for counts that nobody would see who did not fish: the model gives them a rate of 1e-8, the hand none.
+    points = jnp.asarray(0.3 * np.random.default_rng(0).normal(size=(10, 4)), jnp.float32)
+
+    def density(model: Callable[..., Any]) -> np.ndarray:
+        found = inspect_problem(Problem(name="fishing", model=model, kwargs=CASES["fishing"].read()), {})
+        target = Target.of(found.problem.model, found.arguments, found.structure)
+        assert list(target.shapes) == ["share", "intercept", "hours", "group"]
+        return np.asarray(jax.vmap(target.log_density, in_axes=(0, None))(points, found.arguments.arrays))
+
+    np.testing.assert_allclose(density(CASES["fishing"].model), density(by_hand), rtol=1e-4)
+
+
+@pytest.mark.slow
 def test_a_discrete_latent_is_summed_out_as_by_hand(quick: Callable[..., Fit]) -> None:
     summed = quick("fishing", "auto_multivariate_normal")
 

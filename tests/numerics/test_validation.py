@@ -153,7 +153,7 @@ def evaluate(kept: Validation, training: Training, restart: int, watched: Watche
     return float(one(watched.key))
 
 
-@pytest.mark.parametrize("name", ["default", "plain"])
+@pytest.mark.parametrize("name", ["default", pytest.param("plain", marks=pytest.mark.slow)])
 def test_the_parameters_that_are_returned_have_the_lowest_loss_that_was_recorded(name: str) -> None:
     smaller, kept = split(problem())
     recipe = recipe_of(make_config({"recipe": name, "validation": 0.25, "steps": 500, "patience": 10_000}))

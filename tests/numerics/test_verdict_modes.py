@@ -137,9 +137,8 @@ NORMALS = {
 }
 
 
-@pytest.mark.parametrize(
-    "x64", [pytest.param(False, id="float32"), pytest.param(True, id="float64", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("x64", [pytest.param(False, id="float32"), pytest.param(True, id="float64")])
 def test_normals_of_known_error_in_either_precision(run: Run, x64: bool) -> None:
     guides = [fixed(name, loc, scale) for name, (loc, scale, _) in NORMALS.items()]
     found = run(Problem(name="normal", model=standard_normal), *guides, steps=20, restarts=1, x64=x64)

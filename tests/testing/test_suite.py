@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -36,6 +37,12 @@ EXPECTED = {
         "coordinates not a better one; without it a coordinate of large scale would never move"
     }
 }
+
+
+@cache
+def examined(name: str) -> Subject:
+    """Return a guide to check: what is fitted of it serves all tests here."""
+    return Subject(name)
 
 
 def passes(subject: Subject) -> None:
@@ -155,7 +162,7 @@ def test_pytest_shows_failures_expected_failures_and_what_does_not_apply(python:
 
 
 def test_a_fit_that_changes_when_it_is_loaded_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    subject = Subject("auto_delta")
+    subject = examined("auto_delta")
 
     def tampered(path: str) -> object:
         found = load(path)
@@ -170,7 +177,7 @@ def test_a_fit_that_changes_when_it_is_loaded_is_found_out(monkeypatch: pytest.M
     "name", [pytest.param(name, marks=() if name == "auto_delta" else pytest.mark.slow) for name in BUNDLED]
 )
 def test_a_bundled_guide_passes(name: str) -> None:
-    subject = Subject(name)
+    subject = examined(name)
     found = [examine(check, subject, EXPECTED.get(name)) for check in CHECKS]
     assert [(one.check, one.reason, one.traceback) for one in found if one.outcome is Outcome.FAIL] == []
     assert sum(one.outcome is Outcome.PASS for one in found) > len(CHECKS) / 2
