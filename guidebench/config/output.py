@@ -75,6 +75,16 @@ class OutputOptions(Options):
         bool,
         Option(help="Print nothing but errors.", flags=("-q", "--quiet"), panel=OUTPUT, changes="nothing"),
     ] = False
+    verbose: Annotated[
+        bool,
+        Option(
+            help="Say on standard error what every phase has computed: gradients, densities and seconds.",
+            flags=("-v", "--verbose"),
+            panel=OUTPUT,
+            changes="nothing",
+            saved=False,
+        ),
+    ] = False
     jobs: Annotated[
         int | None,
         Option(

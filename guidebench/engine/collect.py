@@ -24,8 +24,9 @@ from guidebench.plugins.isolation.failures import Failure, Phase, reason, said
 from guidebench.plugins.isolation.whereabouts import Where
 from guidebench.plugins.registry import OWN
 from guidebench.request.selection import ChosenGuide
-from guidebench.results import Fit, ProblemRecord
+from guidebench.results import Fit, ProblemRecord, Work
 from guidebench.results.inference_data import from_groups
+from guidebench.results.work import merged
 
 #: Longest text of an exception that is told of a problem.
 LONGEST_LINE = 1_000
@@ -104,6 +105,8 @@ class _Parts:
         if isinstance(simulated, Lost):
             note = f"There is no calibration by simulation: {said(simulated.error, LONGEST_LINE)}."
             record = replace(record, notes=(*record.notes, note))
+        elif simulated is not None:
+            record = replace(record, work=merged(record.work, {"simulations": simulated.value.work}))
         data = labelled(reference.chains, prepared.value.structure) if reference.label else None
         return ProblemDescribed(record, data, self.plan.keys.problem if self.plan.keys and self._whole() else None)
 
@@ -145,6 +148,7 @@ def _assembled(drawn: Drawn, scored: Scored, one: FitNodes, calibrated: Calibrat
     fit, failures = drawn.fit, list(scored.failures)
     notes = [f"{bad.phase} {bad.name!r} of {bad.distribution} failed: {bad.message}" for bad in failures]
     groups, metrics, seconds = dict(drawn.groups), scored.metrics, None
+    work = merged(fit.work, {"scoring": Work(seconds=scored.seconds)})
     if one.note:
         notes.append(one.note)
     if calibrated is not None and calibrated.failure is not None:
@@ -153,6 +157,8 @@ def _assembled(drawn: Drawn, scored: Scored, one: FitNodes, calibrated: Calibrat
     elif calibrated is not None and calibrated.ranks is not None:
         groups["simulations"], seconds = calibrated.ranks, calibrated.seconds
         metrics = (*metrics, *calibrated.metrics)
+    if calibrated is not None and calibrated.work is not None:
+        work["simulations"] = calibrated.work
     with TURN, boundary(one.guide, "inference data") as at:
         return replace(
             fit,
@@ -165,6 +171,7 @@ def _assembled(drawn: Drawn, scored: Scored, one: FitNodes, calibrated: Calibrat
             message="; ".join([*drawn.remarks, *notes]),
             evaluate_s=(fit.evaluate_s or 0.0) + scored.seconds,
             simulate_s=seconds,
+            work=work,
             inference_data=from_groups(groups),
             failures=tuple(failures),
         )

@@ -6,6 +6,7 @@ They take a second or two, and are the same in every run: nothing is kept betwee
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from guidebench.config.seeds import derive
 from guidebench.engine.events import PhaseBegan
@@ -50,9 +51,10 @@ def _obstacle(asked: Asked) -> str | None:
 
 def reference_of(found: Mixture, landscape: Landscape, seconds: float) -> Reference:
     """Return a mixture as a reference; one that was refused is used for nothing, and says why."""
+    work = {LABEL: replace(found.work, seconds=seconds)}
     if not found.accepted:
         note = f"The mixture about what the search found is used for nothing: {found.reason}."
-        return Reference(checks=_checks(found), note=note)
+        return Reference(checks=_checks(found), note=note, work=work)
     places = f"{len(landscape.modes)} modes" if len(landscape.modes) > 1 else "the posterior"
     note = (
         f"{LABEL}: importance sampling from {found.points:,} points about {places}, k-hat {found.khat:.2f}, worth "
@@ -60,7 +62,7 @@ def reference_of(found: Mixture, landscape: Landscape, seconds: float) -> Refere
         f"{found.log_evidence_mcse:.3f}."
     )
     chains = {name: value[None] for name, value in found.draws.items()}
-    return Reference(label=LABEL, chains=chains, effective=found.effective, checks=_checks(found), note=note)
+    return Reference(label=LABEL, chains=chains, effective=found.effective, checks=_checks(found), note=note, work=work)
 
 
 def _checks(found: Mixture) -> dict[str, float]:

@@ -29,6 +29,7 @@ from guidebench.inference.coordinates import Affine
 from guidebench.inference.device import cache
 from guidebench.inference.structure import ModelStructure
 from guidebench.plugins.isolation.failures import reason
+from guidebench.results import Work
 from guidebench.results import inference_data as idata
 
 #: Numbers that the draws of all chains may hold.
@@ -80,6 +81,7 @@ def _judge(chains: nuts.Chains) -> Judgement:
 
 def _judged(sampled: _Sampled) -> Reference:
     chains, found = sampled.chains, sampled.found
+    work = {"nuts": Work(gradients=chains.gradients, seconds=sampled.seconds)}
     count, length = chains.diverging.shape
     how = (
         f"{count} chains of {length:,} draws after {SETTINGS.warmup:,} steps of warm-up, "
@@ -87,8 +89,8 @@ def _judged(sampled: _Sampled) -> Reference:
     )
     if found.failure:
         note = f"NUTS failed its checks and is used for nothing: {found.failure}.{found.disagreement()} It ran {how}."
-        return Reference(checks=found.checks, doubts=found.doubts, note=note, seconds=sampled.seconds)
-    return replace(used("NUTS", chains.draws, found, f"NUTS: {how}."), seconds=sampled.seconds)
+        return Reference(checks=found.checks, doubts=found.doubts, note=note, seconds=sampled.seconds, work=work)
+    return replace(used("NUTS", chains.draws, found, f"NUTS: {how}."), seconds=sampled.seconds, work=work)
 
 
 def _sampled(asked: Asked) -> _Sampled:
@@ -143,7 +145,8 @@ def _file(program: str, structure: ModelStructure, *settings: object) -> Path:
 
 def _keep(sampled: _Sampled, structure: ModelStructure, file: Path) -> None:
     """Write draws for later runs, in one step; a folder that cannot be written is no reason to stop."""
-    data = labelled(sampled.chains.draws, structure, sampled.chains.diverging, seconds=sampled.seconds)
+    attrs = {"seconds": sampled.seconds, "gradients": sampled.chains.gradients}
+    data = labelled(sampled.chains.draws, structure, sampled.chains.diverging, **attrs)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=file.parent) as folder:
@@ -165,7 +168,7 @@ def _read(file: Path, structure: ModelStructure) -> _Sampled | None:
         draws = {site.name: posterior[site.name].to_numpy() for site in structure.latents}
         if any(draws[site.name].shape != (*diverging.shape, *site.shape) for site in structure.latents):
             return None
-        chains = nuts.Chains(draws, diverging)
+        chains = nuts.Chains(draws, diverging, int(posterior.attrs["gradients"]))
         return _Sampled(chains, _judge(chains), float(posterior.attrs["seconds"]), reused=True)
     except Exception:  # noqa: BLE001 - what a broken NetCDF file makes h5py and xarray raise is not documented
         return None

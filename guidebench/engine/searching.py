@@ -16,6 +16,7 @@ from guidebench.engine.workbench import Workbench
 from guidebench.inference.modes import Landscape
 from guidebench.inference.pointwise import Pointwise
 from guidebench.inference.target import Target
+from guidebench.results import Work
 
 
 class Posterior(NamedTuple):
@@ -71,7 +72,13 @@ class Asked:
             config.model_copy(update={"init": "uniform", "seed": 0}),
             replace(self.settings.recipe, standardise=True),
         )
-        return own if found.target is None else found
+        return replace(own, work=found.work) if found.target is None else found
+
+    @property
+    def work(self) -> Work:
+        """What a search of its own has computed; nothing where that of training served, or nobody asked."""
+        made: Starts | None = vars(self).get("searched")  # where a cached property is kept
+        return Work() if made is None else made.work
 
     @cached_property
     def posterior(self) -> Posterior | None:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 from guidebench.contracts import Bound, Metric, Problem
 from guidebench.engine import simulations
-from guidebench.engine.events import PhaseBegan, ProblemRemarked, Tell
+from guidebench.engine.events import PhaseBegan, PhaseEnded, ProblemRemarked, Tell
 from guidebench.engine.fit.calibrate import Calibrated, calibrate
 from guidebench.engine.fit.case import Case
 from guidebench.engine.fit.draw import Drawn, ToScore
@@ -88,6 +88,8 @@ class PrepareProblem:
         except OutOfTime:
             assert self.most is not None
             raise TaskLostError(told(self.most)) from None
+        for phase, work in found.problem.record.work.items():
+            tell(PhaseEnded(self.problem.name, "", phase, work))
         for text in found.problem.record.warnings:
             tell(ProblemRemarked(self.problem.name, text))
         if config.simulations is not None and self.settings.alone:  # refused before anything takes long
@@ -119,7 +121,9 @@ class SimulateProblem:
         (prepared,), config = inputs, self.settings.config
         tell(PhaseBegan(prepared.problem.name, "simulations", f"drawing {config.simulations} data sets"))
         with restored():
-            return simulate_problem(prepared, config, self.settings.recipe)
+            found = simulate_problem(prepared, config, self.settings.recipe)
+        tell(PhaseEnded(prepared.problem.name, "", "simulations", found.work))
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)

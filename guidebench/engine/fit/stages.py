@@ -8,7 +8,7 @@ from guidebench.engine.fit import own_method
 from guidebench.engine.fit.case import Case, blank
 from guidebench.engine.fit.choose import choose
 from guidebench.engine.fit.draw import Drawn, draw
-from guidebench.engine.fit.refresh import refresh
+from guidebench.engine.fit.refresh import gradients_of_training, refresh
 from guidebench.engine.fit.train import Trained, train_guide
 from guidebench.plugins.isolation.boundary import Boundary
 from guidebench.plugins.isolation.failures import Failure
@@ -32,12 +32,15 @@ def fit_guide(case: Case) -> Drawn | Fit:
         case.phase("training")
         trained = train_guide(case, at)
         fit = _after_training(case, empty, trained)
+        case.ended("training", trained.work)
         if not trained.usable:
             return _diverged(fit, trained, at)
         at.begin("draw")
         case.phase("drawing")
         chosen = choose(case, trained, at)
-        return refresh(case, draw(case, fit, trained, chosen, at), trained.training.rounds)
+        drawn = draw(case, fit, trained, chosen, at)
+        case.ended("scoring", drawn.fit.work["scoring"])
+        return drawn.with_chains(refresh(case, drawn, gradients_of_training(case, trained.training.rounds)))
     assert at.failure is not None  # for every other way out returns
     return failed(empty, at.failure)
 
@@ -74,6 +77,7 @@ def _after_training(case: Case, empty: Fit, trained: Trained) -> Fit:
         stopped=trained.stopped,
         compile_s=training.compile_s,
         train_s=training.train_s,
+        work={} if trained.work is None else {"training": trained.work},
     )
 
 

@@ -18,6 +18,7 @@ from guidebench.inference.chains.run import Settled, run_chains
 from guidebench.inference.modes import Landscape
 from guidebench.inference.peaks import log_volume
 from guidebench.results.noise import allowance
+from guidebench.results.work import Work, total
 
 #: How much wider the second group begins.
 WIDER = 2.0
@@ -33,10 +34,14 @@ MOST_GROUPS = 8
 
 
 class Groups(NamedTuple):
-    """What groups of chains came to: all of them, and why they are not to be believed (empty where they are)."""
+    """What groups of chains came to: all of them, and why they are not to be believed (empty where they are).
+
+    `work` is that of all groups that were run, settled or not.
+    """
 
     found: tuple[Settled, ...]
     failure: str
+    work: Work = Work()
 
     @property
     def gradients(self) -> int:
@@ -68,12 +73,14 @@ def run_groups(moves: Moves, landscape: Landscape, seed: int, budget: int) -> Gr
         draws = center + (noise * factor if factor.ndim == 1 else noise @ factor.T)
         one = run_chains(moves, draws, int(rng.integers(2**31)), budget)
         if not one.settled:
-            return Groups(tuple(found), f"group {number + 1} of {len(places)} did not settle: {one.note}")
+            failure = f"group {number + 1} of {len(places)} did not settle: {one.note}"
+            return Groups(tuple(found), failure, total(each.work for each in (*found, one)))
         apart = next((said for other in found if (said := _apart(one, other))), "")
         found.append(one)
         if apart:
-            return Groups(tuple(found), f"groups from different places settled apart: {apart}")
-    return Groups(tuple(found), "")
+            failure = f"groups from different places settled apart: {apart}"
+            return Groups(tuple(found), failure, total(each.work for each in found))
+    return Groups(tuple(found), "", total(each.work for each in found))
 
 
 def _places(landscape: Landscape) -> list[tuple[Float64[np.ndarray, " D"], np.ndarray]]:

@@ -15,6 +15,7 @@ from guidebench.inference.chains.halves import Half, change, errors, remembered
 from guidebench.inference.chains.moves import BLOCK, CHAINS, Moves, State
 from guidebench.inference.coordinates import Affine
 from guidebench.results.noise import allowance
+from guidebench.results.work import Work
 
 #: Halves agree where no mean differs by more sds, and no sd by a larger share, beyond noise.
 MOVED_MEAN, MOVED_SD = 0.05, 0.07
@@ -69,6 +70,8 @@ class Settled:
         Draws of the second half by latent site, shape ``(C, S, ...)``; empty where they have not settled.
     points : ndarray
         Some of them in unconstrained coordinates, shape ``(N, D)``.
+    work : Work
+        The gradients of all leapfrog steps, and those where chains began and were whitened anew.
     """
 
     settled: bool
@@ -80,6 +83,7 @@ class Settled:
     drift: float
     latents: dict[str, Float64[np.ndarray, "C S ..."]]
     points: Float64[np.ndarray, "N D"]
+    work: Work = Work()
 
 
 #: Of the first step size, in units of the whitening, at one dimension.
@@ -305,4 +309,5 @@ def run_chains(
         drift=math.inf if look is None else max(look.mean_drift, look.sd_drift),
         latents=run.latents() if settled else {},
         points=run.points() if settled else np.zeros((0, moves.target.dim)),
+        work=Work(gradients=run.gradients + CHAINS * (1 + run.whitened)),
     )
