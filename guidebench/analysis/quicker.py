@@ -32,11 +32,12 @@ def beside_nuts(fits: Sequence[Fit], record: ProblemRecord) -> str:
     nuts = record.work.get("nuts")
     if nuts is None:
         return (
-            "NUTS was not run here, so that there is nothing to hold these against; --reference nuts runs it and counts "
-            "its leapfrog steps."
+            "NUTS was not run here, so that there is nothing to hold these against; --reference nuts runs it and "
+            "counts its leapfrog steps."
         )
     passed = "" if record.reference == "NUTS" else ", and its draws failed their checks"
-    text = f"NUTS took {nuts.gradients:,} leapfrog steps with warm-up, each one gradient, and {nuts.seconds:.1f} s{passed}."
+    steps = f"{nuts.gradients:,} leapfrog steps with warm-up, each one gradient"
+    text = f"NUTS took {steps}, and {nuts.seconds:.1f} s{passed}."
     counted = [(fit.gradients, fit.guide) for fit in fits if fit.gradients and fit.verdict not in _OF_NO_USE]
     if not counted or not nuts.gradients:
         return text

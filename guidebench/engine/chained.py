@@ -14,10 +14,11 @@ from guidebench.config.seeds import derive
 from guidebench.engine.events import PhaseBegan
 from guidebench.engine.gate import Reference
 from guidebench.engine.mixed import reference_of
-from guidebench.engine.searching import NOWHERE, Asked, Posterior, no_density
+from guidebench.engine.searching import NOWHERE, Asked, Posterior, no_density, unaffordable
 from guidebench.engine.worth import effective
 from guidebench.inference.chains.groups import Groups, run_groups
-from guidebench.inference.chains.moves import CHAINS, Moves
+from guidebench.inference.chains.moves import BLOCK, CHAINS, Moves
+from guidebench.inference.chains.run import FIRST
 from guidebench.inference.mixture import MOST_REPEATED, witness
 from guidebench.plugins.isolation.failures import reason
 from guidebench.results import Work
@@ -28,6 +29,9 @@ LABEL = "chains"
 #: Gradients of each group, at most.
 BUDGET = 400_000
 
+#: Of all of them, at least: what two groups take until they may be believed.
+LEAST = 2 * FIRST * BLOCK * CHAINS * 4
+
 
 def by_chains(asked: Asked) -> Reference | str:
     """Return draws by groups of chains, used for nothing where they fail their checks, or why there are none."""
@@ -36,6 +40,8 @@ def by_chains(asked: Asked) -> Reference | str:
         obstacle = f"they take long on {asked.problem.arguments.size():,} numbers of data"
     if obstacle is not None:
         return obstacle
+    if asked.meter.most(LEAST) < LEAST:
+        return unaffordable("reference by chains", asked.meter)
     began = time.perf_counter()
     name = asked.problem.problem.name
     asked.tell(PhaseBegan(name, "reference", LABEL))
@@ -43,9 +49,19 @@ def by_chains(asked: Asked) -> Reference | str:
         if (search := asked.posterior) is None:
             return NOWHERE
         moves = asked.bench.moves if search.target is asked.bench.target else Moves(search.target, search.values)
-        groups = run_groups(moves, search.landscape, derive(0, name, LABEL), BUDGET)
+        seed = derive(0, name, LABEL)
+        groups = run_groups(
+            moves,
+            search.landscape,
+            seed,
+            BUDGET,
+            lambda work: asked.meter.most(BUDGET + work.gradients) - work.gradients,
+        )
+        asked.meter.charge(groups.work)
         if groups.failure:
             work = {LABEL: replace(groups.work, seconds=time.perf_counter() - began)}
+            if asked.meter.over():
+                return unaffordable("reference by chains", asked.meter, work, "ended")
             return Reference(note=f"Chains are used for nothing: {groups.failure}.", work=work)
         weighed = _weighed(name, search, groups, began) if search.target.dim <= MOST_REPEATED else None
         found = weighed if weighed is not None and weighed.label else None

@@ -54,6 +54,8 @@ class Reference:
         Wall time that its draws took, where they were drawn for this.
     work : mapping of str to Work
         What each kind of reference that was tried has computed, and those that were tried as a witness.
+    left_out : tuple of str
+        What the budget of the run did not allow.
     """
 
     label: str = ""
@@ -65,6 +67,7 @@ class Reference:
     witness: Reference | None = None
     seconds: float | None = None
     work: Mapping[str, Work] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
 
     @cached_property
     def draws(self) -> dict[str, np.ndarray]:

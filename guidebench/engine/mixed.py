@@ -11,7 +11,7 @@ from dataclasses import replace
 from guidebench.config.seeds import derive
 from guidebench.engine.events import PhaseBegan
 from guidebench.engine.gate import Reference
-from guidebench.engine.searching import NOWHERE, Asked, no_density
+from guidebench.engine.searching import NOWHERE, Asked, no_density, unaffordable
 from guidebench.inference.mixture import MOST_DIMENSIONS, Mixture, witness
 from guidebench.inference.modes import Landscape
 from guidebench.plugins.isolation.failures import reason
@@ -24,6 +24,8 @@ def by_mixture(asked: Asked) -> Reference | str:
     obstacle = _obstacle(asked)
     if obstacle is not None:
         return obstacle
+    if asked.meter.timed and asked.meter.over():  # in gradients it costs nothing
+        return unaffordable("a mixture", asked.meter)
     began = time.perf_counter()
     name = asked.problem.problem.name
     asked.tell(PhaseBegan(name, "reference", LABEL))

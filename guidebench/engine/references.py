@@ -17,6 +17,7 @@ from guidebench.config.errors import RequestError
 from guidebench.config.seeds import derive
 from guidebench.config.settings import RunConfig
 from guidebench.contracts import ReferenceDraws
+from guidebench.engine.allowance import Meter
 from guidebench.engine.chained import by_chains
 from guidebench.engine.events import PhaseEnded, Tell
 from guidebench.engine.features import features
@@ -57,6 +58,7 @@ class Referenced(NamedTuple):
             reference_s=self.reference.seconds,
             features=dict(self.features),
             work=merged(record.work, self.work),
+            left_out=self.reference.left_out,
         )
 
 
@@ -65,7 +67,9 @@ def no_reference(how: str) -> Referenced:
     return Referenced(Reference(note=f"There is no reference, for it could not be found: {how}."), {})
 
 
-def find_reference(bench: Workbench, settings: Settings, given: Mapping[str, Any] | None, tell: Tell) -> Referenced:
+def find_reference(
+    bench: Workbench, settings: Settings, given: Mapping[str, Any] | None, tell: Tell, meter: Meter | None = None
+) -> Referenced:
     """Return the reference that a run asks for.
 
     Parameters
@@ -78,17 +82,19 @@ def find_reference(bench: Workbench, settings: Settings, given: Mapping[str, Any
         Draws by site that the user gave in place of a file.
     tell : callable
         Is told what happens.
+    meter : Meter, optional
+        What is left of the budget of the run.
 
     Raises
     ------
     RequestError
         Where the reference that was asked for cannot be had.
     """
-    asked = Asked(bench=bench, settings=settings, tell=tell)
+    asked = Asked(bench=bench, settings=settings, tell=tell, meter=meter or Meter())
     found, work = _find(asked, given), dict[str, Work]()
     if not found.label:
-        made, witnessing = _witness(asked)
-        found = replace(found, witness=made)
+        made, witnessing, left_out = _witness(asked)
+        found = replace(found, witness=made, left_out=tuple(dict.fromkeys((*found.left_out, *left_out))))
         work = {"witness": witnessing} if witnessing != Work() else {}
     work = merged({"search": asked.work} if asked.work != Work() else {}, {**found.work, **work})
     for phase, one in work.items():
@@ -96,24 +102,25 @@ def find_reference(bench: Workbench, settings: Settings, given: Mapping[str, Any
     return Referenced(found, features(bench, found), work)
 
 
-def _witness(asked: Asked) -> tuple[Reference | None, Work]:
+def _witness(asked: Asked) -> tuple[Reference | None, Work, tuple[str, ...]]:
     """Return what guides are judged by where there is no reference: what costs little, where training costs more.
 
-    With it comes what was computed in vain or not.
+    With it comes what was computed, in vain or not, and what the budget did not allow.
     """
-    work = Work()
+    work, left_out = Work(), tuple[str, ...]()
     recipe, dim = asked.settings.recipe, asked.problem.structure.latent_dim
     if recipe.steps * recipe.particles * recipe.restarts < WORTH_JUDGING or not 0 < dim <= MOST_REPEATED:
-        return None, work
+        return None, work, ()
     if asked.bench.in_blocks or asked.settings.config.reference == "auto":  # all of them have been tried
-        return None, work
+        return None, work, ()
     for rung in LADDER:
         made = rung.make(asked) if rung.quick else ""
         if isinstance(made, Reference):
             work += total(made.work.values())
+            left_out = (*left_out, *made.left_out)
             if made.label:
-                return made, work
-    return None, work
+                return made, work, ()
+    return None, work, left_out
 
 
 def _find(asked: Asked, given: Mapping[str, Any] | None) -> Reference:
@@ -166,7 +173,8 @@ def _best_of(asked: Asked) -> Reference:
             found = replace(found, note=f"There is no reference, for {rung.title} cannot run here: {made}.")
             continue
         doubts = tuple(dict.fromkeys((*found.doubts, *made.doubts)))
-        found = replace(made, doubts=doubts, work=merged(found.work, made.work))
+        left_out = () if made.label else (*found.left_out, *made.left_out)
+        found = replace(made, doubts=doubts, work=merged(found.work, made.work), left_out=left_out)
         if found.label:
             break
         refused.append(made.note)

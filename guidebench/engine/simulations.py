@@ -24,6 +24,7 @@ from guidebench.inference.simulate import Simulated, observing, refusal, simulat
 from guidebench.inference.structure import ModelStructure
 from guidebench.inference.target import Target
 from guidebench.results import Work
+from guidebench.results.work import NOTHING
 
 #: Draws per data set, among which the true value is ranked.
 DRAWS = 999
@@ -68,7 +69,7 @@ class Simulations:
     axes: Mapping[str, Any]
     found: Modes | None
     points: np.ndarray
-    work: Work = Work()
+    work: Work = NOTHING
 
     @property
     def count(self) -> int:

@@ -22,7 +22,7 @@ from guidebench.inference.recipe import Recipe
 from guidebench.inference.start import check, prior_points, starting_points, strategy
 from guidebench.inference.subsampling import Stratified
 from guidebench.inference.target import Target
-from guidebench.results.work import Work
+from guidebench.results.work import NOTHING, Work
 
 #: Starting points of the search for modes, at least.
 SEARCHES = 8
@@ -60,7 +60,7 @@ class Starts:
     points: np.ndarray | None = None
     target: Target | None = None
     landscape: Landscape | None = None
-    work: Work = Work()
+    work: Work = NOTHING
 
 
 def find_starts(inspected: Inspected, config: RunConfig, recipe: Recipe) -> Starts:

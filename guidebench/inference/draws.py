@@ -23,7 +23,7 @@ from guidebench.inference.rescoring import LARGE, LogJoint
 from guidebench.inference.structure import ModelStructure
 from guidebench.inference.subsampling import Whole
 from guidebench.inference.train import MakeGuide, Params
-from guidebench.results.work import Work, total
+from guidebench.results.work import NOTHING, Work, total
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,7 @@ class Draws:
     log_p: Float64[np.ndarray, " S"]
     log_q: Float64[np.ndarray, " S"]
     latents: dict[str, Shaped[np.ndarray, "S ..."]]
-    work: Work = Work()
+    work: Work = NOTHING
 
     @property
     def log_weights(self) -> Float64[np.ndarray, " S"]:
@@ -113,7 +113,7 @@ class Sampler:
     count: int
     compile_s: float
     scoring: Scoring
-    own: Work = Work()
+    own: Work = NOTHING
 
     def __call__(
         self, params: Params, key: Key[Array, ""], *, keep_latents: bool = True, most: int | None = None

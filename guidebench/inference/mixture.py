@@ -40,7 +40,7 @@ from guidebench.inference.peaks import Mode, log_volume, nearest, whitened
 from guidebench.inference.pointwise import Pointwise
 from guidebench.inference.weighted import effective, moments, resampled
 from guidebench.results.inference_data import pareto_smooth
-from guidebench.results.work import Work
+from guidebench.results.work import NOTHING, Work
 
 #: Coordinates up to which the first round is made, and the second.
 MOST_DIMENSIONS = 30
@@ -157,7 +157,7 @@ class Mixture:
     effective: Mapping[str, float] = field(default_factory=dict, repr=False)
     masses: tuple[float, ...] = ()
     points: int = 0
-    work: Work = Work()
+    work: Work = NOTHING
 
 
 def witness(

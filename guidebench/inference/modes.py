@@ -28,7 +28,7 @@ from guidebench.inference.gaussians import Gaussian, along, elsewhere, refined
 from guidebench.inference.peaks import Mode, apart, described, more_are_likely, that_matter
 from guidebench.inference.scattered import scattered
 from guidebench.inference.target import Target
-from guidebench.results.work import Work
+from guidebench.results.work import NOTHING, Work
 
 #: Dimensions up to which second derivatives are computed.
 MOST_DIMENSIONS = 400
@@ -83,7 +83,7 @@ class Landscape:
     starts: int = 0
     searches: int = 0
     kept: tuple[Gaussian, ...] = ()
-    work: Work = Work()
+    work: Work = NOTHING
 
     @property
     def lacking(self) -> bool:

@@ -111,6 +111,7 @@ def rounds(
     seed: int,
     settings: Settings,
     on_steps: Callable[[int, int], None] = lambda done, total: None,
+    enough: Callable[[int], bool] = lambda gradients: False,
 ) -> Iterator[Chains]:
     """Yield the chains after the first round, and after each doubling that is asked for.
 
@@ -130,6 +131,8 @@ def rounds(
         How long to run.
     on_steps : callable, optional
         Is told how many steps of the round are done, and of how many.
+    enough : callable, optional
+        Is told before every block how many gradients were taken, and says whether there are to be no more.
     """
     programs = _Programs(target, values, affine, starts, seed, settings)
     found: list[Chains] = []
@@ -139,6 +142,8 @@ def rounds(
         skipped = settings.warmup if number == 0 else 0
         for done in range(0, skipped + new, BLOCK):
             on_steps(done, skipped + new)
+            if enough(spent):
+                return
             block = programs.advance()
             spent += block.gradients
             if done >= skipped:

@@ -67,6 +67,10 @@ class Work:
         return f"{self.gradients:,} gradients, {self.densities:,} densities, {self.seconds:.2f} s"
 
 
+#: Of what was not done.
+NOTHING = Work()
+
+
 def total(works: Iterable[Work]) -> Work:
     """Return the sum."""
     return sum(works, Work())

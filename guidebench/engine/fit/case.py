@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from guidebench.config import RunConfig
 from guidebench.contracts import Guide
+from guidebench.engine.allowance import Meter
 from guidebench.engine.events import PhaseBegan, PhaseEnded, StepsDone, Tell
 from guidebench.engine.prepared import PreparedProblem
 from guidebench.engine.request import Settings
@@ -18,12 +19,13 @@ from guidebench.results import Fit, Status, Verdict, Work
 
 
 class Case(NamedTuple):
-    """One guide on one prepared problem."""
+    """One guide on one prepared problem; the meter says what it may spend."""
 
     bench: Workbench
     guide: ChosenGuide
     settings: Settings
     tell: Tell
+    meter: Meter = Meter()
 
     @property
     def prepared(self) -> PreparedProblem:

@@ -44,6 +44,8 @@ class Refreshed(NamedTuple):
         Draws of settled chains by latent site, and what they are worth by component; nothing where they did not settle.
     group : Dataset or None
         The same draws with the names of their axes.
+    left_out : tuple of str
+        What the budget of the run did not allow.
     """
 
     chains: Chaining
@@ -51,6 +53,7 @@ class Refreshed(NamedTuple):
     draws: Mapping[str, np.ndarray] = {}
     effective: Mapping[str, float] = {}
     group: xr.Dataset | None = None
+    left_out: tuple[str, ...] = ()
 
 
 class ToScore(NamedTuple):
@@ -93,6 +96,10 @@ class Drawn:
     groups: dict[str, xr.Dataset]
     remarks: tuple[str, ...]
 
+    def leaving_out(self, said: tuple[str, ...]) -> Drawn:
+        """Return the fit with more that the budget of the run did not allow."""
+        return replace(self, fit=replace(self.fit, left_out=(*self.fit.left_out, *said)))
+
     def with_chains(self, found: Refreshed | None) -> Drawn:
         """Return the fit with what chains from its draws came to, if any were thought of."""
         if found is None:
@@ -101,6 +108,7 @@ class Drawn:
         if found.work is not None:
             seconds = (fit.evaluate_s or 0) + found.work.seconds
             fit = replace(fit, work={**fit.work, "judging": found.work}, evaluate_s=seconds)
+        fit = replace(fit, left_out=(*fit.left_out, *found.left_out))
         groups = self.groups if found.group is None else {**self.groups, "refreshed": found.group}
         return replace(self, fit=fit, to_score=self.to_score.with_chains(found), groups=groups)
 

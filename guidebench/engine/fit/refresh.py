@@ -24,6 +24,9 @@ from guidebench.results import Chaining, Work
 #: Leapfrog steps of a transition, at least: for fewer gradients no program is compiled.
 FEWEST_STEPS = 4
 
+#: Gradients of chains that can be believed, at least.
+LEAST = FIRST * BLOCK * CHAINS * FEWEST_STEPS
+
 
 def refresh(case: Case, drawn: Drawn, most: int) -> Refreshed | None:
     """Return what chains from the draws of a fit come to; ``None`` where there is nothing to begin from.
@@ -70,9 +73,8 @@ def _obstacle(case: Case, budget: int) -> str:
         if case.prepared.structure.params:
             return "the model has parameters of its own, so its posterior is another one for every guide"
         return "this recipe does not look at the posterior itself"
-    least = FIRST * BLOCK * CHAINS * FEWEST_STEPS
-    if budget < least:
-        return f"training took {budget:,} gradients on all data, and chains take {least:,} at least"
+    if budget < LEAST:
+        return f"training took {budget:,} gradients on all data, and chains take {LEAST:,} at least"
     return ""
 
 
@@ -83,7 +85,8 @@ def _run(case: Case, drawn: Drawn, budget: int) -> Settled:
     if len(points) < CHAINS // 2:
         raise ValueError("hardly any of its draws is inside the support")
 
-    return run_chains(case.bench.moves, points, derive(case.config.seed, *case.names, "chains"), budget)
+    seed = derive(case.config.seed, *case.names, "chains")
+    return run_chains(case.bench.moves, points, seed, budget, case.meter.over)
 
 
 def _told(case: Case, found: Settled, work: Work) -> Refreshed:

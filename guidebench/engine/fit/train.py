@@ -28,14 +28,15 @@ from guidebench.results import Restart, Status, Work
 UNSTABLE = 0.002
 SLOWER = 0.2
 
-#: Is told the steps done, those of all rounds so far, and the loss.
-OnChunk = Callable[[int, int, float], None]
+#: Is told the steps done, those of all rounds so far, and the loss; says whether that is enough.
+OnChunk = Callable[[int, int, float], bool]
 
 
 class Trained(NamedTuple):
     """A guide after training: where every start has ended, and the programs that draw from there.
 
-    `remarks` say what was done otherwise than asked for; `work` is ``None`` where a method of its own did not count.
+    `remarks` say what was done otherwise than asked for; `work` is ``None`` where a method of its own did not count;
+    `left_out` is what the budget of the run did not allow.
     """
 
     frame: Frame
@@ -44,6 +45,7 @@ class Trained(NamedTuple):
     restarts: tuple[Restart, ...]
     remarks: tuple[str, ...]
     work: Work | None
+    left_out: tuple[str, ...] = ()
 
     @property
     def usable(self) -> bool:
@@ -58,16 +60,38 @@ class Trained(NamedTuple):
 
 def train_guide(case: Case, at: Boundary) -> Trained:
     """Train a guide in the coordinates that its family allows."""
-    frame = case.bench.frame(case.declaration.family)
+    frame = _first(case.bench.frame(case.declaration.family), case.recipe.restarts)
     samplers = Samplers(case, frame)
     if case.declaration.fit is None:
-        attempt = partial(_attempt, case, frame, samplers, at.in_time(case.steps))
+        attempt = partial(_attempt, case, frame, samplers, _within(case, at.in_time(case.steps)))
         training, counted, remarks = _at_a_rate_that_holds(attempt, case)
         work: Work | None = counted
     else:
         training, remarks = own_method.run(case, frame, make_guide(case.guide, frame.model), at)
         work = of_training(training, case.recipe, case.prepared)
-    return Trained(frame, samplers, training, _restarts(case, training), tuple(remarks), work)
+    return Trained(frame, samplers, training, _restarts(case, training), tuple(remarks), work, _ended(case, training))
+
+
+def _first(frame: Frame, count: int) -> Frame:
+    """Return a frame with the first so many of its starting points."""
+    return replace(frame, starts={name: value[:count] for name, value in frame.starts.items()})
+
+
+def _within(case: Case, told: Callable[[int, int, float], None]) -> OnChunk:
+    """Return what is told of every stretch, and says whether the time of the guide is over."""
+
+    def on_chunk(done: int, total: int, loss: float) -> bool:
+        told(done, total, loss)
+        return case.meter.over()
+
+    return on_chunk
+
+
+def _ended(case: Case, training: Training) -> tuple[str, ...]:
+    """Return that training was ended for its time, where it was."""
+    if not training.ended:
+        return ()
+    return (f"training was ended after {sum(training.rounds):,} steps: {case.meter.said}",)
 
 
 class _Attempt(NamedTuple):
@@ -80,8 +104,12 @@ class _Attempt(NamedTuple):
 def _at_a_rate_that_holds(attempt: Callable[[Recipe], _Attempt], case: Case) -> tuple[Training, Work, list[str]]:
     """Train, and once more at a lower rate where that was too much for some starts and the rate is not the user's."""
     recipe, (first, work) = case.recipe, attempt(case.recipe)
-    lost = int(np.sum(case.prepared.valid & (~first.finite | (first.skipped > UNSTABLE * sum(first.rounds)))))
+    valid = case.prepared.valid[: len(first.finite)]
+    lost = int(np.sum(valid & (~first.finite | (first.skipped > UNSTABLE * sum(first.rounds)))))
     if not lost or case.config.learning_rate is not None or not recipe.standardise:
+        return first, work, []
+    case.meter.charge(work)
+    if case.meter.over(work.gradients):
         return first, work, []
     slower = replace(recipe, learning_rate=recipe.learning_rate * SLOWER)
     second, more = attempt(slower)
