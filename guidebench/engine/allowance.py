@@ -128,10 +128,11 @@ def fitted(recipe: Recipe, most: int, said: str) -> Fitted:
         rounds -= 1
     told = []
     if restarts < recipe.restarts:
-        told.append(f"trained from {restarts} start{'s' * (restarts > 1)} of {recipe.restarts}: {said}")
+        told.append(f"from {restarts} start{'s' * (restarts > 1)} of {recipe.restarts}")
     if steps < recipe.steps:
-        told.append(f"trained for {steps:,} steps of {recipe.steps:,}: {said}")
+        told.append(f"for {steps:,} steps of {recipe.steps:,}")
     longest = steps * (2**rounds - 1)
     unless = (f"trained for no more than {longest:,} steps of {recipe.most_steps():,}: {said}",)
     cut = replace(recipe, restarts=restarts, steps=steps, rounds=rounds)
-    return Fitted(cut, tuple(told), unless if steps == recipe.steps and rounds < recipe.rounds else ())
+    left_out = (f"trained {', '.join(told)}: {said}",) if told else ()
+    return Fitted(cut, left_out, unless if steps == recipe.steps and rounds < recipe.rounds else ())

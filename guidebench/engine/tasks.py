@@ -139,7 +139,8 @@ class FitGuide:
 
     def run(self, inputs: tuple[PreparedProblem], tell: Tell) -> Drawn | Last:
         """Return the draws to be scored, or the fit where it ended before there were any."""
-        found = fit_guide(Case(WORKBENCHES.of(inputs[0]), self.guide, self.settings, tell), self.guides)
+        bench = WORKBENCHES.of(inputs[0])
+        found = fit_guide(Case(bench, self.guide, self.settings, tell, sharing=self.guides))
         return Last(found) if isinstance(found, Fit) else found
 
 

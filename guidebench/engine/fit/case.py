@@ -19,13 +19,14 @@ from guidebench.results import Fit, Status, Verdict, Work
 
 
 class Case(NamedTuple):
-    """One guide on one prepared problem; the meter says what it may spend."""
+    """One guide on one prepared problem; the meter says what it may spend of a budget that so many guides share."""
 
     bench: Workbench
     guide: ChosenGuide
     settings: Settings
     tell: Tell
     meter: Meter = Meter()
+    sharing: int = 1
 
     @property
     def prepared(self) -> PreparedProblem:

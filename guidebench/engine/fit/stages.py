@@ -16,18 +16,18 @@ from guidebench.plugins.isolation.failures import Failure
 from guidebench.results import Fit, Status
 
 
-def fit_guide(whole: Case, guides: int = 1) -> Drawn | Fit:
+def fit_guide(case: Case) -> Drawn | Fit:
     """Train one guide, choose among its restarts, draw from the best and run chains from these draws.
 
-    Where the run has a budget, which so many guides share, training keeps within its part of it, and no chains are
-    run: these come once all guides are trained.
+    Where the run has a budget, training keeps within its part of it, and no chains are run: these come once all
+    guides are trained.
 
     Returns
     -------
     Drawn or Fit
         What is to be scored; or the fit as it ended before there was anything to score.
     """
-    case, left_out, unless_settled, nothing = limited(whole, guides)
+    case, left_out, unless_settled, nothing = limited(case)
     empty = replace(blank(case.prepared.problem.name, case.guide), left_out=left_out)
     with case.boundary("supports") as at:
         refusal = _refusal(case)

@@ -17,8 +17,8 @@ class Limited(NamedTuple):
     nothing: bool = False
 
 
-def limited(case: Case, guides: int) -> Limited:
-    """Return how a guide is trained within the budget of the run, where so many share it.
+def limited(case: Case) -> Limited:
+    """Return how a guide is trained within the budget of the run, where there is one.
 
     Gradients cut the recipe before it begins; seconds end its training as they pass.  What a method of a guide's own
     takes is not known before, so that only its time can be told.
@@ -26,7 +26,7 @@ def limited(case: Case, guides: int) -> Limited:
     budget = case.config.allowance
     if budget is None:
         return Limited(case)
-    share = for_training(budget, case.prepared.record.work, guides)
+    share = for_training(budget, case.prepared.record.work, case.sharing)
     case = case._replace(meter=Meter(budget, share))
     if share <= 0:
         return Limited(case, (f"not trained: {budget.spent}",), nothing=True)
