@@ -28,7 +28,9 @@ def reference_line(record: ProblemRecord) -> str:
 
 
 def _cost(fits: Sequence[Fit], record: ProblemRecord) -> str:
-    """Return in one line how many gradients everything took: the guides', and what they share."""
+    """Return in one line how many gradients everything took, as far as they were counted."""
+    if not record.work and not any(fit.work for fit in fits):
+        return ""
     own = total(work for fit in fits for work in fit.work.values()).gradients
     shared = [f"{record.work[phase].gradients:,} {CALLED[phase]}" for phase in OF_A_PROBLEM if phase in record.work]
     told = f"Gradients: {own:,} of the guides" + (f"; shared: {', '.join(shared)}" if shared else "")
@@ -79,7 +81,8 @@ def _print_problem(comparison: Comparison, record: ProblemRecord, console: Conso
     if record.log_evidence is not None:
         console.print(f"Exact log evidence: {record.log_evidence:.3f} nat; no ELBO lies above it.")
     console.print(recommend(fits, record), soft_wrap=True)
-    console.print(escape(_cost(fits, record)), soft_wrap=True)
+    if cost := _cost(fits, record):
+        console.print(escape(cost), soft_wrap=True)
     if sampled := quicker(fits, record):
         console.print(escape(sampled), soft_wrap=True)
     for fit in fits:
