@@ -181,7 +181,7 @@ def test_the_columns_of_metrics_stand_in_the_order_of_their_declarations() -> No
         *("coverage_50", "coverage_80", "coverage_90", "coverage_95", "calibration_error", "crps", "elpd"),
         "gradients",
     )
-    assert len(columns) == 30
+    assert len(columns) == 31
 
 
 @pytest.mark.parametrize(
