@@ -146,8 +146,24 @@ def test_where_the_search_took_everything_nothing_is_trained_and_that_is_said() 
     assert "training" not in fit.work
 
 
+def test_where_the_search_took_longer_than_there_is_time_nothing_is_trained() -> None:
+    found: Any = gb.compare(
+        "linear-regression", guides="auto_normal", recipe="plain", budget="0.001s", reference="none"
+    )
+    (fit,) = found
+    assert fit.message == "not trained: the budget of 0.001 s was spent"
+
+
 @pytest.mark.slow
-def test_seconds_end_training_between_stretches() -> None:
-    found: Any = gb.compare("linear-regression", guides="auto_normal", budget="0.2s", reference="none")
-    (fit,) = found  # the search alone takes longer
-    assert fit.message == "not trained: the budget of 0.2 s was spent"
+def test_seconds_end_training_after_a_stretch_and_it_has_not_converged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Meter, "over", lambda meter, gradients=0: meter.timed)
+    found: Any = gb.compare("linear-regression", guides="auto_normal", restarts=1, budget="10000s", reference="none")
+    (fit,) = found
+    assert fit.steps == RECIPES["default"].steps // STRETCHES
+    assert fit.rounds == (fit.steps,)
+    assert fit.work["training"].gradients == fit.steps * RECIPES["default"].particles
+    assert fit.status is Status.MAX_STEPS
+    assert fit.left_out[0] == f"training was ended after {fit.steps:,} steps: the budget of 10000 s was spent"
+    assert fit.left_out[0] in fit.message
+    assert fit.chains is not None
+    assert not fit.chains.settled
