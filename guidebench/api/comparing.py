@@ -57,6 +57,7 @@ def compare(
     simulations: int | None = None,
     posteriordb: str | Path | None = None,
     x64: bool | None = None,
+    budget: int | str | None = None,
     time_limit: float | None = None,
     plugins: str | ModuleType | Sequence[str | ModuleType] = (),
     no_plugins: bool | None = None,
@@ -106,6 +107,9 @@ particles, loss, init, draws, seed
         Folder of the posterior database, for a problem ``"posteriordb/NAME"`` of guidebench-posteriordb.
     x64 : bool, optional
         Whether to compute in float64 throughout; outside of this call nothing changes.
+    budget : int or str, optional
+        Gradients that a problem may cost, or seconds: ``200_000`` or ``"60s"``.  What is left out for it is said in the
+        message of each fit, and in the notes of the problem.
     time_limit : float, optional
         Seconds after which a guide is given up, and a metric of a plugin's; the others go on.
     plugins : str, module, or a sequence of these

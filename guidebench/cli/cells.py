@@ -29,8 +29,8 @@ def make_console() -> Console:
 
 
 def number(value: float | None, digits: int) -> str:
-    """Return a number with so many decimals, or a dash where it is not defined."""
-    return NOTHING if value is None else f"{value:.{digits}f}"
+    """Return a number with so many decimals, or a dash where it is not defined; a count has commas."""
+    return NOTHING if value is None else f"{value:,.0f}" if not digits else f"{value:.{digits}f}"
 
 
 def percent(value: float | None) -> str:

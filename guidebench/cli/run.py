@@ -104,7 +104,15 @@ def _run(request: Request, executor: Executor, end_workers: Callable[[], None]) 
     ahead = Ahead(request.registry.sections, log_loss=settings.log_loss)
     with bar(quiet=settings.quiet) as watcher:
         warn = None if settings.quiet else _warn
-        comparison = engine.compare(request, progress=watcher, keep=kept, executor=executor, meanwhile=ahead, warn=warn)
+        comparison = engine.compare(
+            request,
+            progress=watcher,
+            keep=kept,
+            executor=executor,
+            meanwhile=ahead,
+            warn=warn,
+            say=_say if settings.verbose else None,
+        )
         end_workers()
         watcher.note("writing the report")
         folder = save(comparison, target, place=kept.place)
@@ -129,6 +137,11 @@ def _run(request: Request, executor: Executor, end_workers: Callable[[], None]) 
 def _warn(problem: str, text: str) -> None:
     """Say on standard error what should be known of a problem before anything is trained on it; a bar gives way."""
     print(f"guidebench: {problem}: {text}", file=sys.stderr, flush=True)
+
+
+def _say(text: str) -> None:
+    """Say on standard error what a phase has computed."""
+    print(f"guidebench: {text}", file=sys.stderr, flush=True)
 
 
 def _status(comparison: Comparison, *, strict: bool) -> int:

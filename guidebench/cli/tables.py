@@ -16,6 +16,7 @@ from guidebench.cli.cells import COLOURS, NOTHING, cell, make_console, number
 from guidebench.contracts import Quantity
 from guidebench.plugins.registry import Registered, Registry
 from guidebench.results import Comparison, Fit, ProblemRecord, Status
+from guidebench.results.work import CALLED, OF_A_PROBLEM, total
 
 
 def reference_line(record: ProblemRecord) -> str:
@@ -24,6 +25,16 @@ def reference_line(record: ProblemRecord) -> str:
         return " ".join(record.reference_note.split())
     note = " ".join(record.reference_note.split()).removeprefix(f"{record.reference}: ")
     return f"Reference: {record.reference}" + (f" ({note.rstrip('.')})." if note else ".")
+
+
+def _cost(fits: Sequence[Fit], record: ProblemRecord) -> str:
+    """Return in one line how many gradients everything took, as far as they were counted."""
+    if not record.work and not any(fit.work for fit in fits):
+        return ""
+    own = total(work for fit in fits for work in fit.work.values()).gradients
+    shared = [f"{record.work[phase].gradients:,} {CALLED[phase]}" for phase in OF_A_PROBLEM if phase in record.work]
+    told = f"Gradients: {own:,} of the guides" + (f"; shared: {', '.join(shared)}" if shared else "")
+    return f"{told}."
 
 
 def _columns(comparison: Comparison, fits: Sequence[Fit]) -> list[Quantity]:
@@ -70,6 +81,8 @@ def _print_problem(comparison: Comparison, record: ProblemRecord, console: Conso
     if record.log_evidence is not None:
         console.print(f"Exact log evidence: {record.log_evidence:.3f} nat; no ELBO lies above it.")
     console.print(recommend(fits, record), soft_wrap=True)
+    if cost := _cost(fits, record):
+        console.print(escape(cost), soft_wrap=True)
     if sampled := quicker(fits, record):
         console.print(escape(sampled), soft_wrap=True)
     for fit in fits:

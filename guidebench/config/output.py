@@ -8,6 +8,7 @@ from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from guidebench.config import paths
+from guidebench.config.budget import Budget
 from guidebench.config.options import OUTPUT, RUNNING, Option, Options
 from guidebench.config.paths import REFERENCE_FILES, REFERENCES
 
@@ -29,6 +30,15 @@ class OutputOptions(Options):
             from_folder=paths.reference,
         ),
     ] = "auto"
+    budget: Annotated[
+        str | None,
+        Option(
+            help="Spend at most so many gradients, or seconds (60s), on a problem: on the search, then training, then "
+            "judging the best guides, then the reference. What is left out is said.",
+            metavar="GRADIENTS|SECONDS",
+            panel=OUTPUT,
+        ),
+    ] = None
     time_limit: Annotated[
         float | None,
         Option(
@@ -75,6 +85,16 @@ class OutputOptions(Options):
         bool,
         Option(help="Print nothing but errors.", flags=("-q", "--quiet"), panel=OUTPUT, changes="nothing"),
     ] = False
+    verbose: Annotated[
+        bool,
+        Option(
+            help="Say on standard error what every phase has computed: gradients, densities and seconds.",
+            flags=("-v", "--verbose"),
+            panel=OUTPUT,
+            changes="nothing",
+            saved=False,
+        ),
+    ] = False
     jobs: Annotated[
         int | None,
         Option(
@@ -105,6 +125,21 @@ class OutputOptions(Options):
             known, endings = ", ".join(REFERENCES), ", ".join(REFERENCE_FILES)
             raise PydanticCustomError("reference", f"should be one of {known}, or a file that ends in {endings}")
         return value
+
+    @field_validator("budget")
+    @classmethod
+    def _budget(cls, value: str | None) -> str | None:
+        try:
+            return value if value is None else Budget.parse(value).text
+        except ValueError:
+            raise PydanticCustomError(
+                "budget", "should be a whole number of gradients, as 200000, or of seconds, as 60s, above zero"
+            ) from None
+
+    @property
+    def allowance(self) -> Budget | None:
+        """What a problem may cost."""
+        return None if self.budget is None else Budget.parse(self.budget)
 
     @field_validator("dask")
     @classmethod

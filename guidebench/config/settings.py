@@ -78,6 +78,8 @@ class RunConfig(OutputOptions, TrainingOptions, ModelOptions, ChosenOptions):
         kind = OPTIONS[str(info.field_name)].kind
         if kind in (int, float) and isinstance(value, (bool, str)):
             raise PydanticCustomError("number", "should be a number")
+        if info.field_name == "budget" and isinstance(value, int) and not isinstance(value, bool):
+            return str(value)  # a number of gradients, as a file or Python has it
         if kind is tuple and not (isinstance(value, (list, tuple)) and all(isinstance(name, str) for name in value)):
             raise PydanticCustomError("names", "should be a name or a list of names")
         return str(value) if kind is str and isinstance(value, PurePath) else value

@@ -81,6 +81,10 @@ class Evidence(Protocol):
     def mode_shares(self) -> Sequence[tuple[float, float]]:
         """Per mode that a search found, its estimated share of the posterior and its share of the draws."""
 
+    @property
+    def gradients(self) -> int | None:
+        """Gradients of the log joint that the guide cost, all phases together; ``None`` where nobody counted them."""
+
     def has(self, part: str) -> bool:
         """Return whether a part that a metric may need is there."""
 

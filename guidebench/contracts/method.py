@@ -63,6 +63,9 @@ class Solution:
         The negative ELBO after each step, in nats, where the method knows it: a curve for the report.
     steps : int, optional
         Steps taken; the length of `losses` by default.
+    gradients : int, optional
+        Gradients of the log density that the method took, a Hessian as D of them, where it counts them: what the
+        guide costs, in the tables.
     """
 
     params: Mapping[str, Any]
@@ -70,6 +73,7 @@ class Solution:
     message: str = ""
     losses: Any = None
     steps: int | None = None
+    gradients: int | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.params, Mapping):

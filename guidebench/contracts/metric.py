@@ -36,8 +36,8 @@ class Metric(Quantity):
         Parts of the evidence it cannot do without: ``"density"`` (not a point estimate), ``"weights"``
         (a density over the model's own latents), ``"modes"`` (several modes), ``"heldout"``,
         ``"reference"``, ``"reference spread"`` (both a reference and a density), ``"refreshed"`` (draws of
-        settled chains that began at the guide's); where one is missing the metric is left out, which the tables show
-        as an empty cell.
+        settled chains that began at the guide's), ``"gradients"`` (they were counted); where one is
+        missing the metric is left out, which the tables show as an empty cell.
     values : tuple of Quantity
         What the numbers of other names mean that it yields; one that is not described here is only listed.
     """

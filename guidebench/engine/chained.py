@@ -6,6 +6,7 @@ In up to 50 dimensions a mixture about their draws has the last word: it weighs 
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,17 +14,23 @@ from guidebench.config.seeds import derive
 from guidebench.engine.events import PhaseBegan
 from guidebench.engine.gate import Reference
 from guidebench.engine.mixed import reference_of
-from guidebench.engine.searching import NOWHERE, Asked, Posterior, no_density
+from guidebench.engine.searching import NOWHERE, Asked, Posterior, no_density, unaffordable
 from guidebench.engine.worth import effective
 from guidebench.inference.chains.groups import Groups, run_groups
-from guidebench.inference.chains.moves import CHAINS, Moves
+from guidebench.inference.chains.moves import BLOCK, CHAINS, Moves
+from guidebench.inference.chains.run import FIRST
 from guidebench.inference.mixture import MOST_REPEATED, witness
 from guidebench.plugins.isolation.failures import reason
+from guidebench.results import Work
+from guidebench.results.work import total
 
 LABEL = "chains"
 
 #: Gradients of each group, at most.
 BUDGET = 400_000
+
+#: Of all of them, at least: what two groups take until they may be believed.
+LEAST = 2 * FIRST * BLOCK * CHAINS * 4
 
 
 def by_chains(asked: Asked) -> Reference | str:
@@ -33,6 +40,8 @@ def by_chains(asked: Asked) -> Reference | str:
         obstacle = f"they take long on {asked.problem.arguments.size():,} numbers of data"
     if obstacle is not None:
         return obstacle
+    if asked.meter.most(LEAST) < LEAST:
+        return unaffordable("reference by chains", asked.meter)
     began = time.perf_counter()
     name = asked.problem.problem.name
     asked.tell(PhaseBegan(name, "reference", LABEL))
@@ -40,20 +49,34 @@ def by_chains(asked: Asked) -> Reference | str:
         if (search := asked.posterior) is None:
             return NOWHERE
         moves = asked.bench.moves if search.target is asked.bench.target else Moves(search.target, search.values)
-        groups = run_groups(moves, search.landscape, derive(0, name, LABEL), BUDGET)
+        seed = derive(0, name, LABEL)
+        groups = run_groups(
+            moves,
+            search.landscape,
+            seed,
+            BUDGET,
+            lambda work: asked.meter.most(BUDGET + work.gradients) - work.gradients,
+        )
+        asked.meter.charge(groups.work)
         if groups.failure:
-            return Reference(note=f"Chains are used for nothing: {groups.failure}.")
+            work = {LABEL: replace(groups.work, seconds=time.perf_counter() - began)}
+            if asked.meter.over():
+                return unaffordable("reference by chains", asked.meter, work, "ended")
+            return Reference(note=f"Chains are used for nothing: {groups.failure}.", work=work)
         weighed = _weighed(name, search, groups, began) if search.target.dim <= MOST_REPEATED else None
-        return weighed or reference_of_groups(groups, time.perf_counter() - began)
+        found = weighed if weighed is not None and weighed.label else None
+        found = found or reference_of_groups(groups, time.perf_counter() - began)
+        spent = groups.work + (Work() if weighed is None else total(weighed.work.values()))
+        return replace(found, work={LABEL: replace(spent, seconds=time.perf_counter() - began)})
     except Exception as error:  # noqa: BLE001 - guides can be trained on what this fails on
         return reason(error)
 
 
-def _weighed(name: str, search: Posterior, groups: Groups, began: float) -> Reference | None:
-    """Return the mixture about the draws of the chains, or ``None`` where it is refused."""
+def _weighed(name: str, search: Posterior, groups: Groups, began: float) -> Reference:
+    """Return the mixture about the draws of the chains, with a label where it is to be believed."""
     draws = np.concatenate([one.points for one in groups.found])
     found = witness(search.pointwise, search.landscape, derive(0, name, "mixture"), draws)
-    return reference_of(found, search.landscape, time.perf_counter() - began) if found.accepted else None
+    return reference_of(found, search.landscape, time.perf_counter() - began)
 
 
 def reference_of_groups(groups: Groups, seconds: float) -> Reference:

@@ -24,8 +24,9 @@ from guidebench.plugins.isolation.failures import Failure, Phase, reason, said
 from guidebench.plugins.isolation.whereabouts import Where
 from guidebench.plugins.registry import OWN
 from guidebench.request.selection import ChosenGuide
-from guidebench.results import Fit, ProblemRecord
+from guidebench.results import Fit, ProblemRecord, Work
 from guidebench.results.inference_data import from_groups
+from guidebench.results.work import merged
 
 #: Longest text of an exception that is told of a problem.
 LONGEST_LINE = 1_000
@@ -37,7 +38,11 @@ class Assembly:
     def __init__(self, plan: Plan, tell: Tell) -> None:
         self._tell = tell
         self._alone = plan.settings.alone
-        self._problems = {one.problem.name: _Parts(one, number) for number, one in enumerate(plan.problems, 1)}
+        budget = plan.settings.config.allowance
+        timed = budget is not None and budget.timed
+        self._problems = {
+            one.problem.name: _Parts(one, number, timed=timed) for number, one in enumerate(plan.problems, 1)
+        }
 
     def begin(self, node: Node) -> None:
         """Say that the turn of a problem has come."""
@@ -67,15 +72,16 @@ class Assembly:
 class _Parts:
     """The outcomes of the nodes of one problem, for as long as they are needed."""
 
-    def __init__(self, plan: ProblemPlan, number: int) -> None:
-        self.plan, self.number = plan, number
+    def __init__(self, plan: ProblemPlan, number: int, *, timed: bool) -> None:
+        self.plan, self.number, self._timed = plan, number, timed
         self.outcomes: dict[str, Outcome] = {}
         self._described = False
         self._left = list(plan.fits)
 
     def complete(self) -> Iterator[Event]:
         """Yield the events of all that has become complete."""
-        shared = [name for name in (self.plan.prepare, self.plan.reference, self.plan.simulations) if name]
+        plan = self.plan
+        shared = [name for name in (plan.prepare, plan.reference, plan.simulations, plan.judging) if name]
         if not all(name in self.outcomes for name in shared):
             return
         if not self._described:
@@ -86,7 +92,8 @@ class _Parts:
             if all(name in self.outcomes for name in nodes):
                 self._left.remove(one)
                 key = self.plan.keys.fits[one.guide.label] if self.plan.keys and self._whole() else None
-                yield FitFinished(self._fit(one), key)
+                fit = self._fit(one)
+                yield FitFinished(fit, None if self._timed and fit.left_out else key)
                 for name in nodes:  # its draws may be large
                     del self.outcomes[name]
         if not self._left:  # and so may be the data of the problem
@@ -104,13 +111,18 @@ class _Parts:
         if isinstance(simulated, Lost):
             note = f"There is no calibration by simulation: {said(simulated.error, LONGEST_LINE)}."
             record = replace(record, notes=(*record.notes, note))
+        elif simulated is not None:
+            record = replace(record, work=merged(record.work, {"simulations": simulated.value.work}))
         data = labelled(reference.chains, prepared.value.structure) if reference.label else None
         return ProblemDescribed(record, data, self.plan.keys.problem if self.plan.keys and self._whole() else None)
 
     def _whole(self) -> bool:
         """Return whether nothing that all fits share is lost: if something is, the next run shall try again."""
         reference, simulations = (self.outcomes.get(name) for name in (self.plan.reference, self.plan.simulations))
-        return isinstance(reference, Done) and not reference.spare and not isinstance(simulations, Lost)
+        if not isinstance(reference, Done) or reference.spare or isinstance(simulations, Lost):
+            return False
+        # What seconds cut hangs on the machine: another run shall have another try.
+        return not (self._timed and reference.value.reference.left_out)
 
     def _fit(self, one: FitNodes) -> Fit:
         problem = self.plan.problem.name
@@ -127,7 +139,11 @@ class _Parts:
             return ended
         if isinstance(score, Lost):
             return failed(blank(problem, one.guide), _failure(one.guide, score.error, "metric"))
-        return _assembled(fit.value, score.value, one, self._calibration(one))
+        drawn: Drawn = fit.value
+        judged = self.outcomes.get(self.plan.judging)
+        if isinstance(judged, Done):
+            drawn = drawn.with_chains(judged.value.found.get(one.guide.label))
+        return _assembled(drawn, score.value, one, self._calibration(one))
 
     def _calibration(self, one: FitNodes) -> Calibrated | None:
         """Return what became of the calibration of a fit; nothing where there are no simulated data."""
@@ -145,6 +161,7 @@ def _assembled(drawn: Drawn, scored: Scored, one: FitNodes, calibrated: Calibrat
     fit, failures = drawn.fit, list(scored.failures)
     notes = [f"{bad.phase} {bad.name!r} of {bad.distribution} failed: {bad.message}" for bad in failures]
     groups, metrics, seconds = dict(drawn.groups), scored.metrics, None
+    work = merged(fit.work, {"scoring": Work(seconds=scored.seconds)})
     if one.note:
         notes.append(one.note)
     if calibrated is not None and calibrated.failure is not None:
@@ -153,6 +170,8 @@ def _assembled(drawn: Drawn, scored: Scored, one: FitNodes, calibrated: Calibrat
     elif calibrated is not None and calibrated.ranks is not None:
         groups["simulations"], seconds = calibrated.ranks, calibrated.seconds
         metrics = (*metrics, *calibrated.metrics)
+    if calibrated is not None and calibrated.work is not None:
+        work["simulations"] = calibrated.work
     with TURN, boundary(one.guide, "inference data") as at:
         return replace(
             fit,
@@ -162,9 +181,10 @@ def _assembled(drawn: Drawn, scored: Scored, one: FitNodes, calibrated: Calibrat
             sites=scored.judgement.sites,
             evidence=scored.judgement.evidence,
             chains=drawn.to_score.chains,
-            message="; ".join([*drawn.remarks, *notes]),
+            message="; ".join([*drawn.remarks, *fit.left_out, *notes]),
             evaluate_s=(fit.evaluate_s or 0.0) + scored.seconds,
             simulate_s=seconds,
+            work=work,
             inference_data=from_groups(groups),
             failures=tuple(failures),
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from guidebench.results import Fit, ProblemRecord
+from guidebench.results import Fit, ProblemRecord, Work
 from guidebench.results.inference_data import InferenceData
 
 
@@ -42,6 +42,15 @@ class PhaseBegan(NamedTuple):
     phase: str
 
 
+class PhaseEnded(NamedTuple):
+    """A phase of a guide, or of the problem itself (then without a guide), has computed so much."""
+
+    problem: str
+    guide: str
+    phase: str
+    work: Work
+
+
 class StepsDone(NamedTuple):
     """So many of the steps of one training are done, and this is the loss."""
 
@@ -71,7 +80,7 @@ class FitFinished(NamedTuple):
     kept: bool = False
 
 
-Event = RunBegan | ProblemBegan | ProblemRemarked | PhaseBegan | StepsDone | ProblemDescribed | FitFinished
+Event = RunBegan | ProblemBegan | ProblemRemarked | PhaseBegan | PhaseEnded | StepsDone | ProblemDescribed | FitFinished
 
 #: Is told what happens.
 Tell = Callable[[Event], None]

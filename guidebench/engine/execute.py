@@ -156,7 +156,8 @@ class _Graph:
         """Yield the nodes that have all they need; those that never will have are settled on the way."""
         for node in list(self._left):
             before = [self._outcomes.get(name) for name in node.waits_for]
-            ended = next((one for one in before if isinstance(one, Lost) or (one is not None and one.last)), None)
+            hard = [self._outcomes.get(name) for name in node.depends_on]
+            ended = next((one for one in hard if isinstance(one, Lost) or (one is not None and one.last)), None)
             ended = ended or next((self._lost[name] for name in node.unless if name in self._lost), None)
             if ended is not None:
                 self._left.remove(node)
@@ -175,6 +176,9 @@ class _Graph:
             assert isinstance(outcome, Done)
             value = getattr(outcome.value, need.part) if need.part else outcome.value
             yield Input(name=_name(need), value=value, shared=self._given[need] > 1)
+        for name in node.softly:
+            found = self._outcomes[name]
+            yield Input(name=name, value=None if isinstance(found, Lost) else found.value, shared=False)
 
     def settle(self, node: Node, outcome: Outcome) -> None:
         """Note what a node has come to, and let go of what nobody waits for any more."""

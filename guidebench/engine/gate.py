@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from guidebench.metrics.evidence import scalars
+from guidebench.results import Work
 from guidebench.results.inference_data import mixing
 
 #: What every scalar component must reach (Vehtari et al. 2021, doi:10.1214/20-BA1221).
@@ -51,6 +52,10 @@ class Reference:
         What guides are judged by where there is no reference; no error is shown against it.
     seconds : float or None
         Wall time that its draws took, where they were drawn for this.
+    work : mapping of str to Work
+        What each kind of reference that was tried has computed, and those that were tried as a witness.
+    left_out : tuple of str
+        What the budget of the run did not allow.
     """
 
     label: str = ""
@@ -61,6 +66,8 @@ class Reference:
     note: str = ""
     witness: Reference | None = None
     seconds: float | None = None
+    work: Mapping[str, Work] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
 
     @cached_property
     def draws(self) -> dict[str, np.ndarray]:

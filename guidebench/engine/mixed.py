@@ -6,11 +6,12 @@ They take a second or two, and are the same in every run: nothing is kept betwee
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from guidebench.config.seeds import derive
 from guidebench.engine.events import PhaseBegan
 from guidebench.engine.gate import Reference
-from guidebench.engine.searching import NOWHERE, Asked, no_density
+from guidebench.engine.searching import NOWHERE, Asked, no_density, unaffordable
 from guidebench.inference.mixture import MOST_DIMENSIONS, Mixture, witness
 from guidebench.inference.modes import Landscape
 from guidebench.plugins.isolation.failures import reason
@@ -23,6 +24,8 @@ def by_mixture(asked: Asked) -> Reference | str:
     obstacle = _obstacle(asked)
     if obstacle is not None:
         return obstacle
+    if asked.meter.timed and asked.meter.over():  # in gradients it costs nothing
+        return unaffordable("a mixture", asked.meter)
     began = time.perf_counter()
     name = asked.problem.problem.name
     asked.tell(PhaseBegan(name, "reference", LABEL))
@@ -50,9 +53,10 @@ def _obstacle(asked: Asked) -> str | None:
 
 def reference_of(found: Mixture, landscape: Landscape, seconds: float) -> Reference:
     """Return a mixture as a reference; one that was refused is used for nothing, and says why."""
+    work = {LABEL: replace(found.work, seconds=seconds)}
     if not found.accepted:
         note = f"The mixture about what the search found is used for nothing: {found.reason}."
-        return Reference(checks=_checks(found), note=note)
+        return Reference(checks=_checks(found), note=note, work=work)
     places = f"{len(landscape.modes)} modes" if len(landscape.modes) > 1 else "the posterior"
     note = (
         f"{LABEL}: importance sampling from {found.points:,} points about {places}, k-hat {found.khat:.2f}, worth "
@@ -60,7 +64,7 @@ def reference_of(found: Mixture, landscape: Landscape, seconds: float) -> Refere
         f"{found.log_evidence_mcse:.3f}."
     )
     chains = {name: value[None] for name, value in found.draws.items()}
-    return Reference(label=LABEL, chains=chains, effective=found.effective, checks=_checks(found), note=note)
+    return Reference(label=LABEL, chains=chains, effective=found.effective, checks=_checks(found), note=note, work=work)
 
 
 def _checks(found: Mixture) -> dict[str, float]:

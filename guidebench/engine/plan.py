@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from guidebench.contracts import Metric, Problem
 from guidebench.engine.fit.calibrate import reason_against
+from guidebench.engine.judging import not_judged
 from guidebench.engine.keep import Keep, KeptProblem
 from guidebench.engine.keys.maker import KeyMaker, Keys
 from guidebench.engine.references import no_reference
@@ -21,6 +22,7 @@ from guidebench.engine.tasks import (
     CalibrateGuide,
     CheckGuide,
     FitGuide,
+    JudgeFits,
     PrepareProblem,
     SampleReference,
     ScoreFit,
@@ -55,6 +57,8 @@ class Node:
         What is to be done.
     needs : tuple of Need
         What the task is given, in that order.
+    softly : tuple of str
+        Nodes of which it is given, after these, what they came to, whatever that is: nothing where they are lost.
     after : tuple of str
         Nodes that have to come to something before, though the task is not given what.
     unless : tuple of str
@@ -72,6 +76,7 @@ class Node:
     guide: str = ""
     task: Task
     needs: tuple[Need, ...] = ()
+    softly: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     unless: tuple[str, ...] = ()
     key: str | None = None
@@ -81,6 +86,11 @@ class Node:
     @property
     def waits_for(self) -> tuple[str, ...]:
         """The nodes that have to be settled before."""
+        return (*self.depends_on, *self.softly)
+
+    @property
+    def depends_on(self) -> tuple[str, ...]:
+        """Those of them that have to come to something."""
         return (*(need.node for need in self.needs), *self.after)
 
 
@@ -108,8 +118,9 @@ class ProblemPlan:
         The fits that an earlier run made, by guide.
     known : KeptProblem, optional
         What an earlier run found out about the problem.
-    prepare, reference, simulations : str
-        Names of nodes; nothing where there is nothing left to do, or nothing is simulated.
+    prepare, reference, simulations, judging : str
+        Names of nodes; nothing where there is nothing left to do, nothing is simulated, or each fit is judged by
+        itself, as without a budget.
     fits : tuple of FitNodes
         The fits that are left.
     nodes : tuple of Node
@@ -124,6 +135,7 @@ class ProblemPlan:
     prepare: str = ""
     reference: str = ""
     simulations: str = ""
+    judging: str = ""
     fits: tuple[FitNodes, ...] = ()
     nodes: tuple[Node, ...] = ()
 
@@ -180,6 +192,8 @@ def make_plan(request: Request, settings: Settings, keep: Keep | None) -> Plan:
             with restored():  # to name a module of somebody's may import it
                 keys = maker.keys(problem, request.guides)
             kept, known = _look_up(keys, request.guides, keep)
+            if settings.config.budget is not None and len(kept) < len(request.guides):
+                kept, known = {}, None  # what one may spend hangs on all of them
         one = ProblemPlan(problem=problem, guides=request.guides, keys=keys, kept=kept, known=known)
         missing = tuple(guide for guide in request.guides if guide.label not in kept)
         problems.append(one if known is not None and not missing else _laid_out(one, missing, request, settings))
@@ -202,7 +216,8 @@ def _laid_out(one: ProblemPlan, missing: Sequence[ChosenGuide], request: Request
     prepare, reference = f"{name}/prepare", f"{name}/reference"
     simulations = f"{name}/simulations" if config.simulations is not None else ""
     most = None if config.time_limit is None else max(LOOKING, config.time_limit * len(one.guides))
-    prepared = Need(prepare)
+    prepared, budget = Need(prepare), config.budget is not None
+    judging = f"{name}/judging" if budget else ""
     nodes = [
         Node(
             name=prepare,
@@ -214,7 +229,7 @@ def _laid_out(one: ProblemPlan, missing: Sequence[ChosenGuide], request: Request
             name=reference,
             problem=name,
             task=SampleReference(settings=settings, given=request.given),
-            needs=(prepared,),
+            needs=(prepared, Need(judging, "left")) if budget else (prepared,),
             key=key,
             spare=no_reference,
         ),
@@ -223,9 +238,21 @@ def _laid_out(one: ProblemPlan, missing: Sequence[ChosenGuide], request: Request
         task = SimulateProblem(settings=settings)
         nodes.append(Node(name=simulations, problem=name, task=task, needs=(prepared,), key=key))
     fits = tuple(_fit_nodes(name, guide, simulations) for guide in missing)
+    if budget:
+        nodes.append(
+            Node(
+                name=judging,
+                problem=name,
+                task=JudgeFits(guides=tuple(missing), settings=settings),
+                needs=(prepared,),
+                softly=tuple(fit.fit for fit in fits),
+                key=key,
+                spare=not_judged,
+            )
+        )
     for fit in fits:
         nodes.extend(_nodes_of(fit, one, settings, request.registry.metrics))
-    known = {"prepare": prepare, "reference": reference, "simulations": simulations}
+    known = {"prepare": prepare, "reference": reference, "simulations": simulations, "judging": judging}
     return ProblemPlan(
         problem=one.problem,
         guides=one.guides,
@@ -266,9 +293,10 @@ def _nodes_of(
             dear=guide.declaration.family == "affine",
         )
 
-    yield node(fit.fit, FitGuide(guide=guide, settings=settings), (prepared,))
+    yield node(fit.fit, FitGuide(guide=guide, settings=settings, guides=len(one.guides)), (prepared,))
     task = ScoreFit(guide=guide, settings=settings, metrics=tuple(metrics))
-    yield node(fit.score, task, (Need(fit.fit, "to_score"), reference))
+    judged = () if settings.config.budget is None else (Need(f"{name}/judging", "found"),)
+    yield node(fit.score, task, (Need(fit.fit, "to_score"), reference, *judged))
     if fit.calibration is not None:
         needs = prepared, Need(f"{name}/simulations")
         yield node(fit.calibration, CalibrateGuide(guide=guide, settings=settings), needs, (fit.fit,))

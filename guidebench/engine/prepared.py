@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 from uuid import uuid4
 
@@ -18,13 +19,13 @@ from guidebench.engine.record import record_of
 from guidebench.engine.starts import Starts, find_starts
 from guidebench.engine.validation import Validation, with_validation
 from guidebench.inference.arguments import Arguments, as_arrays
-from guidebench.inference.modes import Landscape
+from guidebench.inference.modes import MOST_DIMENSIONS, Landscape
 from guidebench.inference.predict import observed_values, unmasked
 from guidebench.inference.recipe import Recipe
 from guidebench.inference.structure import ModelStructure
 from guidebench.inference.subsampling import Minibatches
 from guidebench.inference.target import Target
-from guidebench.results import ProblemRecord
+from guidebench.results import ProblemRecord, Work
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,11 +111,13 @@ def prepare(problem: Problem, config: RunConfig, recipe: Recipe) -> Preparation:
     problem, values, arguments, structure, minibatches = inspected
     _check_names(problem, values)
     refusal = structure.unsupported()
-    found = Starts(values={}, valid=np.ones(recipe.restarts, bool))
+    found, began = Starts(values={}, valid=np.ones(recipe.restarts, bool)), time.perf_counter()
     if refusal is None:
         found = find_starts(inspected, config, recipe)
         refusal = _no_start(problem, config, found)
-    warnings = look(inspected, found if structure.unsupported() is None else None)
+    seen = look(inspected, found if structure.unsupported() is None else None)
+    searched = found.work + seen.work + Work(gradients=_expanding(found, minibatches))
+    searched = replace(searched, seconds=time.perf_counter() - began)
     _check_heldout(problem, structure)
     held = _heldout_values(problem, values)
     observed = {} if held is None else {"heldout": observed_values(problem.model, held, structure)}
@@ -135,12 +138,22 @@ def prepare(problem: Problem, config: RunConfig, recipe: Recipe) -> Preparation:
         has_target=found.target is not None,
         minibatches=minibatches,
         refusal=refusal,
-        record=record_of(inspected, heldout_size, found.landscape, warnings),
+        record=record_of(inspected, heldout_size, found.landscape, seen.lines, searched),
         heldout_counts=counts,
         validation=validation,
         observed=observed,
     )
     return Preparation(ready, found.target)
+
+
+def _expanding(found: Starts, minibatches: Minibatches | None) -> int:
+    """Return the gradients of the expansion about the best Gaussian that training on parts of the data needs.
+
+    Every process makes it for itself; it counts once.
+    """
+    if minibatches is None or found.target is None or found.landscape is None or found.landscape.best is None:
+        return 0
+    return 1 + found.target.dim if found.target.dim <= MOST_DIMENSIONS else 0
 
 
 def _no_start(problem: Problem, config: RunConfig, found: Starts) -> str | None:

@@ -27,6 +27,7 @@ def recipe_of(config: RunConfig) -> Recipe:
         Where the optimiser, the schedule or the objective is not known, or an option has nothing to act on.
     """
     _check_companions(config)
+    _check_budget(config)
     recipe = replace(RECIPES[config.recipe], **_changes(config))
     if config.steps is not None or not recipe.decayed():  # so many, and no more; without a decay nothing settles
         recipe = replace(recipe, rounds=1)
@@ -58,6 +59,11 @@ def _check_companions(config: RunConfig) -> None:
         raise RequestError(
             f"{opt('validation')} and {opt('simulations')} do not go together: simulated data are trained on whole"
         )
+
+
+def _check_budget(config: RunConfig) -> None:
+    if config.budget is not None and config.simulations is not None:
+        raise RequestError(f"{opt('budget')} and {opt('simulations')} do not go together: every fit takes the same")
 
 
 def _check(recipe: Recipe, config: RunConfig) -> None:

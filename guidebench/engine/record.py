@@ -13,15 +13,19 @@ from guidebench.engine.minibatches import Inspected, describe
 from guidebench.inference.modes import Landscape
 from guidebench.inference.predict import observation_sd
 from guidebench.inference.structure import ModelStructure
-from guidebench.results import ProblemRecord
+from guidebench.results import ProblemRecord, Work
 
 
 def record_of(
-    inspected: Inspected, heldout_size: int, landscape: Landscape | None = None, warnings: tuple[str, ...] = ()
+    inspected: Inspected,
+    heldout_size: int,
+    landscape: Landscape | None = None,
+    warnings: tuple[str, ...] = (),
+    searched: Work | None = None,
 ) -> ProblemRecord:
     """Return the record of a problem, without what is still to be found out about its reference.
 
-    `warnings` is what was said of it before training.
+    `warnings` is what was said of it before training, and `searched` what looking at it took.
 
     Raises
     ------
@@ -52,6 +56,7 @@ def record_of(
         notes=(*warnings, *_notes(inspected)),
         search="" if landscape is None else landscape.described(),
         warnings=warnings,
+        work={} if searched is None else {"search": searched},
     )
 
 

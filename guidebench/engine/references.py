@@ -17,8 +17,9 @@ from guidebench.config.errors import RequestError
 from guidebench.config.seeds import derive
 from guidebench.config.settings import RunConfig
 from guidebench.contracts import ReferenceDraws
+from guidebench.engine.allowance import Meter
 from guidebench.engine.chained import by_chains
-from guidebench.engine.events import Tell
+from guidebench.engine.events import PhaseEnded, Tell
 from guidebench.engine.features import features
 from guidebench.engine.gate import Reference, judge, used
 from guidebench.engine.given import Given, arrange, read
@@ -29,7 +30,8 @@ from guidebench.engine.sampled import by_nuts
 from guidebench.engine.searching import Asked
 from guidebench.engine.workbench import Workbench
 from guidebench.inference.mixture import MOST_REPEATED
-from guidebench.results import ProblemRecord
+from guidebench.results import ProblemRecord, Work
+from guidebench.results.work import merged, total
 
 #: Gradients of training from which on it is worth a witness to judge by.
 WORTH_JUDGING = 100_000
@@ -39,10 +41,11 @@ EXACT_DRAWS = 40_000
 
 
 class Referenced(NamedTuple):
-    """The reference of a problem, and the features of its posterior, which are read off it."""
+    """The reference of a problem, the features of its posterior, which are read off it, and what all of it took."""
 
     reference: Reference
     features: Mapping[str, float]
+    work: Mapping[str, Work] = {}
 
     def described(self, record: ProblemRecord) -> ProblemRecord:
         """Return the record of the problem with what the report needs to know of the reference."""
@@ -54,6 +57,8 @@ class Referenced(NamedTuple):
             reference_note=self.reference.note,
             reference_s=self.reference.seconds,
             features=dict(self.features),
+            work=merged(record.work, self.work),
+            left_out=self.reference.left_out,
         )
 
 
@@ -62,7 +67,9 @@ def no_reference(how: str) -> Referenced:
     return Referenced(Reference(note=f"There is no reference, for it could not be found: {how}."), {})
 
 
-def find_reference(bench: Workbench, settings: Settings, given: Mapping[str, Any] | None, tell: Tell) -> Referenced:
+def find_reference(
+    bench: Workbench, settings: Settings, given: Mapping[str, Any] | None, tell: Tell, meter: Meter | None = None
+) -> Referenced:
     """Return the reference that a run asks for.
 
     Parameters
@@ -75,34 +82,50 @@ def find_reference(bench: Workbench, settings: Settings, given: Mapping[str, Any
         Draws by site that the user gave in place of a file.
     tell : callable
         Is told what happens.
+    meter : Meter, optional
+        What is left of the budget of the run.
 
     Raises
     ------
     RequestError
         Where the reference that was asked for cannot be had.
     """
-    found = _find(bench, settings, given, tell)
+    asked = Asked(bench=bench, settings=settings, tell=tell, meter=meter or Meter())
+    found, work = _find(asked, given), dict[str, Work]()
     if not found.label:
-        found = replace(found, witness=_witness(Asked(bench=bench, settings=settings, tell=tell)))
-    return Referenced(found, features(bench, found))
+        made, witnessing, left_out = _witness(asked)
+        found = replace(found, witness=made, left_out=tuple(dict.fromkeys((*found.left_out, *left_out))))
+        work = {"witness": witnessing} if witnessing != Work() else {}
+    work = merged({"search": asked.work} if asked.work != Work() else {}, {**found.work, **work})
+    for phase, one in work.items():
+        tell(PhaseEnded(bench.prepared.problem.name, "", phase, one))
+    return Referenced(found, features(bench, found), work)
 
 
-def _witness(asked: Asked) -> Reference | None:
-    """Return what guides are judged by where there is no reference: what costs little, where training costs more."""
+def _witness(asked: Asked) -> tuple[Reference | None, Work, tuple[str, ...]]:
+    """Return what guides are judged by where there is no reference: what costs little, where training costs more.
+
+    With it comes what was computed, in vain or not, and what the budget did not allow.
+    """
+    work, left_out = Work(), tuple[str, ...]()
     recipe, dim = asked.settings.recipe, asked.problem.structure.latent_dim
     if recipe.steps * recipe.particles * recipe.restarts < WORTH_JUDGING or not 0 < dim <= MOST_REPEATED:
-        return None
+        return None, work, ()
     if asked.bench.in_blocks or asked.settings.config.reference == "auto":  # all of them have been tried
-        return None
+        return None, work, ()
     for rung in LADDER:
         made = rung.make(asked) if rung.quick else ""
-        if isinstance(made, Reference) and made.label:
-            return made
-    return None
+        if isinstance(made, Reference):
+            work += total(made.work.values())
+            left_out = (*left_out, *made.left_out)
+            if made.label:
+                return made, work, ()
+    return None, work, left_out
 
 
-def _find(bench: Workbench, settings: Settings, given: Mapping[str, Any] | None, tell: Tell) -> Reference:
-    config, problem, sites = settings.config, bench.prepared.problem, bench.prepared.structure.latents
+def _find(asked: Asked, given: Mapping[str, Any] | None) -> Reference:
+    config, bench = asked.settings.config, asked.bench
+    problem, sites = bench.prepared.problem, bench.prepared.structure.latents
     if given is not None:
         return _own("given draws", Given(arrange(given, sites, "reference")))
     if config.reference == "none":
@@ -111,7 +134,6 @@ def _find(bench: Workbench, settings: Settings, given: Mapping[str, Any] | None,
         return _exact(bench.prepared, config)
     if config.reference == "auto" and problem.reference_draws is not None:
         return _made_earlier(bench.prepared)
-    asked = Asked(bench=bench, settings=settings, tell=tell)
     if config.reference == "auto":
         return _best_of(asked)
     for rung in LADDER:
@@ -150,7 +172,9 @@ def _best_of(asked: Asked) -> Reference:
         if isinstance(made, str):
             found = replace(found, note=f"There is no reference, for {rung.title} cannot run here: {made}.")
             continue
-        found = replace(made, doubts=tuple(dict.fromkeys((*found.doubts, *made.doubts))))
+        doubts = tuple(dict.fromkeys((*found.doubts, *made.doubts)))
+        left_out = () if made.label else (*found.left_out, *made.left_out)
+        found = replace(made, doubts=doubts, work=merged(found.work, made.work), left_out=left_out)
         if found.label:
             break
         refused.append(made.note)

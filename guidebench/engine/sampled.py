@@ -23,18 +23,22 @@ from guidebench.engine import datasets
 from guidebench.engine.events import PhaseBegan
 from guidebench.engine.gate import Judgement, Reference, judge, used
 from guidebench.engine.prepared import PreparedProblem
-from guidebench.engine.searching import Asked, no_density
+from guidebench.engine.searching import Asked, no_density, unaffordable
 from guidebench.inference import nuts
 from guidebench.inference.coordinates import Affine
 from guidebench.inference.device import cache
 from guidebench.inference.structure import ModelStructure
 from guidebench.plugins.isolation.failures import reason
+from guidebench.results import Work
 from guidebench.results import inference_data as idata
 
 #: Numbers that the draws of all chains may hold.
 MOST_NUMBERS = 40_000_000
 
 SETTINGS = nuts.Settings()
+
+#: Gradients that its first round takes, at least: three leapfrog steps, the fewest with a turn, for each of its own.
+LEAST = 3 * SETTINGS.chains * (SETTINGS.warmup + SETTINGS.draws)
 
 
 class _Sampled(NamedTuple):
@@ -54,8 +58,11 @@ def by_nuts(asked: Asked) -> Reference | str:
     if asked.by_itself and asked.bench.in_blocks:
         size = asked.problem.arguments.size()
         return Reference(note=f"NUTS was not run on {size:,} numbers of data; --reference nuts does, and takes long.")
+    if asked.meter.most(LEAST) < LEAST:
+        return unaffordable("NUTS", asked.meter)
     try:
-        return _judged(_sampled(asked))
+        sampled = _sampled(asked)
+        return sampled if isinstance(sampled, Reference) else _judged(sampled)
     except Exception as error:  # noqa: BLE001 - guides can be trained on what NUTS fails on
         return reason(error)
 
@@ -80,6 +87,7 @@ def _judge(chains: nuts.Chains) -> Judgement:
 
 def _judged(sampled: _Sampled) -> Reference:
     chains, found = sampled.chains, sampled.found
+    work = {"nuts": Work(gradients=chains.gradients, seconds=sampled.seconds)}
     count, length = chains.diverging.shape
     how = (
         f"{count} chains of {length:,} draws after {SETTINGS.warmup:,} steps of warm-up, "
@@ -87,12 +95,15 @@ def _judged(sampled: _Sampled) -> Reference:
     )
     if found.failure:
         note = f"NUTS failed its checks and is used for nothing: {found.failure}.{found.disagreement()} It ran {how}."
-        return Reference(checks=found.checks, doubts=found.doubts, note=note, seconds=sampled.seconds)
-    return replace(used("NUTS", chains.draws, found, f"NUTS: {how}."), seconds=sampled.seconds)
+        return Reference(checks=found.checks, doubts=found.doubts, note=note, seconds=sampled.seconds, work=work)
+    return replace(used("NUTS", chains.draws, found, f"NUTS: {how}."), seconds=sampled.seconds, work=work)
 
 
-def _sampled(asked: Asked) -> _Sampled:
-    """Run NUTS until its draws pass or there is no point in going on, or read what an earlier run kept."""
+def _sampled(asked: Asked) -> _Sampled | Reference:
+    """Run NUTS until its draws pass or there is no point in going on, or read what an earlier run kept.
+
+    Where the budget does not last, it says so; what an earlier run kept costs what it cost that.
+    """
     began = time.perf_counter()
     prepared, name = asked.problem, asked.problem.problem.name
     asked.tell(PhaseBegan(name, "reference", "NUTS"))
@@ -110,7 +121,16 @@ def _sampled(asked: Asked) -> _Sampled:
     file = None if program is None else _file(program, prepared.structure, lengths, seed, modes)
     kept = None if file is None else _read(file, prepared.structure)
     if kept is not None:
+        if asked.meter.over(0 if asked.meter.timed else kept.chains.gradients):
+            return unaffordable("NUTS", asked.meter)
         return kept
+    taken, found = 0, None
+
+    def enough(gradients: int) -> bool:
+        nonlocal taken
+        taken = gradients
+        return asked.meter.over(gradients)
+
     affine = Affine.for_family("affine", landscape.best, target.dim)
     starts = nuts.chain_starts(landscape, points, lengths.chains, derive(seed, "starts"))
     for chains in nuts.rounds(
@@ -121,10 +141,14 @@ def _sampled(asked: Asked) -> _Sampled:
         seed,
         lengths,
         lambda done, total: asked.tell(PhaseBegan(name, "reference", f"NUTS, step {done:,} of {total:,}")),
+        enough,
     ):
         found = _judge(chains)
         if not found.failure or found.checks["divergences"]:
             break  # divergences do not get fewer by waiting
+    if found is None or (found.failure and not found.checks["divergences"] and asked.meter.over(taken)):
+        work = Work(gradients=taken, seconds=time.perf_counter() - began)
+        return unaffordable("NUTS", asked.meter, {"nuts": work}, "ended")
     sampled = _Sampled(chains, found, time.perf_counter() - began)
     if file is not None:
         _keep(sampled, prepared.structure, file)
@@ -143,7 +167,8 @@ def _file(program: str, structure: ModelStructure, *settings: object) -> Path:
 
 def _keep(sampled: _Sampled, structure: ModelStructure, file: Path) -> None:
     """Write draws for later runs, in one step; a folder that cannot be written is no reason to stop."""
-    data = labelled(sampled.chains.draws, structure, sampled.chains.diverging, seconds=sampled.seconds)
+    attrs = {"seconds": sampled.seconds, "gradients": sampled.chains.gradients}
+    data = labelled(sampled.chains.draws, structure, sampled.chains.diverging, **attrs)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=file.parent) as folder:
@@ -165,7 +190,7 @@ def _read(file: Path, structure: ModelStructure) -> _Sampled | None:
         draws = {site.name: posterior[site.name].to_numpy() for site in structure.latents}
         if any(draws[site.name].shape != (*diverging.shape, *site.shape) for site in structure.latents):
             return None
-        chains = nuts.Chains(draws, diverging)
+        chains = nuts.Chains(draws, diverging, int(posterior.attrs["gradients"]))
         return _Sampled(chains, _judge(chains), float(posterior.attrs["seconds"]), reused=True)
     except Exception:  # noqa: BLE001 - what a broken NetCDF file makes h5py and xarray raise is not documented
         return None

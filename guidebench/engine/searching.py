@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from guidebench.engine.allowance import Meter
 from guidebench.engine.events import Tell
+from guidebench.engine.gate import Reference
 from guidebench.engine.minibatches import Inspected
 from guidebench.engine.prepared import PreparedProblem
 from guidebench.engine.request import Settings
@@ -16,6 +18,7 @@ from guidebench.engine.workbench import Workbench
 from guidebench.inference.modes import Landscape
 from guidebench.inference.pointwise import Pointwise
 from guidebench.inference.target import Target
+from guidebench.results import Work
 
 
 class Posterior(NamedTuple):
@@ -39,11 +42,14 @@ class Asked:
         The configuration says which reference; the recipe is that of training.
     tell : callable
         Is told what happens.
+    meter : Meter
+        What is left of the budget of the run.
     """
 
     bench: Workbench
     settings: Settings
     tell: Tell
+    meter: Meter = field(default_factory=Meter)
 
     @property
     def problem(self) -> PreparedProblem:
@@ -71,7 +77,13 @@ class Asked:
             config.model_copy(update={"init": "uniform", "seed": 0}),
             replace(self.settings.recipe, standardise=True),
         )
-        return own if found.target is None else found
+        return replace(own, work=found.work) if found.target is None else found
+
+    @property
+    def work(self) -> Work:
+        """What a search of its own has computed; nothing where that of training served, or nobody asked."""
+        made: Starts | None = vars(self).get("searched")  # where a cached property is kept
+        return Work() if made is None else made.work
 
     @cached_property
     def posterior(self) -> Posterior | None:
@@ -97,3 +109,9 @@ def no_density(prepared: PreparedProblem) -> str | None:
         names = ", ".join(prepared.structure.params)
         return f"the model has parameters of its own ({names}), so it is one for every guide"
     return None
+
+
+def unaffordable(what: str, meter: Meter, work: Mapping[str, Work] | None = None, how: str = "not run") -> Reference:
+    """Return that no draws were made, or not all of them, because the budget was spent."""
+    said = f"{what[0].upper()}{what[1:]} was {how}: {meter.said}."
+    return Reference(note=said, left_out=(said,), work=work or {})

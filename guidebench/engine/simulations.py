@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,6 +23,8 @@ from guidebench.inference.recipe import Recipe
 from guidebench.inference.simulate import Simulated, observing, refusal, simulate
 from guidebench.inference.structure import ModelStructure
 from guidebench.inference.target import Target
+from guidebench.results import Work
+from guidebench.results.work import NOTHING
 
 #: Draws per data set, among which the true value is ranked.
 DRAWS = 999
@@ -54,6 +57,8 @@ class Simulations:
         Where each posterior is, where that was searched.
     points : ndarray
         Unconstrained starting points, shape ``(N, D)``.
+    work : Work
+        Of the search.
     """
 
     simulated: Simulated
@@ -64,6 +69,7 @@ class Simulations:
     axes: Mapping[str, Any]
     found: Modes | None
     points: np.ndarray
+    work: Work = NOTHING
 
     @property
     def count(self) -> int:
@@ -127,7 +133,9 @@ def simulate_problem(prepared: PreparedProblem, config: RunConfig, recipe: Recip
     axes = {"data": None, "observed": 0}
     rng = np.random.default_rng(derive(config.seed, name, "simulated starts"))
     starts = rng.uniform(-2, 2, (count, SEARCHES, target.dim))  # as NumPyro's init_to_uniform
+    began = time.perf_counter()
     found = modes(target, starts, traced, axes) if recipe.standardise else None
+    searched = Work() if found is None else replace(found.work, seconds=time.perf_counter() - began)
     return Simulations(
         simulated=simulated,
         model=observing_model,
@@ -137,6 +145,7 @@ def simulate_problem(prepared: PreparedProblem, config: RunConfig, recipe: Recip
         axes=axes,
         found=found,
         points=starts[:, 0] if found is None else found.location,
+        work=searched,
     )
 
 

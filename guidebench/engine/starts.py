@@ -22,6 +22,7 @@ from guidebench.inference.recipe import Recipe
 from guidebench.inference.start import check, prior_points, starting_points, strategy
 from guidebench.inference.subsampling import Stratified
 from guidebench.inference.target import Target
+from guidebench.results.work import NOTHING, Work
 
 #: Starting points of the search for modes, at least.
 SEARCHES = 8
@@ -49,6 +50,9 @@ class Starts:
         Whether the log density and its gradient are finite there, shape ``(R,)``.
     points : ndarray or None
         The same points in unconstrained coordinates, shape ``(R, D)``, where there is a `target`.
+    work : Work
+        What it took to find them, the search included.  Of the draws that NumPyro tries until one is valid, the first
+        of each start counts: how many it tries is not known.
     """
 
     values: Mapping[str, np.ndarray]
@@ -56,6 +60,7 @@ class Starts:
     points: np.ndarray | None = None
     target: Target | None = None
     landscape: Landscape | None = None
+    work: Work = NOTHING
 
 
 def find_starts(inspected: Inspected, config: RunConfig, recipe: Recipe) -> Starts:
@@ -76,7 +81,11 @@ def find_starts(inspected: Inspected, config: RunConfig, recipe: Recipe) -> Star
         looked_at = marked(problem.model), arguments
     sites, unconstrained, valid = starting_points(start_keys, *looked_at, strategy(config.init, structure))
     kept = {name: value[: recipe.restarts] for name, value in sites.items()}
-    plain = Starts(values=kept, valid=np.asarray(valid)[: recipe.restarts])
+    looked = Work(gradients=count)
+    if minibatches is not None and not minibatches.local:
+        size, part = minibatches.plates[minibatches.main]
+        looked = looked.of_part(part, size)
+    plain = Starts(values=kept, valid=np.asarray(valid)[: recipe.restarts], work=looked)
     if not np.any(valid) or structure.params or not (searching or minibatches or structure.discrete):
         return plain
     target = Target.of(problem.model, arguments, structure, minibatches)
@@ -93,8 +102,9 @@ def find_starts(inspected: Inspected, config: RunConfig, recipe: Recipe) -> Star
         derive(config.seed, problem.name, "search"),
         pool,
     )
+    looked += landscape.work
     if config.init != "uniform":
-        return replace(plain, points=points[: recipe.restarts], target=target, landscape=landscape)
+        return replace(plain, points=points[: recipe.restarts], target=target, landscape=landscape, work=looked)
     local = dict(zip(np.flatnonzero(valid).tolist(), landscape.places[: len(own)], strict=True))
     scattered = np.stack(
         [
@@ -113,6 +123,7 @@ def find_starts(inspected: Inspected, config: RunConfig, recipe: Recipe) -> Star
         points=np.where(keep[:, None], scattered, points[: recipe.restarts]),
         target=target,
         landscape=landscape,
+        work=looked + Work(gradients=len(scattered)),
     )
 
 

@@ -12,13 +12,14 @@ from typing import Any, NamedTuple, Protocol
 
 from guidebench.contracts import Bound, Metric, Problem
 from guidebench.engine import simulations
-from guidebench.engine.events import PhaseBegan, ProblemRemarked, Tell
+from guidebench.engine.allowance import Meter
+from guidebench.engine.events import PhaseBegan, PhaseEnded, ProblemRemarked, Tell
 from guidebench.engine.fit.calibrate import Calibrated, calibrate
 from guidebench.engine.fit.case import Case
 from guidebench.engine.fit.draw import Drawn, ToScore
 from guidebench.engine.fit.score import Scored, score
 from guidebench.engine.fit.stages import fit_guide
-from guidebench.engine.gate import Reference
+from guidebench.engine.judging import Judged, judge_all
 from guidebench.engine.lost import TaskLostError
 from guidebench.engine.own import checked
 from guidebench.engine.prepared import PreparedProblem, prepare
@@ -88,6 +89,8 @@ class PrepareProblem:
         except OutOfTime:
             assert self.most is not None
             raise TaskLostError(told(self.most)) from None
+        for phase, work in found.problem.record.work.items():
+            tell(PhaseEnded(self.problem.name, "", phase, work))
         for text in found.problem.record.warnings:
             tell(ProblemRemarked(self.problem.name, text))
         if config.simulations is not None and self.settings.alone:  # refused before anything takes long
@@ -102,10 +105,12 @@ class SampleReference:
     settings: Settings
     given: Mapping[str, Any] | None = None
 
-    def run(self, inputs: tuple[PreparedProblem], tell: Tell) -> Referenced:
-        """Return the reference of a prepared problem."""
+    def run(self, inputs: tuple[PreparedProblem] | tuple[PreparedProblem, float], tell: Tell) -> Referenced:
+        """Return the reference of a prepared problem, within what is left of a budget where there is one."""
+        prepared, *left = inputs
+        meter = Meter(self.settings.config.allowance, *left) if left else None
         with restored():
-            return find_reference(WORKBENCHES.of(inputs[0]), self.settings, self.given, tell)
+            return find_reference(WORKBENCHES.of(prepared), self.settings, self.given, tell, meter)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,20 +124,38 @@ class SimulateProblem:
         (prepared,), config = inputs, self.settings.config
         tell(PhaseBegan(prepared.problem.name, "simulations", f"drawing {config.simulations} data sets"))
         with restored():
-            return simulate_problem(prepared, config, self.settings.recipe)
+            found = simulate_problem(prepared, config, self.settings.recipe)
+        tell(PhaseEnded(prepared.problem.name, "", "simulations", found.work))
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)
 class FitGuide:
-    """Train a guide on a prepared problem and draw from it."""
+    """Train a guide on a prepared problem and draw from it; `guides` is how many share the budget of the run."""
 
     guide: ChosenGuide
     settings: Settings
+    guides: int = 1
 
     def run(self, inputs: tuple[PreparedProblem], tell: Tell) -> Drawn | Last:
         """Return the draws to be scored, or the fit where it ended before there were any."""
-        found = fit_guide(Case(WORKBENCHES.of(inputs[0]), self.guide, self.settings, tell))
+        bench = WORKBENCHES.of(inputs[0])
+        found = fit_guide(Case(bench, self.guide, self.settings, tell, sharing=self.guides))
         return Last(found) if isinstance(found, Fit) else found
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgeFits:
+    """Run chains from the draws of all guides on a problem, the best first, while the budget lasts."""
+
+    guides: tuple[ChosenGuide, ...]
+    settings: Settings
+
+    def run(self, inputs: tuple[Any, ...], tell: Tell) -> Judged:
+        """Return what the chains came to, given the prepared problem and what has become of each guide."""
+        prepared, *fits = inputs
+        with restored():
+            return judge_all(WORKBENCHES.of(prepared), self.guides, fits, self.settings, tell)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,9 +166,18 @@ class ScoreFit:
     settings: Settings
     metrics: tuple[Registered[Metric], ...]
 
-    def run(self, inputs: tuple[ToScore, Reference], tell: Tell) -> Scored:
-        """Return the metrics and the verdict."""
-        return score(*inputs, self.guide, self.metrics, self.settings.config)
+    def run(self, inputs: tuple[Any, ...], tell: Tell) -> Scored:
+        """Return the metrics and the verdict, given draws and reference, and chains where these were run apart."""
+        drawn: ToScore
+        drawn, reference, *judged = inputs
+        chains = judged[0].get(self.guide.label) if judged else None
+        return score(
+            drawn if chains is None else drawn.with_chains(chains),
+            reference,
+            self.guide,
+            self.metrics,
+            self.settings.config,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

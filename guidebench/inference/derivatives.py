@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Float64
 
 from guidebench.inference.device.compiled import compile_for, over_draws
 from guidebench.inference.target import Target
+from guidebench.results.work import Work
 
 #: Intermediate numbers of a derivative per number of the data.
 BATCH_SHARE = 4
@@ -32,10 +33,15 @@ class Functions:
         Points whose second derivatives are computed at a time.
     traced : mapping
         The traced arguments.
+
+    Attributes
+    ----------
+    work : Work
+        What all calls so far have computed.
     """
 
     def __init__(self, target: Target, batch: int, traced: Mapping[str, Any]) -> None:
-        self.batch, self.dim = batch, target.dim
+        self.batch, self.dim, self.work = batch, target.dim, Work()
         # One transfer of the data; the programs are called hundreds of times.
         self.traced = jax.tree.map(jnp.asarray, dict(traced))
         target.record(self.traced)
@@ -85,12 +91,14 @@ class Functions:
     def slope(self, flat: Float64[np.ndarray, " D"]) -> tuple[float, Float64[np.ndarray, " D"]]:
         """Return the target and its gradient at one point."""
         value, gradient = self._slope(flat, self.traced)
+        self.work += Work(gradients=1)
         return float(value), np.asarray(gradient)
 
     def second(
         self, points: Float64[np.ndarray, "K D"]
     ) -> tuple[Float64[np.ndarray, " K"], Float64[np.ndarray, "K D"], Float64[np.ndarray, "K D D"]]:
         """Return target, gradient and Hessian at any number of points."""
+        self.work += Work(gradients=_lanes(len(points), self.batch) * (1 + self.dim))
         value, gradient, hessian = _in_batches(lambda batch: self._second(batch, self.traced), points, self.batch)
         return value, gradient, hessian
 
@@ -101,8 +109,14 @@ class Functions:
     def many(self, points: Float[np.ndarray, "P D"]) -> Float64[np.ndarray, " P"]:
         """Return the target at any number of points."""
         flat = points.astype(np.float64)
+        self.work += Work(densities=_lanes(len(points), self.batch * DRAWS))
         (values,) = _in_batches(lambda batch: (self._many(batch, self.traced),), flat, self.batch * DRAWS)
         return values
+
+
+def _lanes(count: int, size: int) -> int:
+    """Return how many points a program for `size` of them computes to have `count`."""
+    return -(-count // size) * size
 
 
 def _in_batches(

@@ -19,10 +19,11 @@ from jaxtyping import Array, Float, Float64, Key, Shaped
 from guidebench.inference.coordinates import Frame
 from guidebench.inference.density import draw, draw_guide
 from guidebench.inference.device.compiled import compile_for, over_draws
-from guidebench.inference.rescoring import LARGE
+from guidebench.inference.rescoring import LARGE, LogJoint
 from guidebench.inference.structure import ModelStructure
 from guidebench.inference.subsampling import Whole
 from guidebench.inference.train import MakeGuide, Params
+from guidebench.results.work import NOTHING, Work, total
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,11 +36,14 @@ class Draws:
         log p(y, theta) and log q(theta) in nats, float64, shape ``(S,)``.
     latents : dict
         Values of the model's latent sites, each of shape ``(S, ...)``; no auxiliary sites.
+    work : Work
+        What it took to draw and score them; nothing of draws that are a part of others.
     """
 
     log_p: Float64[np.ndarray, " S"]
     log_q: Float64[np.ndarray, " S"]
     latents: dict[str, Shaped[np.ndarray, "S ..."]]
+    work: Work = NOTHING
 
     @property
     def log_weights(self) -> Float64[np.ndarray, " S"]:
@@ -59,6 +63,7 @@ class Draws:
             log_p=np.concatenate([one.log_p for one in batches]),
             log_q=np.concatenate([one.log_q for one in batches]),
             latents={name: np.concatenate([one.latents[name] for one in batches]) for name in batches[0].latents},
+            work=total(one.work for one in batches),
         )
 
     def constant_sites(self) -> tuple[str, ...]:
@@ -85,7 +90,7 @@ class Scoring:
         Show the guide all elements of every plate.
     """
 
-    log_joint: Callable[[Mapping[str, np.ndarray]], np.ndarray] | None = None
+    log_joint: LogJoint | None = None
     alone: bool = False
     whole: bool = False
 
@@ -96,7 +101,10 @@ AT_ONCE = Scoring()
 
 @dataclass(frozen=True, kw_only=True)
 class Sampler:
-    """A compiled program that draws from one guide, given parameters."""
+    """A compiled program that draws from one guide, given parameters.
+
+    `own` is what each call costs beside the densities of the draws.
+    """
 
     program: Callable[..., Any]
     traced: Mapping[str, Any]
@@ -105,6 +113,7 @@ class Sampler:
     count: int
     compile_s: float
     scoring: Scoring
+    own: Work = NOTHING
 
     def __call__(
         self, params: Params, key: Key[Array, ""], *, keep_latents: bool = True, most: int | None = None
@@ -117,17 +126,20 @@ class Sampler:
             params, jax.random.split(key, self.count), self.start, self.traced
         )
         log_joint, alone = self.scoring.log_joint, self.scoring.alone
+        work = self.own + Work(densities=0 if alone else self.count)
         if log_joint is not None and (alone or np.median(np.abs(log_p)) > LARGE):
             sites = {name: np.asarray(latents[name])[: most if alone else None] for name in self.sites}
             precise = log_joint(sites)
             own = np.asarray(log_q, np.float64) - np.asarray(log_jacobian, np.float64)
-            return Draws(log_p=precise, log_q=own[: len(precise)], latents=sites if keep_latents else {})
+            work += Work(densities=log_joint.lanes(len(precise)))
+            return Draws(log_p=precise, log_q=own[: len(precise)], latents=sites if keep_latents else {}, work=work)
         kept = self.sites if keep_latents else ()  # in the order of the model; JAX sorts by name
         return Draws(
             # Both densities are over the model's own latents; their difference keeps all its bits.
             log_p=np.asarray(log_p, np.float64) - np.asarray(log_jacobian, np.float64),
             log_q=np.asarray(log_q, np.float64) - np.asarray(log_jacobian, np.float64),
             latents={name: np.asarray(latents[name]) for name in kept},
+            work=work,
         )
 
 
@@ -173,7 +185,8 @@ def make_sampler(
     count : int
         Number of draws.
     to_draw_from : callable, optional
-        ``to_draw_from(guide, params)`` returns the guide to draw from instead of the trained one.
+        ``to_draw_from(guide, params)`` returns the guide to draw from instead of the trained one.  It counts as a
+        Hessian for each call, which is what Laplace's approximation takes.
     scoring : Scoring, optional
         How the densities of the draws are found.
     """
@@ -215,4 +228,5 @@ def make_sampler(
         count=count,
         scoring=scoring,
         compile_s=time.perf_counter() - began,
+        own=Work() if to_draw_from is None else Work(gradients=structure.latent_dim, densities=1),
     )

@@ -26,6 +26,7 @@ from guidebench.inference.large import SAMPLE
 from guidebench.inference.modes import in_double
 from guidebench.inference.target import Target
 from guidebench.inference.wiring import Wiring
+from guidebench.results.work import Work
 
 #: Dimensions up to which anything is looked for, and coordinates that are moved, each both ways: fewer where there are
 #: more, for each step costs second derivatives in all of them.
@@ -64,6 +65,13 @@ NEWTON_STEPS = 4
 LOADING = 0.1
 
 
+class Unheld(NamedTuple):
+    """The coordinates, by name, of every direction along which a posterior does not fall; and what looking cost."""
+
+    directions: tuple[tuple[str, ...], ...] = ()
+    work: Work = Work()
+
+
 class _Ridge(NamedTuple):
     """Points on ridges, shape ``(R, D)``, with the target and its derivatives there."""
 
@@ -91,7 +99,7 @@ class _Rays(NamedTuple):
 
 def unheld(
     target: Target, base: Float64[np.ndarray, " D"], values: Mapping[str, Any], wired: Wiring, batch: int = 8
-) -> list[tuple[str, ...]]:
+) -> Unheld:
     """Return the coordinates, by name, of every direction along which the posterior does not fall.
 
     Parameters
@@ -109,25 +117,39 @@ def unheld(
     """
     local = target.minibatches is not None and bool(target.minibatches.local)
     if not wired.suspects or target.dim > MOST_DIMENSIONS or (target.rows and local):
-        return []
+        return Unheld()
     looked_at = target.on_sample(SAMPLE) if target.rows else target
     owners = np.repeat(list(target.shapes), [int(np.prod(shape)) for shape in target.shapes.values()])
     bounded = ~np.isin(owners, list(wired.real))
-    with double(), np.errstate(all="ignore"), suppress(np.linalg.LinAlgError):
+    suspects = np.flatnonzero(np.isin(owners, wired.suspects))
+    names: list[tuple[str, ...]] = []
+    with double(), np.errstate(all="ignore"):
         functions = Functions(looked_at, batch, in_double(target, values))
-        hessian = functions.second(base[None])[2][0]
-        if not np.isfinite(hessian).all():
-            return []
-        chosen = _axes(hessian, np.flatnonzero(np.isin(owners, wired.suspects)))
-        curvature = np.abs(np.diag(hessian))
-        units = np.where(curvature > FLATTEST, 1 / np.sqrt(np.maximum(curvature, FLATTEST)), 1.0)
-        units = np.where(bounded, np.minimum(units, 1.0), units)
-        rays = _Rays(base, units, np.repeat(chosen, 2), np.tile([1.0, -1.0], len(chosen)))
-        moves = [np.abs(move) / units for move in _walk(functions, rays, bounded)]
-        labels = target.labels()
-        names = [tuple(labels[index] for index in np.flatnonzero(one >= LOADING * one.max())) for one in moves]
-        return list(dict.fromkeys(names))
-    return []
+        with suppress(np.linalg.LinAlgError):
+            moves, labels = _moves(functions, base, suspects, bounded), target.labels()
+            names = [tuple(labels[index] for index in np.flatnonzero(one >= LOADING * one.max())) for one in moves]
+    main = target.minibatches
+    size = main.plates[main.main][0] if target.rows and main is not None else 0
+    work = functions.work.of_part(SAMPLE, size) if size > SAMPLE else functions.work
+    return Unheld(tuple(dict.fromkeys(names)), work)
+
+
+def _moves(
+    functions: Functions,
+    base: Float64[np.ndarray, " D"],
+    suspects: Int[np.ndarray, " K"],
+    bounded: Bool[np.ndarray, " D"],
+) -> list[Float64[np.ndarray, " D"]]:
+    """Return the last move, in units of the coordinates, of every walk along which the posterior does not fall."""
+    hessian = functions.second(base[None])[2][0]
+    if not np.isfinite(hessian).all():
+        return []
+    chosen = _axes(hessian, suspects)
+    curvature = np.abs(np.diag(hessian))
+    units = np.where(curvature > FLATTEST, 1 / np.sqrt(np.maximum(curvature, FLATTEST)), 1.0)
+    units = np.where(bounded, np.minimum(units, 1.0), units)
+    rays = _Rays(base, units, np.repeat(chosen, 2), np.tile([1.0, -1.0], len(chosen)))
+    return [np.abs(move) / units for move in _walk(functions, rays, bounded)]
 
 
 def _axes(hessian: Float64[np.ndarray, "D D"], suspects: Int[np.ndarray, " K"]) -> Int[np.ndarray, " A"]:

@@ -42,11 +42,13 @@ def explore_large(
     if not target.rows or target.minibatches is None or target.minibatches.local or size <= 2 * SAMPLE:
         return _explored(target, starts, values, seed, pool)
     found = _explored(target.on_sample(SAMPLE), starts, values, seed, pool)
+    found = replace(found, work=found.work.of_part(SAMPLE, size))
     if not found.modes:
         return found
     if target.dim > MOST_DIMENSIONS:
         again = explore_wide(target, np.stack([mode.location for mode in found.modes]), values, seed)
         everywhere = (again.best,) * len(found.local)
+        again = replace(again, work=found.work + again.work)
         return replace(again, local=everywhere, places=everywhere, starts=found.starts, searches=found.searches)
     with double(), np.errstate(all="ignore"):
         functions = Functions(target, 1, values)
@@ -56,7 +58,8 @@ def explore_large(
                 modes.append(mode)  # two of a sample may be one of all data
     best = Gaussian(mean=modes[0].location, factor=modes[0].factor, elbo=modes[0].log_mass)
     all_alike = (best,) * len(found.local)
-    return replace(found, best=best, local=all_alike, places=all_alike, modes=tuple(modes))
+    work = found.work + functions.work
+    return replace(found, best=best, local=all_alike, places=all_alike, modes=tuple(modes), work=work)
 
 
 def _explored(

@@ -42,6 +42,7 @@ from guidebench.inference.peaks import Mode, log_volume, nearest, whitened
 from guidebench.inference.pointwise import Pointwise
 from guidebench.inference.weighted import effective, moments, resampled, tails
 from guidebench.results.inference_data import pareto_smooth
+from guidebench.results.work import NOTHING, Work
 
 #: Coordinates up to which the first round is made, and the second.
 MOST_DIMENSIONS = 30
@@ -151,7 +152,9 @@ class Mixture:
     masses : tuple of float
         Per mode of the search that counts, the share of the weights that are nearer to it than to any other.
     points : int
-        How many densities were computed.
+        How many points it stands on.
+    work : Work
+        The densities that were computed.
     """
 
     accepted: bool
@@ -164,6 +167,7 @@ class Mixture:
     effective: Mapping[str, float] = field(default_factory=dict, repr=False)
     masses: tuple[float, ...] = ()
     points: int = 0
+    work: Work = NOTHING
 
 
 def witness(
@@ -207,7 +211,8 @@ def witness(
         return first.result
     again = sampled(pointwise, repeated, landscape.modes, rng)
     differing = _unconfirmed(first, again) if own else _differing(again, draws)
-    result = replace(again.result, points=first.result.points + again.result.points)
+    points, work = first.result.points + again.result.points, first.result.work + again.result.work
+    result = replace(again.result, points=points, work=work)
     return replace(result, accepted=False, reason=differing) if result.accepted and differing else result
 
 
@@ -297,12 +302,12 @@ def sampled(
     log_q = logsumexp([np.log(one.share) + one.log_density(points) for one in components], axis=0)
     log_weights = log_p - log_q
     if np.isposinf(log_weights).any():
-        return _useless(points, "the density is infinite at some points")
+        return _useless(points, pointwise.work(len(points)), "the density is infinite at some points")
     usable = np.isfinite(log_weights)
     for value in latents.values():
         usable &= np.isfinite(value.reshape(len(points), -1)).all(axis=1)
     if not usable.any():
-        return _useless(points, "the density is zero, or no number, at all points")
+        return _useless(points, pointwise.work(len(points)), "the density is zero, or no number, at all points")
     # What is no number counts as nothing: so far below the others that no smoothing brings it back.
     log_weights = np.where(usable, log_weights, log_weights[usable].min() - 1e4)
     smoothed, khat = pareto_smooth(log_weights)
@@ -325,6 +330,7 @@ def sampled(
         effective=worth,
         masses=tuple(np.bincount(belongs, weights[usable], len(modes)).tolist()) if modes else (),
         points=len(points),
+        work=pointwise.work(len(points)),
     )
     return Sampled(points, weights, result)
 
@@ -340,8 +346,9 @@ def _rows(usable: np.ndarray, like: np.ndarray) -> np.ndarray:
     return usable.reshape(-1, *[1] * (like.ndim - 1))
 
 
-def _useless(points: Float64[np.ndarray, "S D"], reason: str) -> Sampled:
-    return Sampled(points, np.zeros(len(points)), Mixture(accepted=False, reason=reason, points=len(points)))
+def _useless(points: Float64[np.ndarray, "S D"], work: Work, reason: str) -> Sampled:
+    result = Mixture(accepted=False, reason=reason, points=len(points), work=work)
+    return Sampled(points, np.zeros(len(points)), result)
 
 
 def _out_of_reach(dim: int, components: Sequence[Component]) -> str:

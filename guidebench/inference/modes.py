@@ -28,6 +28,7 @@ from guidebench.inference.gaussians import Gaussian, along, elsewhere, refined
 from guidebench.inference.peaks import Mode, apart, described, more_are_likely, that_matter
 from guidebench.inference.scattered import scattered
 from guidebench.inference.target import Target
+from guidebench.results.work import NOTHING, Work
 
 #: Dimensions up to which second derivatives are computed.
 MOST_DIMENSIONS = 400
@@ -70,6 +71,8 @@ class Landscape:
     kept : tuple of Gaussian
         Local Gaussians of all paths that are not much worse than the best and not much alike: they cover
         what no mode does, as the neck of a funnel.
+    work : Work
+        What the search has computed.
     """
 
     best: Gaussian | None
@@ -80,6 +83,7 @@ class Landscape:
     starts: int = 0
     searches: int = 0
     kept: tuple[Gaussian, ...] = ()
+    work: Work = NOTHING
 
     @property
     def lacking(self) -> bool:
@@ -116,48 +120,46 @@ def explore(
         ``(P, D)``.
     """
     nothing = (None,) * len(starts)
-    if target.dim <= MOST_DIMENSIONS:
+    if target.dim > MOST_DIMENSIONS:
+        return Landscape(best=None, local=nothing, places=nothing)
+    with double(), np.errstate(all="ignore"):
+        chosen = 0 if pool is None else min(CHOSEN, len(pool))
+        functions = Functions(target, len(starts) + chosen, in_double(target, values))
+        found = Landscape(best=None, local=nothing, places=nothing)
         with suppress(np.linalg.LinAlgError):
-            return _explore(target, starts, values, seed, pool)
-    return Landscape(best=None, local=nothing, places=nothing)
+            found = _explore(functions, starts, seed, pool if chosen else None)
+    return replace(found, work=functions.work)
 
 
 def _explore(
-    target: Target,
-    starts: Float[np.ndarray, "S D"],
-    values: Mapping[str, Any],
-    seed: int,
-    pool: Float[np.ndarray, "P D"] | None,
+    functions: Functions, starts: Float[np.ndarray, "S D"], seed: int, pool: Float[np.ndarray, "P D"] | None
 ) -> Landscape:
-    with double(), np.errstate(all="ignore"):
-        more = 0 if pool is None else min(CHOSEN, len(pool))
-        functions = Functions(target, len(starts) + more, in_double(target, values))
-        if pool is not None and more:
-            starts = np.concatenate([starts, pool[scattered(pool, functions.many(pool), more)]])
-        paths = [_climb(functions, start) for start in starts]
-        ends = _polish(functions, np.stack([path[-1] for path in paths]))
-        paths = [np.concatenate([path, end[None]]) for path, end in zip(paths, ends, strict=True)]
-        rng = np.random.default_rng(seed)
-        noise = rng.standard_normal((DRAWS // 2, target.dim))
-        noise = np.concatenate([noise, -noise])  # the same for all of them, and without an error in the mean
-        local, everywhere = along(functions, paths, noise)
-        modes, ended = _distinct(functions, ends)
-        major, minor = that_matter(modes)
-        seen = Landscape(
-            best=None,
-            local=tuple(local),
-            places=tuple(local),
-            modes=major,
-            minor=minor,
-            starts=ended,
-            searches=len(starts),
-            kept=everywhere,
-        )
-        found = [one for one in local if one is not None]
-        if not found:
-            return seen
-        first = max(found, key=lambda one: one.elbo)
-        best = refined(functions, first, noise)
+    if pool is not None:
+        starts = np.concatenate([starts, pool[scattered(pool, functions.many(pool), min(CHOSEN, len(pool)))]])
+    paths = [_climb(functions, start) for start in starts]
+    ends = _polish(functions, np.stack([path[-1] for path in paths]))
+    paths = [np.concatenate([path, end[None]]) for path, end in zip(paths, ends, strict=True)]
+    rng = np.random.default_rng(seed)
+    noise = rng.standard_normal((DRAWS // 2, functions.dim))
+    noise = np.concatenate([noise, -noise])  # the same for all of them, and without an error in the mean
+    local, everywhere = along(functions, paths, noise)
+    modes, ended = _distinct(functions, ends)
+    major, minor = that_matter(modes)
+    seen = Landscape(
+        best=None,
+        local=tuple(local),
+        places=tuple(local),
+        modes=major,
+        minor=minor,
+        starts=ended,
+        searches=len(starts),
+        kept=everywhere,
+    )
+    found = [one for one in local if one is not None]
+    if not found:
+        return seen
+    first = max(found, key=lambda one: one.elbo)
+    best = refined(functions, first, noise)
     places = [one if one is not None and elsewhere(one, first) else best for one in local]
     return replace(seen, best=best, places=tuple(places))
 

@@ -17,6 +17,7 @@ from jaxtyping import Array, Float, Float64, Integer
 from guidebench.inference.device.compiled import compile_for, over_draws
 from guidebench.inference.device.precision import as_double, double
 from guidebench.inference.target import Target
+from guidebench.results.work import Work
 
 STEPS = 100
 
@@ -25,10 +26,14 @@ MOST_DIMENSIONS = 100
 
 
 class Modes(NamedTuple):
-    """Per data set: the location, shape ``(N, D)``, and the Cholesky factor of the covariance, ``(N, D, D)``."""
+    """Per data set: the location, shape ``(N, D)``, and the Cholesky factor of the covariance, ``(N, D, D)``.
+
+    `work` is that of the search for all of them.
+    """
 
     location: Float64[np.ndarray, "N D"]
     factor: Float64[np.ndarray, "N D D"]
+    work: Work = Work()
 
 
 class _State(NamedTuple):
@@ -110,7 +115,9 @@ def modes(target: Target, starts: Float[np.ndarray, "N K D"], traced: Mapping[st
     usable = np.isfinite(location).all(axis=1) & np.isfinite(factor).all(axis=(1, 2)) & np.isfinite(log_mass)
     location = np.where(usable[:, None], location, starts[:, 0])
     factor = np.where(usable[:, None, None], factor, np.eye(target.dim))
-    return Modes(location, factor)
+    climbs, dim = starts.shape[0] * starts.shape[1], target.dim
+    work = Work(gradients=climbs * (STEPS * (1 + dim) + dim), densities=climbs * (1 + STEPS))
+    return Modes(location, factor, work)
 
 
 def _at(values: Any, axes: Any, index: Any) -> Any:

@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
-from jaxtyping import Array, Bool, Float, Float64, Key, Shaped
+from jaxtyping import Array, Bool, Float, Float64, Int, Key, Shaped
 from numpyro.infer import NUTS
 
 from guidebench.inference.coordinates import Affine, apply
@@ -61,10 +61,15 @@ class Settings:
 
 
 class Chains(NamedTuple):
-    """Draws by latent site, shape ``(chain, draw, ...)``, and which of them ended a diverging path."""
+    """Draws by latent site, shape ``(chain, draw, ...)``, and which of them ended a diverging path.
+
+    `gradients` counts the leapfrog steps of all chains from the very beginning, warm-up included, and the gradients
+    where they began.
+    """
 
     draws: dict[str, Shaped[np.ndarray, "C T ..."]]
     diverging: Bool[np.ndarray, "C T"]
+    gradients: int = 0
 
 
 class Places(NamedTuple):
@@ -106,6 +111,7 @@ def rounds(
     seed: int,
     settings: Settings,
     on_steps: Callable[[int, int], None] = lambda done, total: None,
+    enough: Callable[[int], bool] = lambda gradients: False,
 ) -> Iterator[Chains]:
     """Yield the chains after the first round, and after each doubling that is asked for.
 
@@ -125,18 +131,24 @@ def rounds(
         How long to run.
     on_steps : callable, optional
         Is told how many steps of the round are done, and of how many.
+    enough : callable, optional
+        Is told before every block how many gradients were taken, and says whether there are to be no more.
     """
     programs = _Programs(target, values, affine, starts, seed, settings)
     found: list[Chains] = []
+    spent = programs.begun
     for number in range(settings.doublings + 1):
         new = settings.draws if number == 0 else settings.draws * 2 ** (number - 1)
         skipped = settings.warmup if number == 0 else 0
         for done in range(0, skipped + new, BLOCK):
             on_steps(done, skipped + new)
+            if enough(spent):
+                return
             block = programs.advance()
+            spent += block.gradients
             if done >= skipped:
                 found.append(block)
-        yield _joined(found, target)
+        yield _joined(found, target)._replace(gradients=spent)
 
 
 def _joined(blocks: list[Chains], target: Target) -> Chains:
@@ -170,24 +182,28 @@ class _Programs:
         def begin(keys: Key[Array, " C"], z: Float[Array, "C D"], traced: Mapping[str, Any]) -> Any:
             return kernel(traced).init(keys, settings.warmup, z, (), {})
 
-        def block(state: Any, keys: Key[Array, " C"], traced: Mapping[str, Any]) -> tuple[Any, Any, Bool[Array, "C T"]]:
+        def block(
+            state: Any, keys: Key[Array, " C"], traced: Mapping[str, Any]
+        ) -> tuple[Any, Any, Bool[Array, "C T"], Int[Array, ""]]:
             sampler = kernel(traced)
             sampler.init(keys, settings.warmup, state.z, (), {})  # makes its step; XLA drops what it computes
 
-            def step(state: Any, _: None) -> tuple[Any, tuple[Float[Array, "C D"], Bool[Array, " C"]]]:
+            def step(
+                state: Any, _: None
+            ) -> tuple[Any, tuple[Float[Array, "C D"], Bool[Array, " C"], Int[Array, " C"]]]:
                 state = sampler.sample(state, (), {})
-                return state, (state.z, state.diverging)
+                return state, (state.z, state.diverging, state.num_steps)
 
             def latents(z: Float[Array, " D"]) -> dict[str, Array]:
                 point, _ = apply(traced["center"], traced["factor"], z)
                 return target.constrain(point, traced["data"])[0]
 
-            state, (z, diverging) = jax.lax.scan(step, state, None, length=BLOCK)
+            state, (z, diverging, steps) = jax.lax.scan(step, state, None, length=BLOCK)
             sites = over_draws(latents, z.reshape(-1, z.shape[-1]), size)
             by_chain = {
                 name: jnp.swapaxes(value.reshape(*z.shape[:2], *value.shape[1:]), 0, 1) for name, value in sites.items()
             }
-            return state, by_chain, diverging.T
+            return state, by_chain, diverging.T, jnp.sum(steps)
 
         with double():
             traced = {"data": as_double(dict(values)), "center": affine.center, "factor": affine.factor}
@@ -196,10 +212,13 @@ class _Programs:
             z = affine.inverse(starts.centres + starts.noise)
             start = compile_for(begin, self._keys, z, self._traced, level=0)
             state = start(self._keys, z, self._traced)
+            #: Gradients where chains began.
+            self.begun = len(z)
             lost = ~np.isfinite(np.column_stack([state.potential_energy, state.z_grad])).all(axis=1)
             if lost.any():
                 z[lost] = affine.inverse(starts.centres)[lost]
                 state = start(self._keys, z, self._traced)
+                self.begun += len(z)
             self._state = state
             self._block = compile_for(block, state, self._keys, self._traced, level=1)
 
@@ -207,7 +226,8 @@ class _Programs:
         """Take one block of steps."""
         with double():
             self._state, *found = self._block(self._state, self._keys, self._traced)
-            return Chains(*jax.device_get(tuple(found)))
+            draws, diverging, steps = jax.device_get(tuple(found))
+            return Chains(draws, diverging, int(steps))
 
 
 def fingerprint(target: Target, values: Mapping[str, Any]) -> str | None:

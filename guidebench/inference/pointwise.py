@@ -14,6 +14,7 @@ from guidebench.inference.device.compiled import compile_for, over_draws
 from guidebench.inference.device.precision import double
 from guidebench.inference.modes import in_double
 from guidebench.inference.target import Target
+from guidebench.results.work import Work
 
 #: Points of one call of the program.
 AT_A_TIME = 4_000
@@ -52,6 +53,11 @@ class Pointwise:
             name: np.concatenate([values[name] for _, values in found])[: len(points)] for name in self._target.shapes
         }
         return log_density, latents
+
+    @staticmethod
+    def work(count: int) -> Work:
+        """Return what it costs to ask for so many points."""
+        return Work(densities=-(-count // AT_A_TIME) * AT_A_TIME)
 
     def _compile(self, batch: Float64[np.ndarray, "S D"]) -> None:
         target = self._target

@@ -58,5 +58,9 @@ class LogJoint:
                 parts.append(np.asarray(self._program(batch, traced)))
         return np.concatenate(parts)[:total]
 
+    def lanes(self, total: int) -> int:
+        """Return how many densities are computed for so many draws."""
+        return -(-total // self._count) * self._count
+
     def _many(self, latents: Mapping[str, Any], traced: Mapping[str, Any]) -> Float[Array, " S"]:
         return jax.vmap(lambda one: self._target.joint(one, traced))(dict(latents))

@@ -116,6 +116,7 @@ def _ended(course: Course, cut: Cut, *, compile_s: float, train_s: float) -> Tra
         compile_s=compile_s,
         train_s=train_s,
         evaluations=None if best is None else best.summary(course.patience),
+        ended=course.ended,
     )
 
 

@@ -31,6 +31,7 @@ from guidebench.inference.gaussians import DAMPING, FARTHEST, LARGEST, PLAIN_SCA
 from guidebench.inference.modes import Landscape, in_double
 from guidebench.inference.peaks import Mode, that_matter
 from guidebench.inference.target import Target
+from guidebench.results.work import Work
 
 #: Starts that are climbed from: the first of those there are, and the last.
 EACH = 4
@@ -57,10 +58,10 @@ DIP = 1e-2
 
 
 class _Functions:
-    """The compiled pieces of the search, in float64."""
+    """The compiled pieces of the search, in float64, and the work that all calls so far have made."""
 
     def __init__(self, target: Target, traced: Mapping[str, Any], seed: int) -> None:
-        self.dim = target.dim
+        self.dim, self.work = target.dim, Work()
         self._traced = jax.tree.map(jnp.asarray, dict(traced))
         target.record(self._traced)
         self._rng = rng = np.random.default_rng(seed)
@@ -94,6 +95,7 @@ class _Functions:
 
     def slope(self, flat: Float64[np.ndarray, " D"]) -> tuple[float, Float64[np.ndarray, " D"]]:
         """Return the target and its gradient at one point."""
+        self.work += Work(gradients=1)
         value, gradient = self._slope(flat, self._traced)
         return float(value), np.asarray(gradient)
 
@@ -112,17 +114,20 @@ class _Functions:
         """Return the mean gradient under independent Gaussians, and the mean of minus the diagonal of the Hessian."""
         points = mean + scales * self._noise[:: DRAWS // PROBES]
         signs = self._rng.choice([-1.0, 1.0], points.shape)  # fresh ones: over many steps their noise averages out
+        self.work += Work(gradients=2 * len(points))  # one, and a product with the Hessian
         gradient, diagonal = self._derivatives(points, signs, self._traced)
         return np.asarray(gradient), -np.asarray(diagonal)
 
     def elbo(self, mean: Float64[np.ndarray, " D"], scales: Float64[np.ndarray, " D"]) -> float:
         """Return the ELBO of independent Gaussians, under the same noise for all."""
+        self.work += Work(densities=DRAWS)
         densities = np.asarray(self._many(mean + scales * self._noise, self._traced))
         return float(densities.mean() + np.log(scales).sum() + self.dim / 2 * (1 + np.log(2 * np.pi)))
 
     def between(self, one: Float64[np.ndarray, " D"], other: Float64[np.ndarray, " D"]) -> float:
         """Return the lowest value of the target at points between two."""
         parts = np.linspace(0, 1, DRAWS)[:, None]
+        self.work += Work(densities=DRAWS)
         return float(np.min(np.asarray(self._many(one + parts * (other - one), self._traced))))
 
 
@@ -166,6 +171,7 @@ def explore_wide(
         minor=minor,
         starts=ended,
         searches=len(climbed),
+        work=functions.work,
     )
 
 

@@ -393,3 +393,18 @@ def guidebench_metrics() -> Iterator[Metric]:
         summary="Log predictive density of held-out data",
         cite=_SCORING,
     )
+    yield Metric(
+        name="gradients",
+        compute=_lazy("cost", "gradients"),
+        needs=("gradients",),
+        title="Gradients",
+        better="lower",
+        scale="log",
+        floor=1_000.0,
+        columns=("value",),
+        heading="gradients",
+        digits=0,
+        rule=Rule(share=0.2),
+        note="Gradients of the log joint that a guide cost: training, drawing and judging; not what all guides share.",
+        summary="Gradients of the log joint that a guide cost, training and judging together",
+    )

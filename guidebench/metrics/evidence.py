@@ -66,6 +66,8 @@ class Evidence:
         shown against.
     mode_shares : sequence of (float, float)
         Per mode that a search found, its estimated share of the posterior and its share of the draws.
+    gradients : int or None
+        Gradients of the log joint that the guide cost, all phases together, where they were counted.
     """
 
     latents: Mapping[str, Shaped[np.ndarray, "S ..."]]
@@ -80,6 +82,7 @@ class Evidence:
     witness: Mapping[str, Shaped[np.ndarray, "W ..."]] = field(default_factory=dict, repr=False)
     witness_ess: Mapping[str, float] = field(default_factory=dict, repr=False)
     mode_shares: Sequence[tuple[float, float]] = ()
+    gradients: int | None = None
 
     def has(self, part: str) -> bool:
         """Return whether a part that a metric may need is there."""
@@ -94,6 +97,8 @@ class Evidence:
                 return self.heldout is not None
             case "refreshed":
                 return bool(self.refreshed)
+            case "gradients":
+                return self.gradients is not None
             case "witness":
                 return bool(self.witness)
             case "reference":

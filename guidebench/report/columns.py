@@ -30,6 +30,8 @@ def _cells(quantity: Quantity) -> Callable[[Fit], Cell]:
             return None
         if quantity.form == "percent":
             return Number(100 * found.value, digits=2)
+        if not quantity.digits and found.value.is_integer():  # a count
+            return int(found.value)
         return Number(found.value, found.mcse if quantity.form == "error" else None, digits=3)
 
     return cell

@@ -2,6 +2,7 @@
 
 from guidebench.results.findings import Chaining, Finding, Source, Verdict
 from guidebench.results.records import Comparison, Fit, ProblemRecord, Restart, Status, summary_columns
+from guidebench.results.work import Work
 
 __all__ = [
     "Chaining",
@@ -13,5 +14,6 @@ __all__ = [
     "Source",
     "Status",
     "Verdict",
+    "Work",
     "summary_columns",
 ]

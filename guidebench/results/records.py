@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from guidebench.contracts import Bound, MetricValue, Quantity
 from guidebench.plugins.isolation.failures import Failure
 from guidebench.results.findings import Chaining, Finding, Verdict
+from guidebench.results.work import APART, Work, total
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,6 +102,11 @@ class Fit:
         Everything that ``metrics.csv`` holds for this fit.
     compile_s, train_s, evaluate_s, simulate_s : float
         Wall time in seconds.
+    work : mapping of str to Work
+        What each phase has computed, and for how long: ``training``, ``scoring``, ``judging`` and ``simulations``, as
+        far as it got there; of a method of the guide's own, only what it says itself.
+    left_out : tuple of str
+        What was cut short or not done because the budget of the run was spent.
     inference_data : InferenceData or None
         Draws of the best restart, with the extra groups ``training`` (loss and parameters) and ``refreshed`` (the
         draws of settled chains).
@@ -134,6 +140,8 @@ class Fit:
     train_s: float | None = None
     evaluate_s: float | None = None
     simulate_s: float | None = None
+    work: Mapping[str, Work] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
     inference_data: InferenceData | None = field(default=None, repr=False, compare=False)
     failures: tuple[Failure, ...] = field(default=(), repr=False)
 
@@ -159,6 +167,13 @@ class Fit:
         """Wall time of compiling, training and scoring in seconds, as far as it is known; ``None`` without any."""
         known = [part for part in (self.compile_s, self.train_s, self.evaluate_s) if part is not None]
         return sum(known) if known else None
+
+    @property
+    def gradients(self) -> int | None:
+        """Gradients that this guide cost, but for simulated data; ``None`` where its own method did not count them."""
+        if "training" not in self.work:
+            return None
+        return total(work for phase, work in self.work.items() if phase not in APART).gradients
 
     def row(self, quantities: Iterable[Quantity] = ()) -> dict[str, Any]:
         """Return this fit's row of ``summary.csv``, with the metrics among `quantities` that have a column there.
@@ -232,6 +247,11 @@ class ProblemRecord:
     features : mapping of str to float
         What may make it hard: its ``dimension``, ``correlation``, ``condition``, ``scale_range``, ``skewness`` and
         ``curvature`` in unconstrained coordinates (see :mod:`guidebench.engine.features`), as far as they are known.
+    work : mapping of str to Work
+        What all guides share: the ``search`` before training, each kind of reference that was tried (``mixture``,
+        ``chains``, ``nuts``), a ``witness`` to judge by, and ``simulations``.
+    left_out : tuple of str
+        What of that was cut short or not done because the budget of the run was spent.
     """
 
     name: str
@@ -253,6 +273,8 @@ class ProblemRecord:
     search: str = ""
     warnings: tuple[str, ...] = ()
     features: Mapping[str, float] = field(default_factory=dict)
+    work: Mapping[str, Work] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,7 @@ from urllib.parse import quote
 from guidebench.config.errors import PluginError, ResultsError
 from guidebench.contracts import MetricValue, Quantity, Rule
 from guidebench.plugins.isolation.failures import PHASES, Failure, reason
-from guidebench.results import Chaining, Comparison, Finding, Fit, ProblemRecord, Restart, Status, Verdict
+from guidebench.results import Chaining, Comparison, Finding, Fit, ProblemRecord, Restart, Status, Verdict, Work
 from guidebench.results import inference_data as idata
 
 #: Version of the layout of ``results.json``.
@@ -34,7 +34,7 @@ KEPT = ".fits"
 _NOT_IN_JSON = {"inference_data", "references"}
 
 #: What is written field by field; of what has more than these, only theirs.
-_RECORDS = (Comparison, Fit, ProblemRecord, Restart, Chaining, Finding, MetricValue, Quantity, Rule, Failure)
+_RECORDS = (Comparison, Fit, ProblemRecord, Restart, Chaining, Finding, MetricValue, Quantity, Rule, Failure, Work)
 
 #: The name under which the reference lies beside the guides; no guide may have it.
 REFERENCE = "reference"
@@ -154,6 +154,8 @@ def fit_of(one: Mapping[str, Any], draws: idata.InferenceData | None) -> Fit:
         "evidence": tuple(Finding(**each) for each in one.get("evidence", ())),
         "chains": Chaining(**one["chains"]) if one.get("chains") else None,
         "rounds": tuple(one.get("rounds", ())),
+        "work": _work(one),
+        "left_out": tuple(one.get("left_out", ())),
         "restarts": tuple(Restart(**{**each, "status": Status(each["status"])}) for each in one["restarts"]),
         "metrics": tuple(MetricValue(**each) for each in one["metrics"]),
         "inference_data": draws,
@@ -190,8 +192,12 @@ def _earlier_failures(one: Mapping[str, Any]) -> tuple[Failure, ...]:
 
 def problem_of(one: Mapping[str, Any]) -> ProblemRecord:
     """Return the record of a problem that :func:`plain` and JSON made a mapping of."""
-    tuples = ("latents", "observed", "notes", "reference_doubts", "warnings")
-    return ProblemRecord(**{**one, **{name: tuple(one.get(name, ())) for name in tuples}})
+    tuples = ("latents", "observed", "notes", "reference_doubts", "warnings", "left_out")
+    return ProblemRecord(**{**one, **{name: tuple(one.get(name, ())) for name in tuples}, "work": _work(one)})
+
+
+def _work(one: Mapping[str, Any]) -> dict[str, Work]:
+    return {phase: Work(**each) for phase, each in one.get("work", {}).items()}
 
 
 def _draws(file: Path) -> idata.InferenceData | None:

@@ -25,7 +25,7 @@ RUN = ("run", "-g", "mean_field", "-g", "auto_delta", "--steps", "200", "--resta
 SUMMARY = (
     "problem,guide,plugin,status,message,bound,elbo,elbo_mcse,elbo_restart_sd,log_evidence,khat,khat_threshold,ess,"
     "mean_error,sd_error,w1_error,correlation_error,coverage_50,coverage_80,coverage_90,coverage_95,"
-    "calibration_error,crps,elpd,verdict,steps,restarts,compile_s,train_s,evaluate_s"
+    "calibration_error,crps,elpd,gradients,verdict,steps,restarts,compile_s,train_s,evaluate_s"
 )
 
 METRICS = "problem,guide,metric,variable,value,mcse"

@@ -17,7 +17,8 @@ Command = Callable[..., Any]
 KEYS = (
     "problems, guides, plugins, no_plugins, data, test, heldout, observed, posteriordb, static, minibatch, recipe, "
     "optimizer, learning_rate, schedule, clip_norm, clip_share, validation, patience, steps, restarts, particles, "
-    "loss, init, x64, seed, draws, reference, time_limit, simulations, out, log_loss, fresh, strict, quiet, jobs, dask"
+    "loss, init, x64, seed, draws, reference, budget, time_limit, simulations, out, log_loss, fresh, strict, quiet, "
+    "verbose, jobs, dask"
 )
 
 #: Arguments of ``guidebench run``, and the line on stderr.
@@ -25,6 +26,14 @@ WRONG = {
     "unknown problem": (
         "liner-regression",
         "no problem is called 'liner-regression'; did you mean 'linear-regression'?",
+    ),
+    "no budget": (
+        "--budget lots",
+        "--budget lots: should be a whole number of gradients, as 200000, or of seconds, as 60s, above zero",
+    ),
+    "a budget and simulations": (
+        "--budget 60s --simulations 50",
+        "--budget and --simulations do not go together: every fit takes the same",
     ),
     "too few simulations": ("--simulations 5", "--simulations 5: input should be greater than or equal to 20"),
     "simulations of a model without data": (

@@ -13,6 +13,7 @@ from guidebench.inference import convergence
 from guidebench.inference.gaussians import Gaussian
 from guidebench.inference.recipe import RECIPES
 from guidebench.inference.train import Round
+from guidebench.results import Work
 
 STEPS = 4_000
 
@@ -21,7 +22,7 @@ class Drawn:
     """Draws whose log weights have a spread of nats, the same at every guide, and a mean that is the guide's."""
 
     def __init__(self, log_weights: np.ndarray) -> None:
-        self.log_weights = log_weights
+        self.log_weights, self.work = log_weights, Work(densities=len(log_weights))
 
 
 def sampler(params: dict[str, Any]) -> Any:

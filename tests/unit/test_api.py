@@ -84,6 +84,7 @@ def test_every_option_of_a_run_is_there(asked: Asked) -> None:
         "simulations": 33,
         "posteriordb": "there",
         "x64": True,
+        "budget": "5000",
         "time_limit": 30.0,
         "no_plugins": True,
         "jobs": 2,
@@ -97,7 +98,20 @@ def test_every_option_of_a_run_is_there(asked: Asked) -> None:
     gb.compare(model, X, y=Y, dask="local:2")  # goes with no jobs
     assert asked.config.dask == "local:2"
     # What is a matter of files, of the terminal, or of what a report looks like.
-    others = {"data", "test", "static", "out", "fresh", "strict", "quiet", "log_loss", "problems", "guides", "heldout"}
+    others = {
+        "data",
+        "test",
+        "static",
+        "out",
+        "fresh",
+        "strict",
+        "quiet",
+        "verbose",
+        "log_loss",
+        "problems",
+        "guides",
+        "heldout",
+    }
     assert set(RunConfig.model_fields) - set(options) - {"dask"} == others
 
 

@@ -35,7 +35,7 @@ from guidebench.plugins.isolation.failures import LOCAL, Failure
 from guidebench.plugins.isolation.whereabouts import Where
 from guidebench.plugins.registry import OWN, Registered, Registry
 from guidebench.request.selection import ChosenGuide
-from guidebench.results import Comparison, Finding, Fit, ProblemRecord, Status, Verdict, inference_data
+from guidebench.results import Comparison, Finding, Fit, ProblemRecord, Status, Verdict, Work, inference_data
 
 GOOD = Judgement(
     verdict=Verdict.TRUST,
@@ -62,7 +62,7 @@ def usual(job: Job) -> Any:
     if kind == "reference":
         return Referenced(Reference(checks={"draws": 4.0}, note="None is needed."), {"dimension": 1.0})
     if kind == "simulations":
-        return SimpleNamespace()
+        return SimpleNamespace(work=Work(gradients=7))
     own: ChosenGuide = job.task.guide  # type: ignore[attr-defined]
     if kind == "fit":
         fit = Fit(

@@ -160,6 +160,7 @@ seed = 5
 reference = "draws.nc"
 simulations = 99
 x64 = true
+budget = 5000
 time_limit = 30
 plugins = ["mine.py", "pkg.plugin", "/there/mine.py"]
 no_plugins = true
@@ -168,6 +169,7 @@ out = "elsewhere"
 fresh = true
 strict = true
 quiet = true
+verbose = true
 jobs = 2
 
 [static]

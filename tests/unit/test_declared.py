@@ -103,7 +103,7 @@ def test_results_say_the_same_with_their_plugin_gone(tmp_path: Path, nobody: Non
 def test_a_declaration_is_all_that_a_first_class_metric_takes(capsys: pytest.CaptureFixture[str]) -> None:
     made = comparison()
     columns = list(made.summary().columns)
-    assert columns[columns.index("elpd") + 1 :][:3] == ["sharpness", "sharpness_mcse", "verdict"]
+    assert columns[columns.index("elpd") + 1 :][:3] == ["gradients", "sharpness", "sharpness_mcse"]
     assert made.summary()["sharpness"].tolist() == [3.0, 4.0, 3.0, 4.0]
     overview = Overview(comparison=made)
     assert [one.name for one in overview.mapped] == [
@@ -175,12 +175,13 @@ def test_every_number_of_guidebench_is_described() -> None:
 def test_the_columns_of_metrics_stand_in_the_order_of_their_declarations() -> None:
     own = declared.quantities(load_registry(third_parties=False))
     columns = summary_columns(own)
-    assert columns[6:24] == (
+    assert columns[6:25] == (
         *("elbo", "elbo_mcse", "elbo_restart_sd", "log_evidence", "khat", "khat_threshold", "ess"),
         *("mean_error", "sd_error", "w1_error", "correlation_error"),
         *("coverage_50", "coverage_80", "coverage_90", "coverage_95", "calibration_error", "crps", "elpd"),
+        "gradients",
     )
-    assert len(columns) == 30
+    assert len(columns) == 31
 
 
 @pytest.mark.parametrize(

@@ -195,3 +195,12 @@ def test_a_metric_without_a_fingerprint_leaves_no_fit_a_key() -> None:
 def test_guidebenchs_own_guides_go_by_their_names() -> None:
     a, b = (ChosenGuide(registered=Registered(replace(GUIDE, name=name), "x", OWN), label="flow") for name in "ab")
     assert of(keys(those=(a,))) != of(keys(those=(b,)))
+
+
+def test_with_a_budget_a_fit_hangs_on_the_guides_that_share_it() -> None:
+    both = chosen(), chosen(rank=3)
+    assert of(keys(those=both)) == of(keys())
+    assert of(keys(budget="5000")) != of(keys())
+    assert of(keys(budget="5000")) == of(keys(budget="5_000"))
+    assert of(keys(those=both, budget="5000")) != of(keys(budget="5000"))
+    assert keys(those=both, budget="5000").problem != keys(budget="5000").problem

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
@@ -14,6 +15,7 @@ import xarray as xr
 from guidebench.config.seeds import derive
 from guidebench.contracts import MetricValue
 from guidebench.engine.fit.case import Case
+from guidebench.engine.fit.counting import gradients_of
 from guidebench.engine.fit.making import make_guide, own_objective
 from guidebench.engine.simulations import DRAWS, Simulations, recipe_for
 from guidebench.inference import convergence
@@ -28,19 +30,20 @@ from guidebench.metrics.evidence import scalars
 from guidebench.metrics.simulated import calibration
 from guidebench.plugins.isolation.boundary import Boundary
 from guidebench.plugins.isolation.failures import Failure
-from guidebench.results import Status
+from guidebench.results import Status, Work
 
 #: The improvement, in nats, that so few steps must be able to show to be called converged.
 RESOLUTION = 0.3
 
 
 class Calibrated(NamedTuple):
-    """The ranks of the true values and what they say, or the failure that left none; and the seconds it took."""
+    """The ranks of the true values and what they say, or the failure that left none; seconds and work."""
 
     ranks: xr.Dataset | None
     metrics: tuple[MetricValue, ...]
     failure: Failure | None
     seconds: float
+    work: Work | None = None
 
 
 def reason_against(guide_fits_itself: bool, point: bool) -> str | None:
@@ -57,19 +60,23 @@ def calibrate(case: Case, simulations: Simulations, target: Target) -> Calibrate
     began = time.perf_counter()
     case.phase(f"fitting {simulations.count} simulated data sets")
     ranked: xr.Dataset | None = None
+    work: Work | None = None
     metrics: tuple[MetricValue, ...] = ()
     with case.boundary("simulations") as at:  # the fit itself is sound, whatever happens here
-        ranked = ranks(case, simulations, simulations.frame(case.declaration.family, target), at)
+        ranked, work = ranks(case, simulations, simulations.frame(case.declaration.family, target), at)
         by_component = {
             str(name): ranked["rank"].sel(component=name).to_numpy() for name in ranked["component"].to_numpy()
         }
         converged = MetricValue(value=float(ranked["converged"].mean()), metric="simulated_converged")
         metrics = (converged, *calibration(by_component, int(ranked.attrs["draws"])))
     seconds = time.perf_counter() - began
-    return Calibrated(None if at.failure else ranked, () if at.failure else metrics, at.failure, seconds)
+    if work is not None:
+        work = replace(work, seconds=seconds)
+        case.ended("simulations", work)
+    return Calibrated(None if at.failure else ranked, () if at.failure else metrics, at.failure, seconds, work)
 
 
-def ranks(case: Case, simulations: Simulations, frame: Frame, at: Boundary) -> xr.Dataset:
+def ranks(case: Case, simulations: Simulations, frame: Frame, at: Boundary) -> tuple[xr.Dataset, Work]:
     """Fit the guide to every data set and rank the true values among its draws.
 
     Returns
@@ -77,6 +84,8 @@ def ranks(case: Case, simulations: Simulations, frame: Frame, at: Boundary) -> x
     xarray.Dataset
         ``rank`` and ``truth`` with dims ``(simulation, component)``, and ``converged`` per simulation;
         a fit that broke down has no ranks and is counted in the attribute ``broken``.
+    Work
+        What that took: each data set counts as one problem of its size.
 
     Raises
     ------
@@ -104,7 +113,7 @@ def ranks(case: Case, simulations: Simulations, frame: Frame, at: Boundary) -> x
     usable = training.finite & (low >= 0).all(axis=1)
     if not usable.any():
         raise ValueError(f"not one of {len(usable)} fits ended with finite draws")
-    return xr.Dataset(
+    found = xr.Dataset(
         {
             "rank": (("simulation", "component"), counted[usable]),
             "truth": (("simulation", "component"), np.stack(list(varying.values()), axis=1)[usable]),
@@ -113,6 +122,7 @@ def ranks(case: Case, simulations: Simulations, frame: Frame, at: Boundary) -> x
         coords={"component": components},
         attrs={"draws": DRAWS, "broken": int(np.sum(~usable)), "steps": recipe.steps},
     )
+    return found, Work(gradients=gradients_of(training, recipe), densities=simulations.count * DRAWS)
 
 
 def _converged(training: Training, recipe: Recipe) -> np.ndarray:

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from guidebench.config import RunConfig
 from guidebench.contracts import Guide
-from guidebench.engine.events import PhaseBegan, StepsDone, Tell
+from guidebench.engine.allowance import Meter
+from guidebench.engine.events import PhaseBegan, PhaseEnded, StepsDone, Tell
 from guidebench.engine.prepared import PreparedProblem
 from guidebench.engine.request import Settings
 from guidebench.engine.workbench import Workbench
@@ -14,16 +15,18 @@ from guidebench.inference.recipe import Recipe
 from guidebench.plugins.isolation.boundary import Boundary
 from guidebench.plugins.isolation.failures import Phase
 from guidebench.request.selection import ChosenGuide
-from guidebench.results import Fit, Status, Verdict
+from guidebench.results import Fit, Status, Verdict, Work
 
 
 class Case(NamedTuple):
-    """One guide on one prepared problem."""
+    """One guide on one prepared problem; the meter says what it may spend of a budget that so many guides share."""
 
     bench: Workbench
     guide: ChosenGuide
     settings: Settings
     tell: Tell
+    meter: Meter = Meter()
+    sharing: int = 1
 
     @property
     def prepared(self) -> PreparedProblem:
@@ -53,6 +56,11 @@ class Case(NamedTuple):
     def phase(self, phase: str) -> None:
         """Say what happens to the guide."""
         self.tell(PhaseBegan(*self.names, phase))
+
+    def ended(self, phase: str, work: Work | None) -> None:
+        """Say what a phase has computed, where that was counted."""
+        if work is not None:
+            self.tell(PhaseEnded(*self.names, phase, work))
 
     def steps(self, done: int, total: int, loss: float) -> None:
         """Say how far its training is."""

@@ -20,6 +20,7 @@ from guidebench.inference.flow_density import FlowDensity
 from guidebench.inference.mixture import MOST_DIMENSIONS, Mixture
 from guidebench.inference.train import Params
 from guidebench.inference.unconstrained import MOST
+from guidebench.results import Work
 
 
 def defend(case: Case, drawn: Drawn, frame: Frame, params: Params) -> Drawn:
@@ -44,9 +45,7 @@ def defend(case: Case, drawn: Drawn, frame: Frame, params: Params) -> Drawn:
         found = _found(case, drawn, frame, params)
     except Exception:  # noqa: BLE001 - no flow, or one that cannot be inverted: the fit is sound without a witness
         return drawn
-    seconds = time.perf_counter() - began
-    fit = replace(drawn.fit, evaluate_s=(drawn.fit.evaluate_s or 0) + seconds)
-    drawn = replace(drawn, fit=fit, remarks=(*drawn.remarks, _said(found)))
+    drawn = _with(drawn, replace(found.work, seconds=time.perf_counter() - began), _said(found))
     if not found.accepted:
         return drawn
     evidence = replace(drawn.to_score.evidence, witness=found.draws, witness_ess=found.effective)
@@ -89,6 +88,14 @@ def _unconstrained(case: Case, drawn: Drawn) -> np.ndarray:
     if not np.isfinite(points).all():
         raise ValueError("some of its draws round to the edge of their support")
     return points
+
+
+def _with(drawn: Drawn, work: Work, remark: str) -> Drawn:
+    """Return a fit that this work was spent on judging, with a remark on it."""
+    fit = drawn.fit
+    spent = {**fit.work, "judging": fit.work["judging"] + work}
+    fit = replace(fit, work=spent, evaluate_s=(fit.evaluate_s or 0) + work.seconds)
+    return replace(drawn, fit=fit, remarks=(*drawn.remarks, remark))
 
 
 def _said(found: Mixture) -> str:

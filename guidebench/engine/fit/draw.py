@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -22,13 +22,38 @@ from guidebench.inference.draws import Draws
 from guidebench.inference.structure import ModelStructure
 from guidebench.metrics.evidence import Evidence
 from guidebench.plugins.isolation.boundary import Boundary
-from guidebench.results import Chaining, Fit, Restart, Status
+from guidebench.results import Chaining, Fit, Restart, Status, Work
 
 #: A guide is scored with this many times the draws that are kept: weights are cheap, their noise is not.
 SCORE_BATCHES = 10
 
 #: Numbers that the scored draws of one guide may hold.
 MOST_SCORED = 20_000_000
+
+
+class Refreshed(NamedTuple):
+    """What chains from a guide's draws came to.
+
+    Attributes
+    ----------
+    chains : Chaining
+        Whether they settled, or why none were run.
+    work : Work or None
+        What they computed; ``None`` where none were run.
+    draws, effective : mapping
+        Draws of settled chains by latent site, and what they are worth by component; nothing where they did not settle.
+    group : Dataset or None
+        The same draws with the names of their axes.
+    left_out : tuple of str
+        What the budget of the run did not allow.
+    """
+
+    chains: Chaining
+    work: Work | None = None
+    draws: Mapping[str, np.ndarray] = {}
+    effective: Mapping[str, float] = {}
+    group: xr.Dataset | None = None
+    left_out: tuple[str, ...] = ()
 
 
 class ToScore(NamedTuple):
@@ -38,6 +63,15 @@ class ToScore(NamedTuple):
     status: Status
     stopped: bool
     chains: Chaining | None = None
+
+    def with_chains(self, found: Refreshed) -> ToScore:
+        """Return the same with what chains came to."""
+        evidence = self.evidence
+        if found.work is not None and evidence.gradients is not None:
+            evidence = replace(evidence, gradients=evidence.gradients + found.work.gradients)
+        if found.draws:
+            evidence = replace(evidence, refreshed=found.draws, refreshed_ess=found.effective)
+        return self._replace(evidence=evidence, chains=found.chains)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +96,22 @@ class Drawn:
     groups: dict[str, xr.Dataset]
     remarks: tuple[str, ...]
 
+    def leaving_out(self, said: tuple[str, ...]) -> Drawn:
+        """Return the fit with more that the budget of the run did not allow."""
+        return replace(self, fit=replace(self.fit, left_out=(*self.fit.left_out, *said)))
+
+    def with_chains(self, found: Refreshed | None) -> Drawn:
+        """Return the fit with what chains from its draws came to, if any were thought of."""
+        if found is None:
+            return self
+        fit = self.fit
+        if found.work is not None:
+            seconds = (fit.evaluate_s or 0) + found.work.seconds
+            fit = replace(fit, work={**fit.work, "judging": found.work}, evaluate_s=seconds)
+        fit = replace(fit, left_out=(*fit.left_out, *found.left_out))
+        groups = self.groups if found.group is None else {**self.groups, "refreshed": found.group}
+        return replace(self, fit=fit, to_score=self.to_score.with_chains(found), groups=groups)
+
 
 def draw(case: Case, fit: Fit, trained: Trained, chosen: Chosen, at: Boundary) -> Drawn:
     """Draw from the chosen restart and predict with the draws; `fit` is what training has made of it."""
@@ -73,6 +123,9 @@ def draw(case: Case, fit: Fit, trained: Trained, chosen: Chosen, at: Boundary) -
     kept = draws.head(max(affordable(prepared.structure.latent_dim), FEWEST))
     fixed = {name: value for name, value in chosen.params.items() if name in prepared.structure.params}
     predictions, heldout = run_forward(bench, kept.latents, fixed, case.config.seed)
+    evaluated = time.perf_counter()
+    seconds = Work(seconds=chosen.compile_s + evaluated - chosen.since)
+    fit = replace(fit, work={**fit.work, "scoring": chosen.work + scored.work + seconds})
     evidence = Evidence(
         latents=scored.latents,
         log_weights=None if point else scored.log_weights,
@@ -80,8 +133,8 @@ def draw(case: Case, fit: Fit, trained: Trained, chosen: Chosen, at: Boundary) -
         restart_elbos=tuple(one.elbo for one in chosen.restarts if one.elbo is not None),
         heldout=heldout,
         mode_shares=() if point else bench.mode_shares(scored.latents),
+        gradients=fit.gradients,
     )
-    evaluated = time.perf_counter()
     at.begin("inference data")
     at.stop_clock()
     groups = {

@@ -14,19 +14,22 @@ import numpy as np
 from guidebench.config.seeds import derive
 from guidebench.engine import datasets
 from guidebench.engine.fit.case import Case
-from guidebench.engine.fit.draw import Drawn
+from guidebench.engine.fit.draw import Drawn, Refreshed
 from guidebench.engine.worth import effective
 from guidebench.inference.chains.moves import BLOCK, CHAINS
 from guidebench.inference.chains.run import FIRST, Settled, run_chains
 from guidebench.plugins.isolation.failures import reason
-from guidebench.results import Chaining
+from guidebench.results import Chaining, Work
 
 #: Leapfrog steps of a transition, at least: for fewer gradients no program is compiled.
 FEWEST_STEPS = 4
 
+#: Gradients of chains that can be believed, at least.
+LEAST = FIRST * BLOCK * CHAINS * FEWEST_STEPS
 
-def refresh(case: Case, drawn: Drawn, rounds: tuple[int, ...]) -> Drawn:
-    """Return a fit with what chains from its draws came to.
+
+def refresh(case: Case, drawn: Drawn, most: int) -> Refreshed | None:
+    """Return what chains from the draws of a fit come to; ``None`` where there is nothing to begin from.
 
     Parameters
     ----------
@@ -34,26 +37,23 @@ def refresh(case: Case, drawn: Drawn, rounds: tuple[int, ...]) -> Drawn:
         The guide on its problem.
     drawn : Drawn
         Its draws.
-    rounds : tuple of int
-        Steps of its training, round by round; nothing where it found its parameters by itself.
+    most : int
+        Gradients that the chains may take.
     """
     if case.declaration.bound == "none":
-        return drawn
-    budget = gradients_of_training(case, rounds)
-    obstacle = _obstacle(case, budget)
+        return None
+    obstacle = _obstacle(case, most)
     if obstacle:
-        return _with(drawn, Chaining(settled=False, note=obstacle))
+        return Refreshed(Chaining(settled=False, note=obstacle))
     began = time.perf_counter()
     case.phase("running chains from its draws")
     try:
-        found = _run(case, drawn, budget)
+        found = _run(case, drawn, most)
     except Exception as error:  # noqa: BLE001 - the fit is sound, whatever chains fail on
-        return _with(drawn, Chaining(settled=False, note=reason(error)))
-    seconds = time.perf_counter() - began
-    chained = _with(drawn, _told(found))
-    if found.settled:
-        chained = _with_draws(case, chained, found)
-    return replace(chained, fit=replace(chained.fit, evaluate_s=(chained.fit.evaluate_s or 0) + seconds))
+        return Refreshed(Chaining(settled=False, note=reason(error)))
+    work = replace(found.work, seconds=time.perf_counter() - began)
+    case.ended("judging", work)
+    return _told(case, found, work)
 
 
 def gradients_of_training(case: Case, rounds: tuple[int, ...]) -> int:
@@ -73,9 +73,8 @@ def _obstacle(case: Case, budget: int) -> str:
         if case.prepared.structure.params:
             return "the model has parameters of its own, so its posterior is another one for every guide"
         return "this recipe does not look at the posterior itself"
-    least = FIRST * BLOCK * CHAINS * FEWEST_STEPS
-    if budget < least:
-        return f"training took {budget:,} gradients on all data, and chains take {least:,} at least"
+    if budget < LEAST:
+        return f"training took {budget:,} gradients on all data, and chains take {LEAST:,} at least"
     return ""
 
 
@@ -86,11 +85,12 @@ def _run(case: Case, drawn: Drawn, budget: int) -> Settled:
     if len(points) < CHAINS // 2:
         raise ValueError("hardly any of its draws is inside the support")
 
-    return run_chains(case.bench.moves, points, derive(case.config.seed, *case.names, "chains"), budget)
+    seed = derive(case.config.seed, *case.names, "chains")
+    return run_chains(case.bench.moves, points, seed, budget, case.meter.over)
 
 
-def _told(found: Settled) -> Chaining:
-    return Chaining(
+def _told(case: Case, found: Settled, work: Work) -> Refreshed:
+    chains = Chaining(
         settled=found.settled,
         note=found.note,
         chains=CHAINS,
@@ -100,19 +100,8 @@ def _told(found: Settled) -> Chaining:
         remembered=found.remembered,
         drift=found.drift,
     )
-
-
-def _with(drawn: Drawn, chains: Chaining) -> Drawn:
-    return replace(drawn, to_score=drawn.to_score._replace(chains=chains))
-
-
-def _with_draws(case: Case, drawn: Drawn, found: Settled) -> Drawn:
-    """Return a fit with the draws of settled chains beside its own."""
+    if not found.settled:
+        return Refreshed(chains, work)
     sites = {site.name: site for site in case.prepared.structure.latents}
     draws = {name: value.reshape(-1, *value.shape[2:]) for name, value in found.latents.items()}
-    evidence = replace(drawn.to_score.evidence, refreshed=draws, refreshed_ess=effective(found.latents))
-    return replace(
-        drawn,
-        to_score=drawn.to_score._replace(evidence=evidence),
-        groups={**drawn.groups, "refreshed": datasets.of_draws(draws, sites)},
-    )
+    return Refreshed(chains, work, draws, effective(found.latents), datasets.of_draws(draws, sites))

@@ -20,7 +20,7 @@ from guidebench.inference import convergence
 from guidebench.inference.draws import Sampler
 from guidebench.inference.recipe import Recipe
 from guidebench.inference.train import Params, Round
-from guidebench.results import Status
+from guidebench.results import Status, Work
 
 #: Restarts whose final loss is within so many nats of the best may turn out the best.
 WITHIN = 0.1
@@ -58,6 +58,8 @@ class Settling:
         self._before: Params | None = None
         #: The restarts that two rounds agree on, after the last round.
         self.agreed: frozenset[int] = frozenset()
+        #: What comparing rounds has computed.
+        self.work = Work()
 
     def __call__(self, last: Round) -> bool:
         """Return whether no restart that may turn out the best has anything left to gain."""
@@ -87,7 +89,9 @@ class Settling:
             own = jax.tree.map(lambda value: np.asarray(value[index]), params)
             if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(own)):
                 return False
-            found.append(self._sampler(own)(own, self._key, keep_latents=False, most=self._most).log_weights)
+            draws = self._sampler(own)(own, self._key, keep_latents=False, most=self._most)
+            self.work += draws.work
+            found.append(draws.log_weights)
         return convergence.agree(*found)
 
 

@@ -9,8 +9,9 @@ from guidebench.engine.fit.case import Case, blank
 from guidebench.engine.fit.choose import choose
 from guidebench.engine.fit.defend import defend
 from guidebench.engine.fit.draw import Drawn, draw
-from guidebench.engine.fit.refresh import refresh
+from guidebench.engine.fit.refresh import gradients_of_training, refresh
 from guidebench.engine.fit.train import Trained, train_guide
+from guidebench.engine.fit.within import limited
 from guidebench.plugins.isolation.boundary import Boundary
 from guidebench.plugins.isolation.failures import Failure
 from guidebench.results import Fit, Status
@@ -19,26 +20,37 @@ from guidebench.results import Fit, Status
 def fit_guide(case: Case) -> Drawn | Fit:
     """Train one guide, choose among its restarts, draw from the best, and put these draws to the test.
 
+    Where the run has a budget, training keeps within its part of it, and no chains are run: these come once all
+    guides are trained.
+
     Returns
     -------
     Drawn or Fit
         What is to be scored; or the fit as it ended before there was anything to score.
     """
-    empty = blank(case.prepared.problem.name, case.guide)
+    case, left_out, unless_settled, nothing = limited(case)
+    empty = replace(blank(case.prepared.problem.name, case.guide), left_out=left_out)
     with case.boundary("supports") as at:
         refusal = _refusal(case)
         if refusal:
             return replace(empty, status=Status.UNSUPPORTED, message=refusal, reason=f"Not possible here: {refusal}.")
+        if nothing:
+            return replace(empty, message=left_out[0], reason=f"It was {left_out[0]}.")
         at.begin("train")
         case.phase("training")
         trained = train_guide(case, at)
         fit = _after_training(case, empty, trained)
+        case.ended("training", trained.work)
         if not trained.usable:
             return _diverged(fit, trained, at)
         at.begin("draw")
         case.phase("drawing")
         chosen = choose(case, trained, at)
-        drawn = refresh(case, draw(case, fit, trained, chosen, at), trained.training.rounds)
+        drawn = draw(case, fit, trained, chosen, at)
+        case.ended("scoring", drawn.fit.work["scoring"])
+        if case.meter.limited:
+            return drawn if drawn.fit.status is Status.CONVERGED else drawn.leaving_out(unless_settled)
+        drawn = drawn.with_chains(refresh(case, drawn, gradients_of_training(case, trained.training.rounds)))
         return defend(case, drawn, trained.frame, chosen.params)
     assert at.failure is not None  # for every other way out returns
     return failed(empty, at.failure)
@@ -76,6 +88,8 @@ def _after_training(case: Case, empty: Fit, trained: Trained) -> Fit:
         stopped=trained.stopped,
         compile_s=training.compile_s,
         train_s=training.train_s,
+        work={} if trained.work is None else {"training": trained.work},
+        left_out=(*empty.left_out, *trained.left_out),
     )
 
 

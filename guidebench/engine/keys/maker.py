@@ -65,6 +65,7 @@ class KeyMaker:
             None if given is None else dict(given),
         )
         self._metrics = _all(_declared(one) for one in metrics)
+        self._budget = config.budget is not None
 
     def keys(self, problem: Problem, guides: Sequence[ChosenGuide]) -> Keys:
         """Return the keys of a problem and of all guides on it."""
@@ -75,7 +76,10 @@ class KeyMaker:
             )
             for guide in guides
         }
-        return Keys(problem=shared, fits=found)
+        if not self._budget:
+            return Keys(problem=shared, fits=found)
+        together = _all(found.values())  # what one may spend, and is judged for, hangs on all of them
+        return Keys(_all((shared, together)), {label: _all((one, together)) for label, one in found.items()})
 
 
 def _fingerprint(*values: Any) -> str | None:

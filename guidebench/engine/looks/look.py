@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
 from guidebench.engine.looks import data
 from guidebench.engine.minibatches import Inspected
 from guidebench.engine.starts import SEARCHES, Starts, search_values
-from guidebench.inference.improper import unheld
+from guidebench.inference.improper import Unheld, unheld
 from guidebench.inference.target import Target
 from guidebench.inference.wiring import LeftOut, Use, Wiring, left_out, wiring
+from guidebench.results.work import Work
 
 #: Coordinates that are named.
 MOST_NAMED = 4
 
 
-def look(inspected: Inspected, found: Starts | None) -> tuple[str, ...]:
-    """Return what should be known of a problem before anything is trained on it, one line each.
+class Look(NamedTuple):
+    """What should be known of a problem, one line each, and what it took to find out."""
+
+    lines: tuple[str, ...]
+    work: Work
+
+
+def look(inspected: Inspected, found: Starts | None) -> Look:
+    """Return what should be known of a problem before anything is trained on it.
 
     Parameters
     ----------
@@ -29,13 +38,15 @@ def look(inspected: Inspected, found: Starts | None) -> tuple[str, ...]:
     """
     problem, values, arguments, structure, _ = inspected
     wired = wiring(problem.model, arguments, structure)
-    return (
+    directions = Unheld() if found is None else _unheld(inspected, found, wired)
+    lines = (
         *_unobserved(inspected, left_out(problem.model, arguments, structure)),
         *data.not_finite(values, finite=found is not None and bool(found.valid.any())),
         *(_on_the_line(use) for use in wired.uses),
-        *(_improper(names) for names in ([] if found is None else _unheld(inspected, found, wired))),
+        *(_improper(names) for names in directions.directions),
         *data.sizes(values, structure.observed_arguments),
     )
+    return Look(lines, directions.work)
 
 
 def _observes_nothing(inspected: Inspected) -> bool:
@@ -85,11 +96,11 @@ def _improper(names: tuple[str, ...]) -> str:
     )
 
 
-def _unheld(inspected: Inspected, found: Starts, wired: Wiring) -> list[tuple[str, ...]]:
+def _unheld(inspected: Inspected, found: Starts, wired: Wiring) -> Unheld:
     """Return the coordinates of every direction that nothing holds."""
     problem, values, arguments, structure, minibatches = inspected
     if not wired.suspects or structure.params or not found.valid.any():
-        return []
+        return Unheld()
     target = found.target or Target.of(problem.model, arguments, structure, minibatches)
     base = np.zeros(target.dim)
     if found.landscape is not None and found.landscape.best is not None:

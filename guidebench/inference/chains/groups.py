@@ -8,6 +8,8 @@ variances; here their moments are held against the errors that decide of a guide
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +20,7 @@ from guidebench.inference.chains.run import Settled, run_chains
 from guidebench.inference.modes import Landscape
 from guidebench.inference.peaks import log_volume
 from guidebench.results.noise import allowance
+from guidebench.results.work import Work, total
 
 #: How much wider the second group begins.
 WIDER = 2.0
@@ -28,15 +31,22 @@ DRAWS = 4_000
 #: Groups agree where no mean differs by more sds and no sd by a larger share, beyond noise.
 MEAN_APART, SD_APART = 0.07, 0.10
 
+#: Gradients that are left where there is no end of them.
+UNLIMITED = 2**62
+
 #: Modes from which groups begin, at most.
 MOST_GROUPS = 8
 
 
 class Groups(NamedTuple):
-    """What groups of chains came to: all of them, and why they are not to be believed (empty where they are)."""
+    """What groups of chains came to: all of them, and why they are not to be believed (empty where they are).
+
+    `work` is that of all groups that were run, settled or not.
+    """
 
     found: tuple[Settled, ...]
     failure: str
+    work: Work = Work()
 
     @property
     def gradients(self) -> int:
@@ -44,7 +54,9 @@ class Groups(NamedTuple):
         return sum(one.gradients for one in self.found)
 
 
-def run_groups(moves: Moves, landscape: Landscape, seed: int, budget: int) -> Groups:
+def run_groups(
+    moves: Moves, landscape: Landscape, seed: int, budget: int, left: Callable[[Work], int] = lambda work: UNLIMITED
+) -> Groups:
     """Run every group until it settles, or the first of them does not.
 
     Parameters
@@ -57,6 +69,8 @@ def run_groups(moves: Moves, landscape: Landscape, seed: int, budget: int) -> Gr
         Of all random numbers.
     budget : int
         Gradients of each group, at most.
+    left : callable, optional
+        ``left(work)`` returns how many gradients are left for more groups after that work.
     """
     found: list[Settled] = []
     rng = np.random.default_rng(seed)
@@ -66,14 +80,24 @@ def run_groups(moves: Moves, landscape: Landscape, seed: int, budget: int) -> Gr
     for number, (center, factor) in enumerate(places):
         noise = rng.standard_normal((DRAWS, len(center)))
         draws = center + (noise * factor if factor.ndim == 1 else noise @ factor.T)
-        one = run_chains(moves, draws, int(rng.integers(2**31)), budget)
+        before = total(each.work for each in found)
+        most = min(budget, left(before))
+        if most < 1:
+            return Groups(tuple(found), f"nothing was left for group {number + 1} of {len(places)}", before)
+        one = run_chains(moves, draws, int(rng.integers(2**31)), most, partial(_over, left, before))
         if not one.settled:
-            return Groups(tuple(found), f"group {number + 1} of {len(places)} did not settle: {one.note}")
+            failure = f"group {number + 1} of {len(places)} did not settle: {one.note}"
+            return Groups(tuple(found), failure, total(each.work for each in (*found, one)))
         apart = next((said for other in found if (said := _apart(one, other))), "")
         found.append(one)
         if apart:
-            return Groups(tuple(found), f"groups from different places settled apart: {apart}")
-    return Groups(tuple(found), "")
+            failure = f"groups from different places settled apart: {apart}"
+            return Groups(tuple(found), failure, total(each.work for each in found))
+    return Groups(tuple(found), "", total(each.work for each in found))
+
+
+def _over(left: Callable[[Work], int], work: Work) -> bool:
+    return left(work) < 1
 
 
 def _places(landscape: Landscape) -> list[tuple[Float64[np.ndarray, " D"], np.ndarray]]:

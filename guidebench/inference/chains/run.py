@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from guidebench.inference.chains.halves import Half, change, errors, remembered
 from guidebench.inference.chains.moves import BLOCK, CHAINS, Moves, State
 from guidebench.inference.coordinates import Affine
 from guidebench.results.noise import allowance
+from guidebench.results.work import NOTHING, Work
 
 #: Halves agree where no mean differs by more sds, and no sd by a larger share, beyond noise.
 MOVED_MEAN, MOVED_SD = 0.05, 0.07
@@ -69,6 +71,8 @@ class Settled:
         Draws of the second half by latent site, shape ``(C, S, ...)``; empty where they have not settled.
     points : ndarray
         Some of them in unconstrained coordinates, shape ``(N, D)``.
+    work : Work
+        The gradients of all leapfrog steps, and those where chains began and were whitened anew.
     """
 
     settled: bool
@@ -80,6 +84,7 @@ class Settled:
     drift: float
     latents: dict[str, Float64[np.ndarray, "C S ..."]]
     points: Float64[np.ndarray, "N D"]
+    work: Work = NOTHING
 
 
 #: Of the first step size, in units of the whitening, at one dimension.
@@ -265,6 +270,7 @@ def run_chains(
     draws: Float64[np.ndarray, "S D"],
     seed: int,
     budget: int,
+    over: Callable[[], bool] = lambda: False,
 ) -> Settled:
     """Run chains from draws until they are believed, or the budget is spent.
 
@@ -278,10 +284,12 @@ def run_chains(
         Of all random numbers.
     budget : int
         Gradients, at most (but for those of the last block).
+    over : callable, optional
+        Is asked before every block whether there is to be no more.
     """
     with np.errstate(all="ignore"):
         run, look = _Run(moves, draws, seed), None
-        while run.gradients < budget and run.length < LOOKS[-1]:
+        while run.gradients < budget and run.length < LOOKS[-1] and not over():
             run.step()
             if run.length not in LOOKS:
                 continue
@@ -305,4 +313,5 @@ def run_chains(
         drift=math.inf if look is None else max(look.mean_drift, look.sd_drift),
         latents=run.latents() if settled else {},
         points=run.points() if settled else np.zeros((0, moves.target.dim)),
+        work=Work(gradients=run.gradients + CHAINS * (1 + run.whitened)),
     )

@@ -60,12 +60,12 @@ class Callbacks:
     ----------
     on_chunk : callable, optional
         Called between stretches with the steps done, those of all rounds so far, and the current loss, a
-        mean over restarts.
+        mean over restarts; training ends where it returns ``True``.
     settled : callable
         ``settled(round)`` is asked after a round whether training may end; unless given, there is one round.
     """
 
-    on_chunk: Callable[[int, int, float], None] | None = None
+    on_chunk: Callable[[int, int, float], bool | None] | None = None
     settled: Callable[[Round], bool] = _after_one_round
 
 
@@ -125,6 +125,8 @@ class Training:
         How each restart ended, of a guide that finds its parameters itself.
     agreed : frozenset of int
         The restarts of which the last two rounds ended at guides that are as good.
+    ended : bool
+        Whether it was told to end amid a round.
     """
 
     params: Params
@@ -140,10 +142,13 @@ class Training:
     evaluations: Evaluations | None = None
     solutions: tuple[Solution, ...] = ()
     agreed: frozenset[int] = frozenset()
+    ended: bool = False
 
     def at_the_end(self, restart: int) -> bool:
         """Return whether the parameters of a restart are from the end of a round, where the rate has decayed."""
         found = self.evaluations
+        if self.ended:
+            return False
         if found is None:
             return True
         return found.patience is None and bool(found.kept[restart] >= sum(self.rounds) - LAST * self.rounds[-1])

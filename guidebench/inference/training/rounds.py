@@ -44,6 +44,8 @@ class Course(NamedTuple):
         The best parameters on what is watched, if anything is.
     patience : int or None
         The steps without an improvement after which training was stopped.
+    ended : bool
+        Whether it was told to end.
     """
 
     carry: Carry
@@ -55,6 +57,7 @@ class Course(NamedTuple):
     skipped_lately: Int[np.ndarray, " R"]
     best: Best | None
     patience: int | None
+    ended: bool = False
 
     @property
     def done(self) -> int:
@@ -116,7 +119,7 @@ class Rounds:
         """Train round after round until it may end."""
         for number in range(self.recipe.rounds):
             course = self._settle(self._round(course, self._span(course, number)))
-            if course.patience is not None or self.callbacks.settled(course.last_round()):
+            if course.patience is not None or course.ended or self.callbacks.settled(course.last_round()):
                 break
         return course
 
@@ -130,7 +133,7 @@ class Rounds:
         if span.number:
             steps = (span.end - span.first) * self.cut.steps
             course = course._replace(carry=new_round(course.carry, steps, ROUND_RATE**span.number))
-        while course.done < span.end and course.patience is None:
+        while course.done < span.end and course.patience is None and not course.ended:
             course = self._stretch(course, span)
         return course
 
@@ -147,7 +150,8 @@ class Rounds:
         )
         if self.callbacks.on_chunk is not None:
             done, total = (count * self.cut.steps for count in (course.done, span.end))
-            self.callbacks.on_chunk(done, total, _mean(np.asarray(found.losses)[:, -1]))
+            ended = self.callbacks.on_chunk(done, total, _mean(np.asarray(found.losses)[:, -1]))
+            course = course._replace(ended=bool(ended) and done < total)
         return course if course.best is None else self._evaluate(course, course.best, np.asarray(found.watch), span)
 
     def _average(self, course: Course, span: Span) -> tuple[Carry, int]:

@@ -1,0 +1,51 @@
+"""What a run may spend on a problem: so many gradients, or so many seconds."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Literal, NamedTuple
+
+#: ``200000`` and ``200_000`` are gradients, ``60s`` and ``0.5s`` seconds.
+_FORM = re.compile(r"(?P<gradients>\d[\d_]*)|(?P<seconds>\d+(\.\d+)?)\s*s")
+
+
+class Budget(NamedTuple):
+    """An allowance for each problem of a run."""
+
+    amount: float
+    unit: Literal["gradients", "seconds"]
+
+    @classmethod
+    def parse(cls, text: str) -> Budget:
+        """Return what a text says.
+
+        Raises
+        ------
+        ValueError
+            Where it says neither a whole number of gradients nor a number of seconds, above zero.
+        """
+        found = _FORM.fullmatch(text.strip())
+        if found is None:
+            raise ValueError(text)
+        gradients = found["gradients"]
+        amount = float(found["seconds"]) if gradients is None else int(gradients.replace("_", ""))
+        if not (amount > 0 and math.isfinite(amount)):
+            raise ValueError(text)
+        return cls(amount, "seconds" if gradients is None else "gradients")
+
+    @property
+    def text(self) -> str:
+        """The same as it is given: two that say the same are one text."""
+        return f"{self.amount:g}s" if self.timed else f"{self.amount:.0f}"
+
+    @property
+    def timed(self) -> bool:
+        """Whether it is a time, so that what it cuts depends on the machine."""
+        return self.unit == "seconds"
+
+    @property
+    def spent(self) -> str:
+        """That it is spent, in words."""
+        amount = f"{self.amount:g} s" if self.timed else f"{self.amount:,.0f} gradients"
+        return f"the budget of {amount} was spent"
