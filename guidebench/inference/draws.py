@@ -19,7 +19,7 @@ from jaxtyping import Array, Float, Float64, Key, Shaped
 from guidebench.inference.coordinates import Frame
 from guidebench.inference.density import draw, draw_guide
 from guidebench.inference.device.compiled import compile_for, over_draws
-from guidebench.inference.rescoring import LARGE
+from guidebench.inference.rescoring import LARGE, PACKED
 from guidebench.inference.structure import ModelStructure
 from guidebench.inference.subsampling import Whole
 from guidebench.inference.train import MakeGuide, Params
@@ -105,6 +105,7 @@ class Sampler:
     count: int
     compile_s: float
     scoring: Scoring
+    unpack: Callable[[np.ndarray], dict[str, np.ndarray]] | None = None
 
     def __call__(
         self, params: Params, key: Key[Array, ""], *, keep_latents: bool = True, most: int | None = None
@@ -116,6 +117,8 @@ class Sampler:
         log_p, log_q, log_jacobian, latents = self.program(
             params, jax.random.split(key, self.count), self.start, self.traced
         )
+        if self.unpack is not None:
+            latents = self.unpack(np.asarray(latents[PACKED]))
         log_joint, alone = self.scoring.log_joint, self.scoring.alone
         if log_joint is not None and (alone or np.median(np.abs(log_p)) > LARGE):
             sites = {name: np.asarray(latents[name])[: most if alone else None] for name in self.sites}
@@ -177,6 +180,7 @@ def make_sampler(
     scoring : Scoring, optional
         How the densities of the draws are found.
     """
+    packing = frame.packing
     model, arguments, alone = frame.model, frame.arguments, scoring.alone
     names = tuple(site.name for site in structure.latents)
     size = (0 if alone else arguments.size()) + structure.latent_dim
@@ -196,6 +200,10 @@ def make_sampler(
 
         def one(key: Key[Array, ""]) -> tuple[Float[Array, ""], Float[Array, ""], Float[Array, ""], dict[str, Array]]:
             log_p, log_q, sites = by_guide(key)
+            if packing is not None:
+                values = {name: sites[name]["value"] for name in frame.starts}
+                vector, log_jacobian = packing.pack(values, traced)
+                return log_p, log_q, log_jacobian, {PACKED: vector}
             latents = {name: sites[name]["value"] for name in names}
             log_jacobian = jnp.zeros(())
             if frame.to_latents is not None:
@@ -214,5 +222,6 @@ def make_sampler(
         sites=names,
         count=count,
         scoring=scoring,
+        unpack=None if packing is None else packing.unpack,
         compile_s=time.perf_counter() - began,
     )

@@ -28,12 +28,23 @@ class Unconstrain:
     def __call__(self, latents: Mapping[str, Shaped[np.ndarray, "S ..."]]) -> Float64[np.ndarray, "M D"]:
         """Return the first so many draws as rows; one that rounds to the edge of its support is not finite."""
         target = self._target
-        some = {name: np.asarray(latents[name])[:MOST] for name in target.shapes}
+        some: Any = {name: np.asarray(latents[name])[:MOST] for name in target.shapes}
+        if target.many:
+            return self._of_many(target.pack(some))
         key = tuple((value.shape, value.dtype.name) for value in some.values())
         given = some, dict(target.arguments.arrays)
         if key not in self._programs:
             self._programs[key] = compile_for(self._program, *given, level=0)
         return target.flatten(jax.device_get(self._programs[key](*given))).astype(np.float64)
+
+    def _of_many(self, rows: Shaped[np.ndarray, "M N"]) -> Float64[np.ndarray, "M D"]:
+        """Return the points at values of many sites."""
+        given = rows, dict(self._target.arguments.arrays)
+        key = rows.shape, rows.dtype.name
+        if key not in self._programs:
+            mapped = jax.vmap(self._target.unconstrained, in_axes=(0, None))
+            self._programs[key] = compile_for(mapped, *given, level=0)
+        return np.asarray(self._programs[key](*given), np.float64)
 
     def _program(self, latents: Mapping[str, Any], traced: Mapping[str, Any]) -> Any:
         target = self._target

@@ -157,8 +157,8 @@ def energy_distance(evidence: Evidence) -> Iterator[MetricValue]:
     .. math:: \mathcal{E} = 2\, \mathrm{E}\|X - Y\| - \mathrm{E}\|X - X'\| - \mathrm{E}\|Y - Y'\|,
               \qquad X \sim q,\; Y \sim p
 
-    from at most 2,000 draws of either side, fewer in more than 1,000 components, and no more of the reference than it is worth in independent
-    ones: draws next to each other in a chain would make it high.  It is zero only for equal
+    from at most 2,000 draws of either side, fewer in more than 1,000 components, and no more of the reference than it
+    is worth in independent ones: draws next to each other in a chain would make it high.  It is zero only for equal
     distributions; being unbiased, the estimate may be slightly negative there.
 
     The error is that of the first-order (Hoeffding) projection: of each draw, its mean distance from the

@@ -34,8 +34,6 @@ def refreshed(evidence: Evidence) -> Iterator[MetricValue]:
         yield from off("refreshed_{}_error", _beside({name: own[name] for name in true if name in own}, true))
 
 
-def _beside(
-    found: Mapping[str, Moments], true: Mapping[str, Moments]
-) -> Iterator[tuple[str, Moments, Moments]]:
+def _beside(found: Mapping[str, Moments], true: Mapping[str, Moments]) -> Iterator[tuple[str, Moments, Moments]]:
     """Yield the components that both sides have."""
     yield from ((name, one, true[name]) for name, one in found.items() if name in true)
