@@ -21,7 +21,7 @@ class _Lane(NamedTuple):
     """A variable that is one row of an array."""
 
     source: Any
-    index: int
+    row: int
 
 
 def whole(closed: ClosedJaxpr) -> ClosedJaxpr:
@@ -38,7 +38,7 @@ def whole(closed: ClosedJaxpr) -> ClosedJaxpr:
 def _part(step: Any, first: _Lane, count: int) -> Any:
     """Return the step that takes so many rows of an array, in the place of one that puts them together."""
     like = jax.ShapeDtypeStruct(first.source.aval.shape, first.source.aval.dtype)
-    taken = jax.make_jaxpr(lambda array: lax.slice_in_dim(array, first.index, first.index + count))(like)
+    taken = jax.make_jaxpr(lambda array: lax.slice_in_dim(array, first.row, first.row + count))(like)
     return taken.jaxpr.eqns[0].replace(invars=[first.source], outvars=step.outvars)
 
 
@@ -56,12 +56,14 @@ def _stacked(jaxpr: Any) -> dict[int, tuple[_Lane, int]]:
     lifted: dict[int, Any] = {}
     found = {}
     for number, step in enumerate(jaxpr.eqns):
-        name, out = step.primitive.name, step.outvars[0] if step.outvars else None
+        if not (step.invars and step.outvars):
+            continue
+        name, out = step.primitive.name, step.outvars[0]
         if name == "unstack" and step.params.get("axis") == 0:
             lanes.update({id(var): _Lane(step.invars[0], index) for index, var in enumerate(step.outvars)})
         elif name == "slice" and _is_row(step):
             sliced[id(out)] = _Lane(step.invars[0], step.params["start_indices"][0])
-        elif id(step.invars[0] if step.invars else None) in sliced and name in ("squeeze", "reshape"):
+        elif id(step.invars[0]) in sliced and name in ("squeeze", "reshape"):
             if out.aval.shape == step.invars[0].aval.shape[1:]:
                 lanes[id(out)] = sliced[id(step.invars[0])]
         elif name in _LIFTED and out.aval.shape == (1, *step.invars[0].aval.shape):
@@ -90,7 +92,7 @@ def _in_a_row(parts: list[Any], lanes: dict[int, _Lane]) -> tuple[_Lane, int] | 
     if len(found) < 2 or first is None:
         return None
     follow = all(
-        one is not None and one.source is first.source and one.index == first.index + number
+        one is not None and one.source is first.source and one.row == first.row + number
         for number, one in enumerate(found)
     )
     return (first, len(found)) if follow else None

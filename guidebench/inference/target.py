@@ -237,7 +237,7 @@ class Target:
         """
         given = jax.tree.map(jnp.asarray, dict(traced))
         point = jnp.zeros(self.dim)
-        programs = [(self._density, point), (self._constrain, point)]
+        programs: list[tuple[Callable[..., Any], Array]] = [(self._density, point), (self._constrain, point)]
         if self.many:
             own = jnp.zeros(sum(map(prod, self.many.values())))
             programs += [(self._packed, point), (self._joint_packed, own)]

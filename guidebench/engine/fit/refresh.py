@@ -111,8 +111,11 @@ def _with_draws(case: Case, drawn: Drawn, found: Settled) -> Drawn:
     sites = {site.name: site for site in case.prepared.structure.latents}
     draws = {name: value.reshape(-1, *value.shape[2:]) for name, value in found.latents.items()}
     evidence = replace(drawn.to_score.evidence, refreshed=draws, refreshed_ess=effective(found.latents))
+    refreshed = datasets.of_draws(draws, sites)
+    cut = refreshed.attrs.get("kept")
     return replace(
         drawn,
         to_score=drawn.to_score._replace(evidence=evidence),
-        groups={**drawn.groups, "refreshed": datasets.of_draws(draws, sites)},
+        groups={**drawn.groups, "refreshed": refreshed},
+        remarks=(*drawn.remarks, *([f"of the refreshed draws, {cut}"] if cut else [])),
     )

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from guidebench.engine.looks import data
+from guidebench.engine.looks.separate import separate
 from guidebench.engine.minibatches import Inspected
 from guidebench.engine.starts import SEARCHES, Starts, search_values
 from guidebench.inference.improper import unheld
@@ -35,6 +36,7 @@ def look(inspected: Inspected, found: Starts | None) -> tuple[str, ...]:
         *(_on_the_line(use) for use in wired.uses),
         *(_improper(names) for names in ([] if found is None else _unheld(inspected, found, wired))),
         *data.sizes(values, structure.observed_arguments),
+        *separate(structure.latents),
     )
 
 
