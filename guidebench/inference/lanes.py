@@ -6,12 +6,12 @@ and compiles a kernel for each of them, and for each derivative.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import jax
 from jax import lax
-from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
+from jax.extend.core import ClosedJaxpr
 
 #: Operations that give one number or array a leading axis of length one.
 _LIFTED = frozenset({"broadcast_in_dim", "reshape", "expand_dims"})
@@ -40,13 +40,6 @@ def _part(step: Any, first: _Lane, count: int) -> Any:
     like = jax.ShapeDtypeStruct(first.source.aval.shape, first.source.aval.dtype)
     taken = jax.make_jaxpr(lambda array: lax.slice_in_dim(array, first.row, first.row + count))(like)
     return taken.jaxpr.eqns[0].replace(invars=[first.source], outvars=step.outvars)
-
-
-def tidied(function: Callable[..., Any], *like: Any) -> Callable[..., Any]:
-    """Return a function as its :func:`whole` program, for arguments like these."""
-    closed, shape = jax.make_jaxpr(function, return_shape=True)(*like)
-    run, structure = jaxpr_as_fun(whole(closed)), jax.tree.structure(shape)
-    return lambda *args: jax.tree.unflatten(structure, run(*jax.tree.leaves(args)))
 
 
 def _stacked(jaxpr: Any) -> dict[int, tuple[_Lane, int]]:
