@@ -22,8 +22,9 @@ from guidebench.results.noise import allowance
 #: How much wider the second group begins.
 WIDER = 2.0
 
-#: Draws that stand for the place where a group begins.
+#: Draws that stand for the place where a group begins, and numbers that they may hold.
 DRAWS = 4_000
+MOST_NUMBERS = 20_000_000
 
 #: Groups agree where no mean differs by more sds and no sd by a larger share, beyond noise.
 MEAN_APART, SD_APART = 0.07, 0.10
@@ -64,7 +65,8 @@ def run_groups(moves: Moves, landscape: Landscape, seed: int, budget: int) -> Gr
     if not places:
         return Groups((), "the search has found nothing to begin at")
     for number, (center, factor) in enumerate(places):
-        noise = rng.standard_normal((DRAWS, len(center)))
+        count = min(DRAWS, max(MOST_NUMBERS // len(center), CHAINS))
+        noise = rng.standard_normal((count, len(center)))
         draws = center + (noise * factor if factor.ndim == 1 else noise @ factor.T)
         one = run_chains(moves, draws, int(rng.integers(2**31)), budget)
         if not one.settled:
