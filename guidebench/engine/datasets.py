@@ -53,7 +53,9 @@ def of_draws(values: Mapping[str, np.ndarray], sites: Mapping[str, Site]) -> xr.
     made = min((len(draws) for draws in values.values()), default=0)
     each = bytes_of(values)
     count = min(made, may_be_kept(each))
-    variables = {name: (("chain", "draw", *sites[name].dims), draws[None, :count]) for name, draws in values.items()}
+    # In arrays of their own where some are left out: a part of an array holds on to all of it.
+    kept = {name: draws[:count].copy() if len(draws) > count else draws for name, draws in values.items()}
+    variables = {name: (("chain", "draw", *sites[name].dims), draws[None]) for name, draws in kept.items()}
     found = _with_coords(variables)
     return found.assign_attrs(kept=said_of_kept(count, made, each)) if count < made else found
 

@@ -48,8 +48,8 @@ class Draws:
             return np.asarray(self.log_p - self.log_q)
 
     def head(self, count: int) -> Draws:
-        """Return the first draws."""
-        latents = {name: value[:count] for name, value in self.latents.items()}
+        """Return the first draws; where there are more, in arrays of their own, so that these can be let go of."""
+        latents = {name: value[:count].copy() if len(value) > count else value for name, value in self.latents.items()}
         return Draws(log_p=self.log_p[:count], log_q=self.log_q[:count], latents=latents)
 
     @classmethod
