@@ -17,6 +17,10 @@ from guidebench.engine import datasets
 from guidebench.results.inference_data import group
 
 
+#: Those of three rounds of the default recipe, which is what chains may spend beside a guide that was trained.
+STEPS = 28_000
+
+
 def readings(s: Any, y: Any) -> None:
     with numpyro.plate("each", len(s)):
         theta = numpyro.sample("theta", dist.Normal(0.0, 1.0))
@@ -53,7 +57,7 @@ def compared(size: int, *, full: bool) -> gb.Comparison:
         given(f"short-{share}", mean, sd * (1 - share / 100)) for share in ((0, 5, 10, 20, 40) if full else (0, 20))
     ]
     problem = gb.Problem(name=f"readings-{size}", model=readings, kwargs={"s": s, "y": y})
-    return gb.compare(problem, guides=[*guides, given("one-mean", off, sd)], reference="none")
+    return gb.compare(problem, guides=[*guides, given("one-mean", off, sd)], reference="none", steps=STEPS)
 
 
 @pytest.mark.slow
