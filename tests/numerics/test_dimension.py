@@ -16,7 +16,6 @@ import guidebench as gb
 from guidebench.engine import datasets
 from guidebench.results.inference_data import group
 
-
 #: Those of three rounds of the default recipe, which is what chains may spend beside a guide that was trained.
 STEPS = 28_000
 
