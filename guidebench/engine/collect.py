@@ -16,6 +16,7 @@ from guidebench.engine.fit.case import blank, boundary
 from guidebench.engine.fit.draw import Drawn
 from guidebench.engine.fit.score import Scored
 from guidebench.engine.fit.stages import failed
+from guidebench.engine.listed import listed
 from guidebench.engine.lost import TaskLostError
 from guidebench.engine.perform import TURN
 from guidebench.engine.plan import FitNodes, Node, Plan, ProblemPlan
@@ -160,7 +161,9 @@ def _assembled(drawn: Drawn, scored: Scored, one: FitNodes, calibrated: Calibrat
     """Return a fit made of its parts."""
     fit, failures = drawn.fit, list(scored.failures)
     notes = [f"{bad.phase} {bad.name!r} of {bad.distribution} failed: {bad.message}" for bad in failures]
-    groups, metrics, seconds = dict(drawn.groups), scored.metrics, None
+    groups, seconds = dict(drawn.groups), None
+    metrics, cut = listed(scored.metrics)
+    notes += [cut] if cut else []
     work = merged(fit.work, {"scoring": Work(seconds=scored.seconds)})
     if one.note:
         notes.append(one.note)

@@ -11,25 +11,53 @@ import xarray as xr
 from guidebench.inference.structure import ModelStructure, Site
 from guidebench.inference.train import Evaluations, Training
 
-#: Numbers that one variable of an InferenceData may hold; longer ones keep fewer draws.
-MOST_VALUES = 20_000_000
+#: Bytes that the draws in one file may take, and groups of it that share them: a guide's draws, refreshed ones,
+#: predictions, their densities, and predictions elsewhere.
+MOST_BYTES = 400_000_000
+GROUPS = 5
 
 #: Numbers that a constant may have to be written beside the draws of every guide.
 MOST_CONSTANT = 1_000_000
 
 
-def thin(values: np.ndarray) -> np.ndarray:
-    """Return the leading draws of `values` (shape ``(S, ...)``) that fit in bounded memory."""
-    per_draw = max(values[0].size, 1)
-    return values[: max(MOST_VALUES // per_draw, 1)]
+def may_be_kept(bytes_per_draw: int, groups: int = GROUPS) -> int:
+    """Return how many draws of so many bytes each may be kept in one group of a file, one at least.
+
+    Parameters
+    ----------
+    bytes_per_draw : int
+        Of all variables of the group together.
+    groups : int
+        How many groups the file has.
+    """
+    return max(MOST_BYTES // groups // max(bytes_per_draw, 1), 1)
+
+
+def said_of_kept(kept: int, made: int, bytes_per_draw: int) -> str:
+    """Return what is said of draws of which not all are kept."""
+    size = made * bytes_per_draw
+    unit, text = (1e9, "GB") if size >= 1e9 else (1e6, "MB")
+    return f"kept {kept:,} of {made:,} draws: all of them would take {size / unit:.1f} {text}"
+
+
+def bytes_of(values: Mapping[str, np.ndarray]) -> int:
+    """Return what one draw of sites takes, of shape ``(S, ...)`` each."""
+    return sum(draws[:1].nbytes for draws in values.values())
 
 
 def of_draws(values: Mapping[str, np.ndarray], sites: Mapping[str, Site]) -> xr.Dataset:
-    """Return draws of sites, shape ``(S, ...)`` each, as a Dataset with dims ``(chain, draw, ...)``."""
-    kept = {name: thin(draws) for name, draws in values.items()}
-    count = min((len(draws) for draws in kept.values()), default=0)
-    variables = {name: (("chain", "draw", *sites[name].dims), draws[None, :count]) for name, draws in kept.items()}
-    return _with_coords(variables)
+    """Return draws of sites, shape ``(S, ...)`` each, as a Dataset with dims ``(chain, draw, ...)``.
+
+    The first of them where all would take too much; its attribute ``kept`` then says so.
+    """
+    made = min((len(draws) for draws in values.values()), default=0)
+    each = bytes_of(values)
+    count = min(made, may_be_kept(each))
+    # In arrays of their own where some are left out: a part of an array holds on to all of it.
+    kept = {name: draws[:count].copy() if len(draws) > count else draws for name, draws in values.items()}
+    variables = {name: (("chain", "draw", *sites[name].dims), draws[None]) for name, draws in kept.items()}
+    found = _with_coords(variables)
+    return found.assign_attrs(kept=said_of_kept(count, made, each)) if count < made else found
 
 
 def of_arrays(values: Mapping[str, Any], dims: Mapping[str, tuple[str, ...]]) -> xr.Dataset:

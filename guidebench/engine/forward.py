@@ -30,8 +30,8 @@ class Predictions:
 
 
 def affordable(outputs: int) -> int:
-    """Return for how many draws so many outputs each can be kept."""
-    return datasets.MOST_VALUES // max(outputs, 1)
+    """Return for how many draws so many outputs each can be kept, in float32."""
+    return datasets.may_be_kept(4 * outputs)
 
 
 def run_forward(
@@ -111,8 +111,10 @@ def _at_training(bench: Workbench, draws: Draws, predictions: Predictions) -> di
     if "log_likelihood" in predictions.groups:
         log_forward, log_likelihood = predictions.groups["log_likelihood"]
         groups["log_likelihood"] = datasets.of_draws(log_likelihood, log_forward.sites)
-    if all(len(value) == len(draws.log_p) for value in deterministic.values()):
-        groups["posterior"] = datasets.of_draws({**draws.latents, **deterministic}, sites)
+    both = {**draws.latents, **deterministic}
+    enough = datasets.may_be_kept(datasets.bytes_of(both)) >= len(draws.log_p)
+    if enough and all(len(value) == len(draws.log_p) for value in deterministic.values()):
+        groups["posterior"] = datasets.of_draws(both, sites)
     else:  # fewer draws than the latents have: beside the predictions, which have as few
         predicted |= deterministic
     return {"posterior_predictive": datasets.of_draws(predicted, forward.sites), **groups}

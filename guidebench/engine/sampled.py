@@ -201,12 +201,15 @@ def labelled(
 ) -> idata.InferenceData:
     """Return draws of chains as InferenceData with one group, ``posterior``."""
     sites = {site.name: site for site in structure.latents}
+    made, each = (next(iter(chains.values())).shape[1], sum(value[:, :1].nbytes for value in chains.values()))
+    most = min(datasets.may_be_kept(each, groups=1), made)
+    cut = {} if most == made else {"kept": datasets.said_of_kept(most, made, each) + ", of every chain"}
     # The labels of the first chain are those of all.
-    first = datasets.of_draws({name: value[0] for name, value in chains.items()}, sites)
+    first = datasets.of_draws({name: value[0, :most] for name, value in chains.items()}, sites)
     count = len(next(iter(chains.values())))
     coords = {dim: np.arange(count if dim == "chain" else size) for dim, size in first.sizes.items()}
     posterior = {name: (first[name].dims, value[:, : first.sizes["draw"]]) for name, value in chains.items()}
-    groups = {"posterior": xr.Dataset(posterior, coords=coords, attrs=attrs)}
+    groups = {"posterior": xr.Dataset(posterior, coords=coords, attrs={**attrs, **cut})}
     if diverging is not None:
         groups["sample_stats"] = xr.Dataset({"diverging": (("chain", "draw"), diverging)})
     return idata.from_groups(groups)

@@ -17,7 +17,7 @@ from guidebench.config.settings import RunConfig
 from guidebench.contracts import Family
 from guidebench.engine.prepared import PreparedProblem
 from guidebench.inference.arguments import Arguments
-from guidebench.inference.coordinates import Frame, model_of, to_latents
+from guidebench.inference.coordinates import Frame, model_of, split, to_latents
 from guidebench.inference.newton import Modes, modes
 from guidebench.inference.recipe import Recipe
 from guidebench.inference.simulate import Simulated, observing, refusal, simulate
@@ -90,7 +90,7 @@ class Simulations:
         return Frame(
             model=model_of(target),
             arguments=Arguments(arrays=arrays),
-            starts=target.split(np.zeros_like(self.points) if self.found else self.points),
+            starts=split(target, np.zeros_like(self.points) if self.found else self.points),
             to_latents=lambda sites, traced: to_latents(target, sites, traced),
             axes={"data": self.axes, "center": 0, "factor": 0},
             kind="affine" if factor.ndim == 3 else "diagonal",

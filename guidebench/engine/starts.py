@@ -19,9 +19,9 @@ from guidebench.inference.gaussians import Gaussian
 from guidebench.inference.large import explore_large
 from guidebench.inference.modes import Landscape
 from guidebench.inference.recipe import Recipe
-from guidebench.inference.start import check, prior_points, starting_points, strategy
+from guidebench.inference.start import check, prior_points, starting_points, starting_points_of_many, strategy
 from guidebench.inference.subsampling import Stratified
-from guidebench.inference.target import Target
+from guidebench.inference.target import Target, many_alike
 from guidebench.results.work import NOTHING, Work
 
 #: Starting points of the search for modes, at least.
@@ -79,7 +79,12 @@ def find_starts(inspected: Inspected, config: RunConfig, recipe: Recipe) -> Star
         looked_at = Stratified(minibatches.model), minibatches.arguments
     if structure.discrete:
         looked_at = marked(problem.model), arguments
-    sites, unconstrained, valid = starting_points(start_keys, *looked_at, strategy(config.init, structure))
+    init = strategy(config.init, structure)
+    many = Target.of(problem.model, arguments, structure, minibatches) if many_alike(structure, minibatches) else None
+    if many is None:
+        sites, unconstrained, valid = starting_points(start_keys, *looked_at, init)
+    else:
+        sites, unconstrained, valid = starting_points_of_many(start_keys, many, *looked_at, init)
     kept = {name: value[: recipe.restarts] for name, value in sites.items()}
     looked = Work(gradients=count)
     if minibatches is not None and not minibatches.local:
@@ -88,7 +93,7 @@ def find_starts(inspected: Inspected, config: RunConfig, recipe: Recipe) -> Star
     plain = Starts(values=kept, valid=np.asarray(valid)[: recipe.restarts], work=looked)
     if not np.any(valid) or structure.params or not (searching or minibatches or structure.discrete):
         return plain
-    target = Target.of(problem.model, arguments, structure, minibatches)
+    target = many or Target.of(problem.model, arguments, structure, minibatches)
     points = target.flatten(unconstrained).astype(np.float64)
     if not searching:
         return replace(plain, points=points, target=target)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from guidebench.metrics.evidence import scalars
+from guidebench.metrics.blocks import blocks
 
 
 def effective(latents: Mapping[str, np.ndarray]) -> dict[str, float]:
@@ -22,15 +22,16 @@ def effective(latents: Mapping[str, np.ndarray]) -> dict[str, float]:
     """
     worth: dict[str, float] = {}
     shape = next(iter(latents.values())).shape[:2]
-    for name, flat in scalars({name: value.reshape(-1, *value.shape[2:]) for name, value in latents.items()}):
-        draws = flat.reshape(shape).astype(np.float64)
-        squares = (draws - draws.mean()) ** 2
-        each = [_worth(one) for one in (draws, squares) if np.ptp(one) > 0]
-        worth[name] = min([*each, float(draws.size)])
+    for names, flat in blocks({name: value.reshape(-1, *value.shape[2:]) for name, value in latents.items()}):
+        draws = flat.reshape(len(names), *shape)
+        squares = (draws - draws.mean(axis=(1, 2), keepdims=True)) ** 2
+        each = np.minimum(_worth(draws), _worth(squares))
+        worth |= dict(zip(names, np.minimum(each, float(flat.shape[1])).tolist(), strict=True))
     return worth
 
 
-def _worth(draws: np.ndarray) -> float:
-    """Return how many independent draws would give their mean its error."""
-    between = float(draws.mean(axis=1).var(ddof=1))
-    return float(draws.shape[0] * draws.var() / between) if between > 0 else float(draws.size)
+def _worth(draws: np.ndarray) -> np.ndarray:
+    """Return how many independent draws would give means their errors, shape ``(K,)``, of draws ``(K, C, S)``."""
+    between = draws.mean(axis=2).var(axis=1, ddof=1)
+    within = draws.shape[1] * draws.var(axis=(1, 2))
+    return np.where(between > 0, within / np.where(between > 0, between, 1.0), float(draws[0].size))

@@ -16,7 +16,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import wraps
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -74,6 +74,16 @@ def apply(
     return center + factor @ flat, jnp.sum(jnp.log(jnp.diagonal(factor)))
 
 
+class Packing(NamedTuple):
+    """How the values of many latent sites leave a program: in one vector, taken apart by site on the host.
+
+    ``pack(sites, arrays)`` returns the vector and the log Jacobian of the map, ``unpack(rows)`` the values by site.
+    """
+
+    pack: Callable[[Mapping[str, Any], Mapping[str, Any]], tuple[Any, Any]]
+    unpack: Callable[[np.ndarray], dict[str, np.ndarray]]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Frame:
     """A model as a guide is shown it.
@@ -86,6 +96,8 @@ class Frame:
         Starting values of its latent sites, leading axis R.
     to_latents : callable or None
         Maps values of its sites to those of the problem's; ``None`` where they are the same.
+    packing : Packing or None
+        The same for many sites at once.
     axes : pytree
         Which traced arguments have a leading axis R, where every restart has its own data.
     kind : {"own", "unconstrained", "diagonal", "affine"}
@@ -99,6 +111,7 @@ class Frame:
     arguments: Arguments
     starts: Mapping[str, Shaped[np.ndarray, "R ..."]]
     to_latents: ToLatents | None = None
+    packing: Packing | None = None
     axes: Any = None
     kind: Literal["own", "unconstrained", "diagonal", "affine"] = "own"
     stochastic: tuple[Callable[..., Any], Arguments] | None = None
@@ -204,14 +217,29 @@ def standardised(
         model=model_of(target),
         arguments=Arguments(arrays=arrays),
         stochastic=stochastic,
-        starts=target.split(affine.inverse(starts)),
+        starts=split(target, affine.inverse(starts)),
         to_latents=lambda sites, traced: to_latents(target, sites, traced),
+        packing=Packing(lambda sites, traced: _packed(target, sites, traced), target.unpack) if target.many else None,
         kind=kind,
     )
 
 
+#: The one site that stands for many.
+TOGETHER = "latents"
+
+
+def shown(target: Target) -> Mapping[str, tuple[int, ...]]:
+    """Return the sites of the target in standardised coordinates: its own, or one vector in the place of many."""
+    return {TOGETHER: (target.dim,)} if target.many else target.shapes
+
+
+def split(target: Target, flat: Any) -> dict[str, Any]:
+    """Return flat vectors, the last axis D, by the sites that are shown."""
+    return {TOGETHER: flat} if target.many else target.split(flat)
+
+
 def model_of(target: Target, *, estimated: bool = False) -> Callable[..., Any]:
-    """Return the target over z as a NumPyro model, with a real site for every latent site.
+    """Return the target over z as a NumPyro model, with a real site for every latent site, or one for many of them.
 
     An `estimated` one looks at a random part of the data each time.
     """
@@ -225,7 +253,7 @@ def model_of(target: Target, *, estimated: bool = False) -> Callable[..., Any]:
         sites = [
             # Samples like a standard normal where a guide asks for a prior draw, but adds no density.
             numpyro.sample(name, dist.Normal(0, 1).expand(shape).to_event(len(shape)).mask(False))
-            for name, shape in target.shapes.items()
+            for name, shape in shown(target).items()
         ]
         flat = jnp.concatenate([jnp.ravel(site) for site in sites])
         point, log_jacobian = apply(jnp.asarray(center), jnp.asarray(factor), flat)
@@ -281,7 +309,19 @@ def own_coordinates(target: Target, expansion: Expansion | None = None) -> Calla
 
 def to_latents(target: Target, sites: Mapping[str, Any], traced: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
     """Return the problem's latents at standardised sites, and the log Jacobian of the map."""
-    flat = jnp.concatenate([jnp.ravel(sites[name]) for name in target.shapes])
-    point, log_scale = apply(jnp.asarray(traced["center"]), jnp.asarray(traced["factor"]), flat)
+    point, log_scale = _point(target, sites, traced)
     values, log_jacobian = target.constrain(point, traced["data"])
     return values, log_scale + log_jacobian
+
+
+def _packed(target: Target, sites: Mapping[str, Any], traced: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Return the same in one vector."""
+    point, log_scale = _point(target, sites, traced)
+    vector, log_jacobian = target.packed(point, traced["data"])
+    return vector, log_scale + log_jacobian
+
+
+def _point(target: Target, sites: Mapping[str, Any], traced: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Return the unconstrained point at standardised sites, and the log Jacobian of the map."""
+    flat = jnp.concatenate([jnp.ravel(sites[name]) for name in shown(target)])
+    return apply(jnp.asarray(traced["center"]), jnp.asarray(traced["factor"]), flat)

@@ -19,7 +19,7 @@ from jaxtyping import Array, Float, Float64, Key, Shaped
 from guidebench.inference.coordinates import Frame
 from guidebench.inference.density import draw, draw_guide
 from guidebench.inference.device.compiled import compile_for, over_draws
-from guidebench.inference.rescoring import LARGE, LogJoint
+from guidebench.inference.rescoring import LARGE, PACKED, LogJoint
 from guidebench.inference.structure import ModelStructure
 from guidebench.inference.subsampling import Whole
 from guidebench.inference.train import MakeGuide, Params
@@ -52,8 +52,8 @@ class Draws:
             return np.asarray(self.log_p - self.log_q)
 
     def head(self, count: int) -> Draws:
-        """Return the first draws."""
-        latents = {name: value[:count] for name, value in self.latents.items()}
+        """Return the first draws; where there are more, in arrays of their own, so that these can be let go of."""
+        latents = {name: value[:count].copy() if len(value) > count else value for name, value in self.latents.items()}
         return Draws(log_p=self.log_p[:count], log_q=self.log_q[:count], latents=latents)
 
     @classmethod
@@ -114,6 +114,7 @@ class Sampler:
     compile_s: float
     scoring: Scoring
     own: Work = NOTHING
+    unpack: Callable[[np.ndarray], dict[str, np.ndarray]] | None = None
 
     def __call__(
         self, params: Params, key: Key[Array, ""], *, keep_latents: bool = True, most: int | None = None
@@ -125,6 +126,8 @@ class Sampler:
         log_p, log_q, log_jacobian, latents = self.program(
             params, jax.random.split(key, self.count), self.start, self.traced
         )
+        if self.unpack is not None:
+            latents = self.unpack(np.asarray(latents[PACKED]))
         log_joint, alone = self.scoring.log_joint, self.scoring.alone
         work = self.own + Work(densities=0 if alone else self.count)
         if log_joint is not None and (alone or np.median(np.abs(log_p)) > LARGE):
@@ -190,6 +193,7 @@ def make_sampler(
     scoring : Scoring, optional
         How the densities of the draws are found.
     """
+    packing = frame.packing
     model, arguments, alone = frame.model, frame.arguments, scoring.alone
     names = tuple(site.name for site in structure.latents)
     size = (0 if alone else arguments.size()) + structure.latent_dim
@@ -209,6 +213,10 @@ def make_sampler(
 
         def one(key: Key[Array, ""]) -> tuple[Float[Array, ""], Float[Array, ""], Float[Array, ""], dict[str, Array]]:
             log_p, log_q, sites = by_guide(key)
+            if packing is not None:
+                values = {name: sites[name]["value"] for name in frame.starts}
+                vector, log_jacobian = packing.pack(values, traced)
+                return log_p, log_q, log_jacobian, {PACKED: vector}
             latents = {name: sites[name]["value"] for name in names}
             log_jacobian = jnp.zeros(())
             if frame.to_latents is not None:
@@ -227,6 +235,7 @@ def make_sampler(
         sites=names,
         count=count,
         scoring=scoring,
+        unpack=None if packing is None else packing.unpack,
         compile_s=time.perf_counter() - began,
         own=Work() if to_draw_from is None else Work(gradients=structure.latent_dim, densities=1),
     )

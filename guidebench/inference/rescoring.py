@@ -23,6 +23,9 @@ from guidebench.inference.target import Target
 #: Nats beyond which the density of draws is computed again in float64.
 LARGE = 20_000.0
 
+#: What the values of many sites in one vector are called.
+PACKED = "all sites"
+
 #: Draws that are evaluated at a time, at most.
 MOST_AT_A_TIME = 64
 
@@ -44,6 +47,8 @@ class LogJoint:
     def __call__(self, latents: Mapping[str, Shaped[np.ndarray, "S ..."]]) -> Float64[np.ndarray, " S"]:
         """Return log p(y, theta) of draws of shape ``(S, ...)`` by latent site, shape ``(S,)``."""
         total = len(next(iter(latents.values())))
+        if self._target.many:
+            latents = {PACKED: self._target.pack(latents)}
         filled = {
             name: as_double(np.concatenate([value, np.repeat(value[-1:], -total % self._count, axis=0)]))
             for name, value in latents.items()
@@ -63,4 +68,6 @@ class LogJoint:
         return -(-total // self._count) * self._count
 
     def _many(self, latents: Mapping[str, Any], traced: Mapping[str, Any]) -> Float[Array, " S"]:
+        if self._target.many:
+            return jax.vmap(lambda one: self._target.joint_packed(one, traced))(latents[PACKED])
         return jax.vmap(lambda one: self._target.joint(one, traced))(dict(latents))

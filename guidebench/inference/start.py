@@ -18,8 +18,12 @@ from numpyro.infer.util import initialize_model
 from guidebench.config.errors import RequestError, opt
 from guidebench.inference.arguments import Arguments
 from guidebench.inference.device.compiled import once
+from guidebench.inference.rescoring import PACKED
 from guidebench.inference.structure import ModelStructure
 from guidebench.inference.target import Target
+
+#: How often a starting point of many sites is drawn.
+TRIES = 20
 
 STRATEGIES = ("uniform", "median", "feasible", "mean", "sample")
 
@@ -118,6 +122,32 @@ def starting_points(
     return values, unconstrained, valid
 
 
+def starting_points_of_many(
+    keys: Key[Array, " R"], target: Target, model: Callable[..., Any], arguments: Arguments, init: Callable[..., Any]
+) -> tuple[dict[str, Shaped[np.ndarray, "R ..."]], dict[str, Shaped[np.ndarray, "R ..."]], Bool[np.ndarray, " R"]]:
+    """Return what :func:`starting_points` does where latent sites are so many that NumPyro's own search takes minutes.
+
+    A point that is not valid is drawn anew, :data:`TRIES` times at most.
+    """
+
+    def find(key: Key[Array, ""], traced: Mapping[str, Any]) -> dict[str, Array]:
+        args, kwargs = arguments.call(model, traced)
+        with block():
+            sites = trace(substitute(seed(model, key), substitute_fn=init)).get_trace(*args, **kwargs)
+        return {name: biject_to(sites[name]["fn"].support).inv(sites[name]["value"]) for name in target.shapes}
+
+    points, valid = np.zeros((len(keys), target.dim)), np.zeros(len(keys), bool)
+    for attempt in range(TRIES):
+        fresh = jax.vmap(lambda key, number=attempt: jax.random.fold_in(key, number))(keys)
+        drawn = target.flatten(jax.device_get(jax.vmap(find, in_axes=(0, None))(fresh, dict(arguments.arrays))))
+        points = np.where(valid[:, None], points, drawn)
+        values, finite = check(target, points)
+        valid = np.asarray(finite)
+        if valid.all():
+            break
+    return values, target.split(points), valid
+
+
 def prior_points(
     keys: Key[Array, " R"], target: Target, model: Callable[..., Any], arguments: Arguments
 ) -> Float[np.ndarray, "_ D"]:
@@ -142,7 +172,10 @@ def prior_points(
             sites = trace(drawn).get_trace(*args, **kwargs)
         return {name: biject_to(sites[name]["fn"].support).inv(sites[name]["value"]) for name in target.shapes}
 
-    points = target.flatten(jax.device_get(once(jax.vmap(find, in_axes=(0, None)), keys, dict(arguments.arrays))))
+    run = jax.vmap(find, in_axes=(0, None))
+    given = keys, dict(arguments.arrays)
+    # Operation by operation where sites are many: each is compiled once for all of them.
+    points = target.flatten(jax.device_get(run(*given) if target.many else once(run, *given)))
     return np.asarray(points[np.isfinite(points).all(axis=1)])
 
 
@@ -161,7 +194,7 @@ def check(
 
     def at(flat: Float[Array, " D"], traced: Mapping[str, Any]) -> tuple[dict[str, Any], Bool[Array, ""]]:
         value, gradient = jax.value_and_grad(target.log_density)(flat, traced)
-        values, _ = target.constrain(flat, traced)
+        values = {PACKED: target.packed(flat, traced)[0]} if target.many else target.constrain(flat, traced)[0]
         finite = jnp.isfinite(value) & jnp.all(jnp.isfinite(gradient))
         for latent in values.values():
             finite &= jnp.all(jnp.isfinite(latent))
@@ -169,4 +202,4 @@ def check(
 
     arrays = dict(target.arguments.arrays)
     values, finite = jax.device_get(once(jax.vmap(at, in_axes=(0, None)), jnp.asarray(points), arrays))
-    return values, finite
+    return target.unpack(values[PACKED]) if target.many else values, finite

@@ -25,8 +25,9 @@ from numpyro.distributions.transforms import biject_to
 from numpyro.handlers import block, seed, trace
 from numpyro.infer.util import constrain_fn, log_density, potential_energy
 
-from guidebench.inference import enumeration
+from guidebench.inference import bundles, enumeration
 from guidebench.inference.arguments import Arguments, is_array, runnable
+from guidebench.inference.lanes import whole
 from guidebench.inference.structure import ModelStructure
 from guidebench.inference.subsampling import (
     AT_ONCE,
@@ -36,6 +37,12 @@ from guidebench.inference.subsampling import (
     on_a_part,
     on_some,
 )
+
+
+def many_alike(structure: ModelStructure, minibatches: Minibatches | None) -> bool:
+    """Return whether a model has so many latent sites that those which are alike are computed together."""
+    plain = minibatches is None and not (structure.discrete or structure.control_flow or structure.params)
+    return len(structure.latents) > bundles.MANY and plain
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +65,9 @@ class Target:
         Elements of the main plate that are evaluated at a time; 0 for all.
     sample : int
         Elements of the main plate, drawn once, that stand for all of them; 0 for all.
+    many : mapping of str to tuple
+        Shape of every latent site's own values where there are so many that those which are alike are computed
+        together (:mod:`guidebench.inference.bundles`); empty where there are not.
     """
 
     model: Callable[..., Any]
@@ -67,6 +77,7 @@ class Target:
     minibatches: Minibatches | None = None
     rows: int = 0
     sample: int = 0
+    many: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     _recorded: dict[tuple[Any, ...], tuple[Callable[..., Any], Any]] = field(
         default_factory=dict, repr=False, compare=False
     )
@@ -84,6 +95,7 @@ class Target:
         rows = 0
         if minibatches is not None and arguments.size() > AT_ONCE:
             rows = block_size(minibatches, {name: jnp.zeros(shape) for name, shape in shapes.items()})
+        many = many_alike(structure, minibatches)
         target = cls(
             model=model,
             arguments=arguments,
@@ -91,6 +103,7 @@ class Target:
             enumerated=bool(structure.discrete),
             minibatches=minibatches,
             rows=rows,
+            many={site.name: site.shape for site in structure.latents} if many else {},
         )
         target.record(arguments.arrays)
         return target
@@ -152,9 +165,43 @@ class Target:
     def supports(self, traced: Mapping[str, Any]) -> dict[str, Any]:
         """Return the support of every latent site."""
         args, kwargs = self.arguments.call(self.model, traced)
+        if self.many:
+            return bundles.supports(self.model, args, kwargs, self.many)
         with block():
             sites = trace(runnable(self.model)).get_trace(*args, **kwargs)
         return {name: sites[name]["fn"].support for name in self.shapes}
+
+    def alike(self, traced: Mapping[str, Any]) -> list[bundles.Bundle]:
+        """Return which of many latent sites are alike."""
+        return bundles.bundles(self.shapes, self.many, self.supports(traced))
+
+    def pack(self, values: Mapping[str, Shaped[np.ndarray, "S ..."]]) -> Shaped[np.ndarray, "S N"]:
+        """Return the own values of many latent sites, each with leading axis S, as rows."""
+        return np.concatenate([np.asarray(values[name]).reshape(len(values[name]), -1) for name in self.many], axis=1)
+
+    def unpack(self, rows: Shaped[np.ndarray, "S N"]) -> dict[str, Shaped[np.ndarray, "S ..."]]:
+        """Return rows by latent site; the inverse of :meth:`pack`."""
+        found, begin = {}, 0
+        for name, shape in self.many.items():
+            found[name] = rows[:, begin : begin + prod(shape)].reshape(len(rows), *shape)
+            begin += prod(shape)
+        return found
+
+    def packed(
+        self, flat: Float[Array, " D"], traced: Mapping[str, Any]
+    ) -> tuple[Float[Array, " N"], Float[Array, ""]]:
+        """Return the own values of many latent sites at one point u in one vector, and the log Jacobian of the map."""
+        vector, log_jacobian = self._replayed(self._packed, flat, traced)
+        return vector, log_jacobian
+
+    def joint_packed(self, vector: Float[Array, " N"], traced: Mapping[str, Any]) -> Float[Array, ""]:
+        """Return log p(y, theta) at the own values of many latent sites in one vector, in nats."""
+        value: Float[Array, ""] = self._replayed(self._joint_packed, vector, traced)
+        return value
+
+    def unconstrained(self, vector: Float[Array, " N"], traced: Mapping[str, Any]) -> Float[Array, " D"]:
+        """Return the point u at the own values of many latent sites in one vector."""
+        return bundles.unconstrained(self.alike(traced), vector)
 
     def joint(self, values: Mapping[str, Any], traced: Mapping[str, Any]) -> Float[Array, ""]:
         """Return log p(y, theta) at the latent sites' own values, in nats."""
@@ -163,6 +210,8 @@ class Target:
         args, kwargs = self.arguments.call(self.model, traced)
         if self.enumerated:
             return enumeration.log_density(self.model, args, kwargs, values)
+        if self.many:
+            return self.joint_packed(jnp.concatenate([jnp.ravel(values[name]) for name in self.many]), traced)
         with block():
             value, _ = log_density(seed(self.model, jax.random.key(0)), args, kwargs, dict(values))
         return jnp.asarray(value)
@@ -186,12 +235,19 @@ class Target:
         once, too, but JAX 0.10 remembers the image of a NumPy constant for as long as a program holds
         it, and hands out the same one in the other precision.  So the record holds copies.
         """
-        arguments = jnp.zeros(self.dim), jax.tree.map(jnp.asarray, dict(traced))
-        for function in (self._density, self._constrain):
+        given = jax.tree.map(jnp.asarray, dict(traced))
+        point = jnp.zeros(self.dim)
+        programs: list[tuple[Callable[..., Any], Array]] = [(self._density, point), (self._constrain, point)]
+        if self.many:
+            own = jnp.zeros(sum(map(prod, self.many.values())))
+            programs += [(self._packed, point), (self._joint_packed, own)]
+        for function, vector in programs:
+            arguments = vector, given
             closed, shape = jax.make_jaxpr(lambda *given, run=function: run(*given), return_shape=True)(*arguments)
             copied = ClosedJaxpr(
                 closed.jaxpr, [np.array(const) if is_array(const) else const for const in closed.consts]
             )
+            copied = whole(copied) if self.many else copied
             self._recorded[self._key(function, *arguments)] = (jaxpr_as_fun(copied), jax.tree.structure(shape))
 
     def _replayed(self, function: Callable[..., Any], flat: Float[Array, " D"], traced: Mapping[str, Any]) -> Any:
@@ -221,21 +277,38 @@ class Target:
         if self.enumerated:
             values, log_jacobian = self._by_supports(flat, traced)
             return enumeration.log_density(self.model, args, kwargs, values) + log_jacobian
+        if self.many:
+            vector, log_jacobian = bundles.packed(self.alike(traced), flat)
+            return self._joint_packed(vector, traced) + log_jacobian
         with block():  # whoever calls this from inside a NumPyro program must not see these sites
             value: Float[Array, ""] = -potential_energy(
                 seed(self.model, jax.random.key(0)), args, kwargs, self.split(flat)
             )
         return value
 
+    def _packed(
+        self, flat: Float[Array, " D"], traced: Mapping[str, Any]
+    ) -> tuple[Float[Array, " N"], Float[Array, ""]]:
+        return bundles.packed(self.alike(traced), flat)
+
+    def _joint_packed(self, vector: Float[Array, " N"], traced: Mapping[str, Any]) -> Float[Array, ""]:
+        args, kwargs = self.arguments.call(self.model, traced)
+        return bundles.log_joint(self.model, args, kwargs, bundles.unpacked(self.alike(traced), vector))
+
     def _constrain(
         self, flat: Float[Array, " D"], traced: Mapping[str, Any]
     ) -> tuple[dict[str, Array], Float[Array, ""]]:
         args, kwargs = self.arguments.call(self.model, traced)
+        if self.many:
+            known = self.alike(traced)
+            vector, log_jacobian = bundles.packed(known, flat)
+            sites = bundles.unpacked(known, vector)
+            return {name: sites[name] for name in self.shapes}, log_jacobian
         if self.minibatches is not None or self.enumerated:
             return self._by_supports(flat, traced)
         seeded = seed(self.model, jax.random.key(0))
         with block():
-            found = constrain_fn(seeded, args, kwargs, self.split(flat))
-            values = {name: found[name] for name in self.shapes}
+            constrained = constrain_fn(seeded, args, kwargs, self.split(flat))
+            values = {name: constrained[name] for name in self.shapes}
             log_joint, _ = log_density(seeded, args, kwargs, values)
         return values, self._density(flat, traced) - log_joint

@@ -14,8 +14,9 @@ from numpyro.infer.util import unconstrain_fn
 from guidebench.inference.device.compiled import compile_for, over_draws
 from guidebench.inference.target import Target
 
-#: Draws that are looked at, at most.
+#: Draws that are looked at, at most, and numbers that they may hold.
 MOST = 4_000
+MOST_NUMBERS = 20_000_000
 
 
 class Unconstrain:
@@ -28,12 +29,24 @@ class Unconstrain:
     def __call__(self, latents: Mapping[str, Shaped[np.ndarray, "S ..."]]) -> Float64[np.ndarray, "M D"]:
         """Return the first so many draws as rows; one that rounds to the edge of its support is not finite."""
         target = self._target
-        some = {name: np.asarray(latents[name])[:MOST] for name in target.shapes}
+        most = min(MOST, max(MOST_NUMBERS // max(target.dim, 1), 1))
+        some: Any = {name: np.asarray(latents[name])[:most] for name in target.shapes}
+        if target.many:
+            return self._of_many(target.pack(some))
         key = tuple((value.shape, value.dtype.name) for value in some.values())
         given = some, dict(target.arguments.arrays)
         if key not in self._programs:
             self._programs[key] = compile_for(self._program, *given, level=0)
         return target.flatten(jax.device_get(self._programs[key](*given))).astype(np.float64)
+
+    def _of_many(self, rows: Shaped[np.ndarray, "M N"]) -> Float64[np.ndarray, "M D"]:
+        """Return the points at values of many sites."""
+        given = rows, dict(self._target.arguments.arrays)
+        key = rows.shape, rows.dtype.name
+        if key not in self._programs:
+            mapped = jax.vmap(self._target.unconstrained, in_axes=(0, None))
+            self._programs[key] = compile_for(mapped, *given, level=0)
+        return np.asarray(self._programs[key](*given), np.float64)
 
     def _program(self, latents: Mapping[str, Any], traced: Mapping[str, Any]) -> Any:
         target = self._target

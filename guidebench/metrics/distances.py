@@ -6,6 +6,7 @@ one that does not vary in the reference is left out.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -24,8 +25,9 @@ DIRECTIONS = 128
 MOST_PROJECTED = 20_000
 MOST_VALUES = 10_000_000
 
-#: Draws whose distances from one another are taken, of either side.
+#: Draws whose distances from one another are taken, of either side, and differences of components that this may take.
 MOST_PAIRED = 2_000
+MOST_DIFFERENCES = 4_000_000_000
 
 #: Knots and draws of either side that the error of a sliced distance is computed from.
 _KNOTS, _PROBES = 201, 1_000
@@ -155,8 +157,8 @@ def energy_distance(evidence: Evidence) -> Iterator[MetricValue]:
     .. math:: \mathcal{E} = 2\, \mathrm{E}\|X - Y\| - \mathrm{E}\|X - X'\| - \mathrm{E}\|Y - Y'\|,
               \qquad X \sim q,\; Y \sim p
 
-    from at most 2,000 draws of either side, and no more of the reference than it is worth in independent
-    ones: draws next to each other in a chain would make it high.  It is zero only for equal
+    from at most 2,000 draws of either side, fewer in more than 1,000 components, and no more of the reference than it
+    is worth in independent ones: draws next to each other in a chain would make it high.  It is zero only for equal
     distributions; being unbiased, the estimate may be slightly negative there.
 
     The error is that of the first-order (Hoeffding) projection: of each draw, its mean distance from the
@@ -172,7 +174,8 @@ def energy_distance(evidence: Evidence) -> Iterator[MetricValue]:
     from scipy.spatial.distance import cdist
 
     size = extent(evidence)
-    count, true_count = min(MOST_PAIRED, size.draws), min(MOST_PAIRED, size.reference, int(size.effective))
+    most = min(MOST_PAIRED, math.isqrt(MOST_DIFFERENCES // max(size.components, 1)))
+    count, true_count = min(most, size.draws), min(most, size.reference, int(size.effective))
     if min(count, true_count) < 2:
         return
     x, y = (np.ascontiguousarray(side.T) for side in standardised(evidence, count, true_count))

@@ -6,7 +6,7 @@ value per scalar component (or pair), and the largest of them without a componen
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import replace
 from itertools import combinations, islice
 from typing import NamedTuple
@@ -16,10 +16,13 @@ from jaxtyping import Float, Float64, Real
 
 from guidebench.contracts import MetricValue
 from guidebench.metrics.evidence import Evidence
-from guidebench.metrics.moments import MOST_CORRELATED, correlation_matrix, spread_error
+from guidebench.metrics.moments import MOST_CORRELATED, Moments, correlation_matrix, moments_of
 
 #: Draws that enter a Wasserstein distance, of either side.
 MOST_SORTED = 20_000
+
+#: Components whose whole marginals are compared: of more, those whose moments are farthest off.
+MOST_MARGINALS = 1_000
 
 #: Probabilities of the quantiles that are compared.
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -46,37 +49,30 @@ class Pair(NamedTuple):
     effective: float
 
 
-def pairs(evidence: Evidence) -> Iterator[Pair]:
-    """Yield every component that both sides have and that varies in the reference."""
+def pairs(evidence: Evidence, names: Container[str] | None = None) -> Iterator[Pair]:
+    """Yield every component, or those of these names, that both sides have and that varies in the reference."""
     reference = dict(evidence.reference_scalars())
     for name, draws in evidence.scalars():
-        if name in reference and np.ptp(reference[name]) > 0:
+        if name in reference and (names is None or name in names) and np.ptp(reference[name]) > 0:
             true = reference[name].astype(np.float64)
             effective = float(evidence.reference_ess.get(name, len(true)))
             yield Pair(name=name, draws=draws.astype(np.float64), reference=true, effective=effective)
+
+
+def farthest(evidence: Evidence, most: int = MOST_MARGINALS) -> frozenset[str] | None:
+    """Return the components whose means and sds are farthest off, half for each; ``None`` where all are few enough."""
+    if sum(draws[0].size for draws in evidence.latents.values() if len(draws)) <= most:
+        return None
+    found = list(_both(evidence))
+    by_mean = sorted(found, key=lambda one: -mean_off(one[1], one[2]).value)
+    by_sd = sorted(found, key=lambda one: -sd_off(one[1], one[2]).value)
+    return frozenset(name for name, *_ in (*by_mean[: most // 2], *by_sd[: most // 2]))
 
 
 def thinned(draws: Real[np.ndarray, "*rows S"], count: int) -> Real[np.ndarray, "*rows _"]:
     """Return `count` evenly spaced draws, along the last axis: some of every chain."""
     size = draws.shape[-1]
     return draws if count >= size else draws[..., np.arange(count) * size // count]
-
-
-class Moments(NamedTuple):
-    """Mean and sd of one component, and the Monte Carlo errors of both."""
-
-    mean: float
-    sd: float
-    mean_error: float
-    sd_error: float
-
-
-def moments_of(draws: Float[np.ndarray, " S"], effective: float | None = None) -> Moments:
-    """Return the moments of draws that are worth `effective` independent ones; all of them by default."""
-    sd, error = spread_error(draws)
-    worth = len(draws) if effective is None else effective
-    mean = float(np.mean(draws, dtype=np.float64))
-    return Moments(mean, sd, sd / float(np.sqrt(worth)), error * float(np.sqrt(len(draws) / worth)))
 
 
 def mean_off(own: Moments, true: Moments) -> MetricValue:
@@ -127,15 +123,22 @@ def off(metric: str, found: Iterable[tuple[str, Moments, Moments]]) -> Iterator[
     return with_worst(each())
 
 
+def _both(evidence: Evidence) -> Iterator[tuple[str, Moments, Moments]]:
+    """Yield the moments under the guide and in the reference of every component that both have."""
+    true = moments_of(evidence.reference, evidence.reference_ess, varying=True)
+    own = moments_of(evidence.latents)
+    yield from ((name, one, true[name]) for name, one in own.items() if name in true)
+
+
 def mean_error(evidence: Evidence) -> Iterator[MetricValue]:
     r"""Absolute error of the mean, :math:`|\mu_q - \mu_p| / \sigma_p`."""
 
     def each() -> Iterator[MetricValue]:
-        for name, draws, reference, effective in pairs(evidence):
-            true = moments_of(reference, effective)._replace(
-                sd=float(np.std(reference))
-            )  # the unit of all distances here
-            yield replace(mean_off(moments_of(draws), true), variable=name)
+        count = len(next(iter(evidence.reference.values())))
+        share = float(np.sqrt((count - 1) / count))
+        for name, own, true in _both(evidence):
+            # The plain sd of the reference's draws is the unit of all distances here.
+            yield replace(mean_off(own, true._replace(sd=share * true.sd)), variable=name)
 
     yield from with_worst(each())
 
@@ -144,18 +147,15 @@ def sd_ratio(evidence: Evidence) -> Iterator[MetricValue]:
     r"""Standard deviation over that of the reference, :math:`\sigma_q / \sigma_p`; below one is too narrow.
 
     The error is that of a ratio of independent estimates, each by
-    :func:`~guidebench.metrics.moments.spread_error`.
+    :func:`~guidebench.metrics.moments.moments_of`.
     """
-    for name, draws, reference, effective in pairs(evidence):
-        yield replace(sd_over(moments_of(draws), moments_of(reference, effective)), variable=name)
+    for name, own, true in _both(evidence):
+        yield replace(sd_over(own, true), variable=name)
 
 
 def sd_error(evidence: Evidence) -> Iterator[MetricValue]:
     r"""Relative error of the standard deviation, :math:`|\sigma_q / \sigma_p - 1|`."""
-    yield from with_worst(
-        replace(sd_off(moments_of(one.draws), moments_of(one.reference, one.effective)), variable=one.name)
-        for one in pairs(evidence)
-    )
+    yield from with_worst(replace(sd_off(own, true), variable=name) for name, own, true in _both(evidence))
 
 
 def w1_error(evidence: Evidence) -> Iterator[MetricValue]:
@@ -163,12 +163,13 @@ def w1_error(evidence: Evidence) -> Iterator[MetricValue]:
 
     .. math:: W_1 = \int_0^1 |F_q^{-1}(u) - F_p^{-1}(u)|\, du \,/\, \sigma_p
 
-    Two samples of one distribution are a distance of about :math:`1/\sqrt{S}` apart: it is never zero.
+    Two samples of one distribution are a distance of about :math:`1/\sqrt{S}` apart: it is never zero.  Of more than
+    1,000 components it is that of those whose means and sds are farthest off.
     """
     from scipy.stats import wasserstein_distance
 
     def each() -> Iterator[MetricValue]:
-        for name, draws, reference, _ in pairs(evidence):
+        for name, draws, reference, _ in pairs(evidence, farthest(evidence)):
             distance = wasserstein_distance(thinned(draws, MOST_SORTED), thinned(reference, MOST_SORTED))
             yield MetricValue(value=float(distance / np.std(reference)), variable=name)
 
@@ -208,11 +209,12 @@ def quantile_error(evidence: Evidence) -> Iterator[MetricValue]:
     .. math:: \max_u |F_q^{-1}(u) - F_p^{-1}(u)| \,/\, \sigma_p
 
     The error is that of the quantile which is farthest off; choosing the largest of five makes the
-    value itself high by about one error where the marginals are equal.
+    value itself high by about one error where the marginals are equal.  Of more than 1,000 components it is that of
+    those whose means and sds are farthest off.
     """
 
     def each() -> Iterator[MetricValue]:
-        for name, draws, reference, effective in pairs(evidence):
+        for name, draws, reference, effective in pairs(evidence, farthest(evidence)):
             found, error = quantiles_with_errors(draws, len(draws))
             true, true_error = quantiles_with_errors(reference, effective)
             difference = np.abs(found - true)

@@ -158,6 +158,10 @@ def _view(values: Shaped[np.ndarray, "*shape"]) -> Shaped[np.ndarray, "*shape"]:
 def scalars(sites: Mapping[str, Shaped[np.ndarray, "S ..."]]) -> Iterator[tuple[str, Shaped[np.ndarray, " S"]]]:
     """Yield every scalar component of draws of sites as ``name`` or ``name[i,j]``."""
     for name, draws in sites.items():
-        for index in np.ndindex(draws.shape[1:]):
-            label = f"{name}[{','.join(map(str, index))}]" if index else name
+        for label, index in zip(labels(name, draws.shape[1:]), np.ndindex(draws.shape[1:]), strict=True):
             yield label, draws[(slice(None), *index)]
+
+
+def labels(site: str, shape: tuple[int, ...]) -> list[str]:
+    """Return the names of the components of a site."""
+    return [f"{site}[{','.join(map(str, index))}]" if index else site for index in np.ndindex(shape)]

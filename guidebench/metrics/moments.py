@@ -2,35 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import combinations
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations, islice
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float64, Shaped
 
 from guidebench.contracts import MetricValue
+from guidebench.metrics.blocks import blocks
 from guidebench.metrics.evidence import Evidence
 
 #: Beyond this many scalar components their pairwise correlations are not listed.
 MOST_CORRELATED = 30
 
 
+class Moments(NamedTuple):
+    """Mean and sd of one component, and the Monte Carlo errors of both."""
+
+    mean: float
+    sd: float
+    mean_error: float
+    sd_error: float
+
+
+def moments_of(
+    sites: Mapping[str, Shaped[np.ndarray, "S ..."]],
+    effective: Mapping[str, float] | None = None,
+    *,
+    varying: bool = False,
+) -> dict[str, Moments]:
+    r"""Return the moments of every scalar component.
+
+    The error of a mean is :math:`s / \sqrt{S}`, that of an sd :math:`\sqrt{(m_4 - s^4) / S} / (2 s)`, with the S
+    independent draws that the component's are worth.
+
+    Parameters
+    ----------
+    sites : mapping of str to ndarray
+        Draws by site, shape ``(S, ...)``.
+    effective : mapping, optional
+        How many independent draws those of a component are worth; all of them by default.
+    varying : bool
+        Leave out components that are the same in every draw.
+    """
+    known, found = effective or {}, {}
+    for names, draws in blocks(sites):
+        count = draws.shape[1]
+        means = draws.mean(axis=1)
+        squares = (draws - means[:, None]) ** 2
+        variances = squares.sum(axis=1) / (count - 1)
+        sds = np.sqrt(variances)
+        excess = np.maximum((squares**2).mean(axis=1) - variances**2, 0.0)
+        spread = sds > 0
+        errors = np.where(spread, np.sqrt(excess / count) / (2 * np.where(spread, sds, 1.0)), 0.0)
+        chosen = np.ptp(draws, axis=1) > 0 if varying else np.ones(len(names), bool)
+        for at in np.flatnonzero(chosen):
+            worth = float(known.get(names[at], count))
+            sd = float(sds[at]) if spread[at] else 0.0
+            found[names[at]] = Moments(
+                float(means[at]), sd, sd / math.sqrt(worth), float(errors[at]) * math.sqrt(count / worth)
+            )
+    return found
+
+
 def mean(evidence: Evidence) -> Iterator[MetricValue]:
     """Mean of every scalar component, with its Monte Carlo standard error."""
-    for name, draws in evidence.scalars():
-        error = float(np.std(draws, ddof=1, dtype=np.float64) / np.sqrt(len(draws)))
-        yield MetricValue(value=float(np.mean(draws, dtype=np.float64)), mcse=error, variable=name)
-
-
-def spread_error(draws: Shaped[np.ndarray, " S"]) -> tuple[float, float]:
-    r"""Return the standard deviation of draws and its error, :math:`\sqrt{(m_4 - s^4) / S} / (2 s)`."""
-    squared = (draws.astype(np.float64) - np.mean(draws, dtype=np.float64)) ** 2
-    variance = float(np.sum(squared) / (len(draws) - 1))
-    value = float(np.sqrt(variance))
-    if not value > 0:
-        return 0.0, 0.0
-    excess = max(float(np.mean(squared**2)) - variance**2, 0.0)
-    return value, float(np.sqrt(excess / len(draws))) / (2 * value)
+    for name, one in moments_of(evidence.latents).items():
+        yield MetricValue(value=one.mean, mcse=one.mean_error, variable=name)
 
 
 def correlation_matrix(components: Sequence[Shaped[np.ndarray, " S"]]) -> Float64[np.ndarray, "d d"]:
@@ -39,10 +79,9 @@ def correlation_matrix(components: Sequence[Shaped[np.ndarray, " S"]]) -> Float6
 
 
 def sd(evidence: Evidence) -> Iterator[MetricValue]:
-    """Standard deviation of every scalar component, with the error of :func:`spread_error`."""
-    for name, draws in evidence.scalars():
-        value, error = spread_error(draws)
-        yield MetricValue(value=value, mcse=error, variable=name)
+    """Standard deviation of every scalar component, with the error of :func:`moments_of`."""
+    for name, one in moments_of(evidence.latents).items():
+        yield MetricValue(value=one.sd, mcse=one.sd_error, variable=name)
 
 
 def correlation(evidence: Evidence) -> Iterator[MetricValue]:
@@ -50,7 +89,8 @@ def correlation(evidence: Evidence) -> Iterator[MetricValue]:
 
     A component that does not vary has no correlation and is left out.
     """
-    components = {name: draws for name, draws in evidence.scalars() if np.ptp(draws) > 0}
+    varying = ((name, draws) for name, draws in evidence.scalars() if np.ptp(draws) > 0)
+    components = dict(islice(varying, MOST_CORRELATED + 1))
     if not 2 <= len(components) <= MOST_CORRELATED:
         return
     matrix = correlation_matrix(list(components.values()))

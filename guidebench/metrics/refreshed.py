@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-import numpy as np
-
 from guidebench.contracts import MetricValue
-from guidebench.metrics.errors import Moments, moments_of, off, pairs
+from guidebench.metrics.errors import off
 from guidebench.metrics.evidence import Evidence
+from guidebench.metrics.moments import Moments, moments_of
 from guidebench.metrics.reweighting import smoothed_weights, weighted_moments
 
 
@@ -22,27 +21,19 @@ def refreshed(evidence: Evidence) -> Iterator[MetricValue]:
     ``refreshed_mean_error`` and ``refreshed_sd_error`` are the errors of the chains' moments against it.  Errors are
     those of both sides: the chains' draws count for as many as they are worth.
     """
-    own = dict(_moments(evidence))
+    own = moments_of(evidence.refreshed, evidence.refreshed_ess, varying=True)
     for name, one in own.items():
         yield MetricValue(value=one.mean, mcse=one.mean_error, variable=name, metric="mean_refreshed")
         yield MetricValue(value=one.sd, mcse=one.sd_error, variable=name, metric="sd_refreshed")
-    shared = [(name, draws) for name, draws in evidence.scalars() if name in own]
-    yield from off("{}_moved", ((name, moments_of(draws), own[name]) for name, draws in shared))
+    yield from off("{}_moved", _beside(moments_of(evidence.latents), own))
     if evidence.has("weights") and evidence.log_weights is not None:
-        weights = smoothed_weights(evidence.log_weights)
-        repaired = ((name, weighted_moments(draws, weights)) for name, draws in shared)
-        yield from off("reweighted_{}_moved", ((name, one, own[name]) for name, one in repaired))
-    yield from _errors(evidence, own)
+        repaired = weighted_moments(evidence.latents, smoothed_weights(evidence.log_weights))
+        yield from off("reweighted_{}_moved", _beside(repaired, own))
+    if evidence.reference:
+        true = moments_of(evidence.reference, evidence.reference_ess, varying=True)
+        yield from off("refreshed_{}_error", _beside({name: own[name] for name in true if name in own}, true))
 
 
-def _moments(evidence: Evidence) -> Iterator[tuple[str, Moments]]:
-    """Yield every component that varies over the chains, and its moments."""
-    for name, draws in evidence.refreshed_scalars():
-        if np.ptp(draws) > 0:
-            yield name, moments_of(draws, float(evidence.refreshed_ess.get(name, len(draws))))
-
-
-def _errors(evidence: Evidence, own: Mapping[str, Moments]) -> Iterator[MetricValue]:
-    """Yield the errors of the chains' moments against the reference."""
-    true = ((one.name, moments_of(one.reference, one.effective)) for one in pairs(evidence) if one.name in own)
-    yield from off("refreshed_{}_error", ((name, own[name], one) for name, one in true))
+def _beside(found: Mapping[str, Moments], true: Mapping[str, Moments]) -> Iterator[tuple[str, Moments, Moments]]:
+    """Yield the components that both sides have."""
+    yield from ((name, one, true[name]) for name, one in found.items() if name in true)

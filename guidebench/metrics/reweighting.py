@@ -6,11 +6,13 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Float64
+from jaxtyping import Float, Float64, Shaped
 
 from guidebench.contracts import MetricValue
-from guidebench.metrics.errors import Moments, moments_of, off, pairs, with_worst
+from guidebench.metrics.blocks import blocks
+from guidebench.metrics.errors import off, with_worst
 from guidebench.metrics.evidence import Evidence
+from guidebench.metrics.moments import Moments, moments_of
 from guidebench.results.inference_data import pareto_smooth
 
 
@@ -39,16 +41,35 @@ def smoothed_weights(log_weights: Float[np.ndarray, " S"]) -> Weights:
     return Weights(smoothed, weights / weights.sum(), khat <= 0.7)
 
 
-def weighted_moments(draws: Float[np.ndarray, " S"], weights: Weights) -> Moments:
-    """Return repaired moments and the errors of the weights in them, zero where these are not known."""
-    x = draws.astype(np.float64)
-    mean = float(weights.values @ x)
-    centred = x - mean
-    sd = float(np.sqrt(weights.values @ centred**2))
-    if not (weights.settled and sd > 0):
-        return Moments(mean, sd, 0.0, 0.0)
-    influence = weights.values * (centred**2 - sd**2) / (2 * sd)
-    return Moments(mean, sd, _norm(weights.values * centred), _norm(influence))
+def weighted_moments(sites: Mapping[str, Shaped[np.ndarray, "S ..."]], weights: Weights) -> dict[str, Moments]:
+    """Return the repaired moments of every component with the errors of the weights in them, zero if not known."""
+    found: dict[str, Moments] = {}
+    for names, draws in blocks(sites):
+        one = _repaired(draws, weights)
+        found |= {name: Moments(*row) for name, row in zip(names, np.stack(one, axis=1).tolist(), strict=True)}
+    return found
+
+
+class _Repaired(NamedTuple):
+    """What :class:`Moments` has, of K components: each of shape ``(K,)``."""
+
+    mean: Float64[np.ndarray, " K"]
+    sd: Float64[np.ndarray, " K"]
+    mean_error: Float64[np.ndarray, " K"]
+    sd_error: Float64[np.ndarray, " K"]
+
+
+def _repaired(draws: Float64[np.ndarray, "K S"], weights: Weights) -> _Repaired:
+    values = weights.values[None]
+    mean = np.sum(draws * values, axis=1)
+    centred = draws - mean[:, None]
+    sd = np.sqrt(np.sum(centred**2 * values, axis=1))
+    if not weights.settled:
+        return _Repaired(mean, sd, np.zeros_like(mean), np.zeros_like(mean))
+    spread = sd > 0
+    influence = values * (centred**2 - sd[:, None] ** 2) / (2 * np.where(spread, sd, 1.0)[:, None])
+    errors = (np.where(spread, _norms(part), 0.0) for part in (values * centred, influence))
+    return _Repaired(mean, sd, *errors)
 
 
 def reweighted(evidence: Evidence) -> Iterator[MetricValue]:
@@ -76,31 +97,38 @@ def reweighted(evidence: Evidence) -> Iterator[MetricValue]:
     weights, count = found.values, len(found.values)
     yield MetricValue(value=float(1 / np.sum(weights**2) / count), metric="smoothed_ess_share")
     yield MetricValue(value=smoothed_kl(evidence.log_weights, found.log), metric="smoothed_kl")
-    raw = ((name, draws.astype(np.float64)) for name, draws in evidence.scalars())
-    own = [(name, x, weighted_moments(x, found)) for name, x in raw]
-    varying = [one for one in own if one[2].sd > 0]
-    for name, _, one in varying:
-        errors = (one.mean_error, one.sd_error) if found.settled else (None, None)
-        yield MetricValue(value=one.mean, mcse=errors[0], variable=name, metric="mean_reweighted")
-        yield MetricValue(value=one.sd, mcse=errors[1], variable=name, metric="sd_reweighted")
-    yield from with_worst(shift for name, x, one in varying for shift in _shifts(name, x, one, weights))
-    yield from _errors(evidence, {name: one for name, _, one in varying})
+    own: dict[str, Moments] = {}
+    shifts: list[MetricValue] = []
+    for names, draws in blocks(evidence.latents):
+        one = _repaired(draws, found)
+        rows = zip(names, np.stack(one, axis=1).tolist(), one.sd > 0, strict=True)
+        own |= {name: Moments(*row) for name, row, varies in rows if varies}
+        shifts += _shifts(names, draws, one, weights)
+    for name, each in own.items():
+        errors = (each.mean_error, each.sd_error) if found.settled else (None, None)
+        yield MetricValue(value=each.mean, mcse=errors[0], variable=name, metric="mean_reweighted")
+        yield MetricValue(value=each.sd, mcse=errors[1], variable=name, metric="sd_reweighted")
+    yield from with_worst(shifts)
+    yield from _errors(evidence, own)
 
 
 def _shifts(
-    name: str, x: Float64[np.ndarray, " S"], own: Moments, weights: Float64[np.ndarray, " S"]
+    names: list[str], draws: Float64[np.ndarray, "K S"], own: _Repaired, weights: Float64[np.ndarray, " S"]
 ) -> Iterator[MetricValue]:
-    """Yield how far the raw moments of a component are from the repaired ones, with the errors of the differences."""
-    count, mean, sd = len(x), own.mean, own.sd
-    raw_mean, raw_sd = float(np.mean(x)), float(np.std(x))
-    centred, raw_centred = x - mean, x - raw_mean
-    error = _norm(raw_centred / count - weights * centred) / sd
-    yield MetricValue(value=abs(raw_mean - mean) / sd, mcse=error, variable=name, metric="mean_shift")
-    error = 0.0
-    if raw_sd > 0:
-        influence = weights * (centred**2 - sd**2) / (2 * sd)
-        error = _norm((raw_centred**2 - raw_sd**2) / (2 * count * raw_sd**2) - influence / sd) * raw_sd / sd
-    yield MetricValue(value=abs(raw_sd / sd - 1), mcse=error, variable=name, metric="sd_shift")
+    """Yield how far raw moments are from the repaired ones, with the errors of the differences."""
+    count, values, sd = draws.shape[1], weights[None], np.where(own.sd > 0, own.sd, 1.0)
+    raw_mean, raw_sd = draws.mean(axis=1), draws.std(axis=1)
+    centred, raw_centred = draws - own.mean[:, None], draws - raw_mean[:, None]
+    mean_errors = _norms(raw_centred / count - values * centred) / sd
+    raw = np.where(raw_sd > 0, raw_sd, 1.0)
+    influence = values * (centred**2 - sd[:, None] ** 2) / (2 * sd[:, None])
+    own_part = (raw_centred**2 - raw[:, None] ** 2) / (2 * count * raw[:, None] ** 2)
+    sd_errors = np.where(raw_sd > 0, _norms(own_part - influence / sd[:, None]) * raw / sd, 0.0)
+    means, sds = np.abs(raw_mean - own.mean) / sd, np.abs(raw_sd / sd - 1)
+    for at in np.flatnonzero(own.sd > 0):
+        name = names[at]
+        yield MetricValue(value=float(means[at]), mcse=float(mean_errors[at]), variable=name, metric="mean_shift")
+        yield MetricValue(value=float(sds[at]), mcse=float(sd_errors[at]), variable=name, metric="sd_shift")
 
 
 def smoothed_kl(log_weights: Float[np.ndarray, " S"], smoothed: Float[np.ndarray, " S"]) -> float:
@@ -121,9 +149,12 @@ def smoothed_kl(log_weights: Float[np.ndarray, " S"], smoothed: Float[np.ndarray
 
 def _errors(evidence: Evidence, repaired: Mapping[str, Moments]) -> Iterator[MetricValue]:
     """Yield the errors of repaired moments against the reference, of each component and the largest."""
-    true = ((one.name, moments_of(one.reference, one.effective)) for one in pairs(evidence) if one.name in repaired)
-    yield from off("reweighted_{}_error", ((name, repaired[name], one) for name, one in true))
+    if not evidence.reference:
+        return
+    true = moments_of(evidence.reference, evidence.reference_ess, varying=True)
+    shared = ((name, one, true[name]) for name, one in repaired.items() if name in true)
+    yield from off("reweighted_{}_error", shared)
 
 
-def _norm(values: Float64[np.ndarray, " S"]) -> float:
-    return float(np.sqrt(np.sum(values**2)))
+def _norms(values: Float64[np.ndarray, "K S"]) -> Float64[np.ndarray, " K"]:
+    return np.asarray(np.sqrt(np.sum(values**2, axis=1)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -11,10 +12,24 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from guidebench.analysis.limits import MEAN_ERROR, SD_ERROR
+from guidebench.contracts import MetricValue
+
 Array: TypeAlias = NDArray[Any]
 
 #: Dimensions of InferenceData that count draws; all others belong to the site.
 SAMPLE_DIMS = ("chain", "draw")
+
+
+#: Components beyond which the worst are shown in the place of the first.
+MANY = 200
+
+#: Errors of single components by metric, each over the limit that draws are held against.
+_ERRORS = {
+    f"{moment}_{kind}": limit
+    for moment, limit in (("mean", MEAN_ERROR), ("sd", SD_ERROR))
+    for kind in ("error", "moved", "shift")
+}
 
 
 @dataclass(frozen=True)
@@ -45,6 +60,18 @@ def first(dataset: xr.Dataset, sites: Iterable[str], limit: int) -> tuple[list[C
     names = [site for site in sites if site in dataset]
     counts = [int(np.prod([n for d, n in dataset[s].sizes.items() if d not in SAMPLE_DIMS])) for s in names]
     return list(islice(components(dataset, names), limit)), sum(counts)
+
+
+def worst(metrics: Iterable[MetricValue], sites: Iterable[str]) -> list[Component]:
+    """Return the components of which an error is known, the one with the largest over its limit first."""
+    known, errors = frozenset(sites), dict[Component, float]()
+    for one in metrics:
+        site, _, index = one.variable.removesuffix("]").partition("[")
+        if one.metric in _ERRORS and site in known:
+            component = Component(site, tuple(map(int, index.split(","))) if index else ())
+            error = one.value / _ERRORS[one.metric]
+            errors[component] = max(errors.get(component, 0.0), error if error == error else math.inf)
+    return sorted(errors, key=lambda component: -errors[component])
 
 
 def flat(dataset: xr.Dataset, variable: str) -> Array:

@@ -148,10 +148,26 @@ class Page:
         return group(fit.inference_data, name)
 
     def components(self, limit: int) -> tuple[list[draws.Component], int]:
-        """Return the first scalar components of the latents, and how many there are in all."""
+        """Return scalar components of the latents, and how many there are in all.
+
+        They are the first, or, of more than :data:`guidebench.report.draws.MANY`, those whose means and sds are
+        farthest off in any guide, the worst first.
+        """
         for fit in self.drawn:
-            return draws.first(self._posterior(fit), self.problem.latents, limit)
+            found, total = draws.first(self._posterior(fit), self.problem.latents, limit)
+            return (self._worst[:limit] or found) if total > draws.MANY else found, total
         return [], 0
+
+    def shown_of(self, count: int, total: int) -> str:
+        """Return which components :meth:`components` has chosen, as the subject of a sentence."""
+        if total > draws.MANY and self._worst:
+            return f"the {count} of {total:,} components whose means and sds are farthest off in any guide"
+        return f"the first {count} of {total:,} components"
+
+    @cached_property
+    def _worst(self) -> list[draws.Component]:
+        """The components with a known error, the largest in any guide first."""
+        return draws.worst((one for fit in self.drawn for one in fit.metrics), self.problem.latents)
 
     def values(self, fit: Fit, component: draws.Component) -> draws.Array:
         """Return the finite posterior draws of one component (empty where the fit has none)."""

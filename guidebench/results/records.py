@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from guidebench.contracts import Bound, MetricValue, Quantity
@@ -152,10 +153,11 @@ class Fit:
 
     def metric(self, name: str, variable: str = "") -> MetricValue | None:
         """Return one metric of this fit, or ``None`` where it is not defined for it."""
-        for found in self.metrics:
-            if found.metric == name and found.variable == variable:
-                return found
-        return None
+        return self._by_name.get((name, variable))
+
+    @cached_property
+    def _by_name(self) -> Mapping[tuple[str, str], MetricValue]:
+        return {(one.metric, one.variable): one for one in reversed(self.metrics)}  # the first of equals
 
     def value(self, name: str, variable: str = "") -> float | None:
         """Return the value of one metric, or ``None`` where it is not defined for this fit."""

@@ -109,8 +109,12 @@ class Drawn:
             seconds = (fit.evaluate_s or 0) + found.work.seconds
             fit = replace(fit, work={**fit.work, "judging": found.work}, evaluate_s=seconds)
         fit = replace(fit, left_out=(*fit.left_out, *found.left_out))
-        groups = self.groups if found.group is None else {**self.groups, "refreshed": found.group}
-        return replace(self, fit=fit, to_score=self.to_score.with_chains(found), groups=groups)
+        chained = replace(self, fit=fit, to_score=self.to_score.with_chains(found))
+        if found.group is None:
+            return chained
+        cut = found.group.attrs.get("kept")
+        remarks = (*self.remarks, *([f"of the refreshed draws, {cut}"] if cut else []))
+        return replace(chained, groups={**self.groups, "refreshed": found.group}, remarks=remarks)
 
 
 def draw(case: Case, fit: Fit, trained: Trained, chosen: Chosen, at: Boundary) -> Drawn:
@@ -120,7 +124,7 @@ def draw(case: Case, fit: Fit, trained: Trained, chosen: Chosen, at: Boundary) -
     at.begin("density")
     check_density(scored, prepared.structure, point=point)
     at.begin("predict")
-    kept = draws.head(max(affordable(prepared.structure.latent_dim), FEWEST))
+    kept = draws.head(max(datasets.may_be_kept(datasets.bytes_of(draws.latents)), FEWEST))
     fixed = {name: value for name, value in chosen.params.items() if name in prepared.structure.params}
     predictions, heldout = run_forward(bench, kept.latents, fixed, case.config.seed)
     evaluated = time.perf_counter()
@@ -141,7 +145,8 @@ def draw(case: Case, fit: Fit, trained: Trained, chosen: Chosen, at: Boundary) -
         **label(bench, kept, predictions, weighted=case.declaration.bound == "elbo"),
         **datasets.of_training(trained.training, chosen.best),
     }
-    status = chosen.restarts[chosen.best].status
+    status, made, left = chosen.restarts[chosen.best].status, len(draws.log_p), len(kept.log_p)
+    cut = datasets.said_of_kept(left, made, datasets.bytes_of(draws.latents)) if left < made else ""
     return Drawn(
         fit=replace(
             fit,
@@ -152,12 +157,13 @@ def draw(case: Case, fit: Fit, trained: Trained, chosen: Chosen, at: Boundary) -
             evaluate_s=evaluated - chosen.since,
         ),
         to_score=ToScore(evidence, status, trained.stopped),
-        groups=groups,
+        groups={**groups, "posterior": groups["posterior"].assign_attrs(kept=cut)} if cut else groups,
         remarks=(
             *trained.remarks,
             *_stopped(trained, chosen.best),
             *own_method.said(trained.training, chosen.best),
-            *_remarks(case, chosen.restarts, len(draws.log_p), len(kept.log_p)),
+            *_remarks(case, chosen.restarts),
+            *([cut] if cut else []),
         ),
     )
 
@@ -213,15 +219,13 @@ def _stopped(trained: Trained, best: int) -> Iterator[str]:
         yield f"the parameters are those after step {kept:,}, where the validation ELBO was best"
 
 
-def _remarks(case: Case, restarts: Sequence[Restart], drawn: int, kept: int) -> Iterator[str]:
-    """Yield what a reader should know of the restarts and the draws."""
+def _remarks(case: Case, restarts: Sequence[Restart]) -> Iterator[str]:
+    """Yield what a reader should know of the restarts and the predictions."""
     lost = sum(not one.status.has_draws for one in restarts)
     skipped = sum(one.skipped for one in restarts)
     if lost:
         yield f"{lost} of {len(restarts)} starts diverged"
     if skipped:
         yield f"{skipped} step{'s' if skipped > 1 else ''} skipped because the loss or gradient was not finite"
-    if kept < drawn:
-        yield f"only {kept:,} of {drawn:,} draws are kept, for they are large"
     if affordable(case.bench.outputs("train")) < FEWEST:
         yield "predictions at the training data are left out, for the data are large"

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from guidebench.engine.looks import data
+from guidebench.engine.looks.separate import separate
 from guidebench.engine.minibatches import Inspected
 from guidebench.engine.starts import SEARCHES, Starts, search_values
 from guidebench.inference.improper import Unheld, unheld
@@ -45,6 +46,7 @@ def look(inspected: Inspected, found: Starts | None) -> Look:
         *(_on_the_line(use) for use in wired.uses),
         *(_improper(names) for names in directions.directions),
         *data.sizes(values, structure.observed_arguments),
+        *separate(structure.latents),
     )
     return Look(lines, directions.work)
 

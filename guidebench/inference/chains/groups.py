@@ -25,8 +25,9 @@ from guidebench.results.work import Work, total
 #: How much wider the second group begins.
 WIDER = 2.0
 
-#: Draws that stand for the place where a group begins.
+#: Draws that stand for the place where a group begins, and numbers that they may hold.
 DRAWS = 4_000
+MOST_NUMBERS = 20_000_000
 
 #: Groups agree where no mean differs by more sds and no sd by a larger share, beyond noise.
 MEAN_APART, SD_APART = 0.07, 0.10
@@ -78,7 +79,8 @@ def run_groups(
     if not places:
         return Groups((), "the search has found nothing to begin at")
     for number, (center, factor) in enumerate(places):
-        noise = rng.standard_normal((DRAWS, len(center)))
+        count = min(DRAWS, max(MOST_NUMBERS // len(center), CHAINS))
+        noise = rng.standard_normal((count, len(center)))
         draws = center + (noise * factor if factor.ndim == 1 else noise @ factor.T)
         before = total(each.work for each in found)
         most = min(budget, left(before))

@@ -179,8 +179,11 @@ class Moves:
     def _constrained(self, z: Float[Array, "C D"], traced: Mapping[str, Any]) -> Float[Array, "C K"]:
         def one(point: Float[Array, " D"]) -> Float[Array, " K"]:
             u, _ = apply(traced["center"], traced["factor"], point)
-            sites, _ = self.target.constrain(u, traced["data"])
-            parts = [jnp.ravel(sites[name]).astype(point.dtype) for name in self.target.shapes]
+            if self.target.many:
+                parts = [self.target.packed(u, traced["data"])[0]]
+            else:
+                sites, _ = self.target.constrain(u, traced["data"])
+                parts = [jnp.ravel(sites[name]).astype(point.dtype) for name in self.target.shapes]
             coordinates = [u] if self.watches_u else []
             found = jnp.concatenate([*parts, jnp.zeros(1), *coordinates])
             standardised: Float[Array, " K"] = (found - traced["offset"]) / traced["scale"]

@@ -187,7 +187,8 @@ class _Run:
         self.gradients += int(steps) * CHAINS
         self.acceptance = float(acceptance)
         self.lost += int(lost)
-        if self.length in _MARKED:
+        if self.length in _MARKED:  # what is earlier than half of what there is, no look asks for any more
+            self.marks = {at: mark for at, mark in self.marks.items() if 2 * at >= self.length}
             self.marks[self.length] = self.seen, self.last, self.lost
         self._keep()
 
@@ -218,7 +219,10 @@ class _Run:
     def second_half(self) -> Float64[np.ndarray, "C S K"]:
         """Return the quantities, in their own units, where chains were now and then in the second half."""
         kept = [one for at, one in self.kept if at > self.length // 2] or [self.kept[-1][1]]
-        return np.asarray(np.stack(kept, axis=1).astype(np.float64) * self.scale + self.offset)
+        found = np.stack(kept, axis=1, dtype=np.float64)
+        found *= self.scale
+        found += self.offset
+        return found
 
     def latents(self) -> dict[str, Float64[np.ndarray, "C S ..."]]:
         """Return the same by latent site."""

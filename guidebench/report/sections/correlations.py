@@ -32,7 +32,10 @@ def build(page: Page) -> Block:
     fits = [fit for fit in page.spread if fit.guide in tables]
     if not fits:
         return Block("No guide has draws that vary.", page.left_out([]))
-    intro = f"The {len(shown)} of {total} components with the strongest correlations." if total > len(shown) else None
+    intro = None
+    if total > len(shown):
+        intro = f"The {len(shown)} of {total:,} components with the strongest correlations"
+        intro += f", among {page.shown_of(len(components), total)}." if total > len(components) else "."
     return Block(intro, figure(page, fits, shown, tables), page.left_out(fits, "draws that vary"))
 
 

@@ -33,8 +33,8 @@ def build(page: Page) -> Block:
     chosen = all_pairs(components) if total <= 3 else strongest_pairs(page, components)
     intro = None
     if total > 3:
-        among = f"the first {len(components)} of {total}" if len(components) < total else f"all {total}"
-        intro = f"The {len(chosen)} pairs that are most correlated in any guide, among {among} components."
+        among = page.shown_of(len(components), total) if len(components) < total else f"all {total} components"
+        intro = f"The {len(chosen)} pairs that are most correlated in any guide, among {among}."
     return Block(intro, *figures(page, chosen), page.left_out(page.drawn))
 
 

@@ -28,7 +28,7 @@ def build(page: Page) -> Block:
     if not components:
         return Block("No guide has draws.", page.left_out([]))
     return Block(
-        f"The first {len(components)} of {total} components." if total > len(components) else None,
+        _capital(f"{page.shown_of(len(components), total)}.") if total > len(components) else None,
         figure(page, components),
         page.left_out(page.drawn),
         Table(
@@ -39,6 +39,10 @@ def build(page: Page) -> Block:
             + ".",
         ),
     )
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def rows(page: Page, components: Sequence[Component]) -> list[list[Cell]]:

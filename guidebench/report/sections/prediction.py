@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from guidebench.report.drawing import title
-from guidebench.report.draws import flat
+from guidebench.report.draws import flat, thin
 from guidebench.report.page import Block, Figure, Page
 from guidebench.report.palette import INK
 from guidebench.report.sections.data import NUMERIC, observed, predictor
@@ -17,6 +17,9 @@ from guidebench.report.text import listed
 from guidebench.results import Fit
 
 QUANTILES = (0.01, 0.5, 0.99)
+
+#: Points along a band, at most.
+MAX_POINTS = 2_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,13 +62,20 @@ def find_target(page: Page) -> Target | None:
 
 
 def quantiles(page: Page, fit: Fit, target: Target, site: str | None = None) -> pd.DataFrame | None:
-    """Return columns x, low, middle, high (1 %, 50 %, 99 %), sorted by x."""
+    """Return columns x, low, middle, high (1 %, 50 %, 99 %), sorted by x, at no more points than can be told apart."""
     dataset = page.group(fit, target.group)
     site = target.site if site is None else site
     if dataset is None or site not in dataset:
         return None
-    draws = flat(dataset, site).astype(float)
-    if draws.ndim != 2 or draws.shape[1] != target.size or not np.isfinite(draws).any():
+    drawn = flat(dataset, site)
+    if drawn.ndim != 2 or drawn.shape[1] != target.size:
+        return None
+    grid = "predictions_constant_data" if target.group == "predictions" else "constant_data"
+    along = predictor(page, target.size, grid)
+    x = np.arange(target.size) if along is None else along
+    shown = np.argsort(x, kind="stable")[thin(target.size, MAX_POINTS)]
+    draws = drawn[:, shown].astype(float)
+    if not np.isfinite(draws).any():
         return None
     # Along contiguous memory, and without NaN handling unless there is need: both count on a fine grid.
     across = np.ascontiguousarray(draws.T)
@@ -74,10 +84,7 @@ def quantiles(page: Page, fit: Fit, target: Target, site: str | None = None) -> 
         low, middle, high = np.quantile(across, QUANTILES, axis=1)
     else:
         low, middle, high = np.nanquantile(np.where(finite, across, np.nan), QUANTILES, axis=1)
-    grid = "predictions_constant_data" if target.group == "predictions" else "constant_data"
-    x = predictor(page, target.size, grid)
-    frame = pd.DataFrame({"x": np.arange(target.size) if x is None else x, "low": low, "middle": middle, "high": high})
-    return frame.sort_values("x", ignore_index=True)
+    return pd.DataFrame({"x": x[shown], "low": low, "middle": middle, "high": high})
 
 
 def figure(page: Page, shown: Sequence[Fit], target: Target, bands: dict[str, pd.DataFrame]) -> Figure:
