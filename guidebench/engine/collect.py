@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Iterator
 from dataclasses import replace
 
+from guidebench.engine import datasets
 from guidebench.engine.events import Event, FitFinished, ProblemBegan, ProblemDescribed, Tell
 from guidebench.engine.execute import Done, Lost, Outcome
 from guidebench.engine.fit.calibrate import Calibrated
@@ -145,6 +146,8 @@ def _assembled(drawn: Drawn, scored: Scored, one: FitNodes, calibrated: Calibrat
     fit, failures = drawn.fit, list(scored.failures)
     notes = [f"{bad.phase} {bad.name!r} of {bad.distribution} failed: {bad.message}" for bad in failures]
     groups, metrics, seconds = dict(drawn.groups), scored.metrics, None
+    if scored.lent:
+        groups["refreshed"] = datasets.in_place_of(groups["posterior"], scored.lent).assign_attrs(source="mixture")
     if one.note:
         notes.append(one.note)
     if calibrated is not None and calibrated.failure is not None:
@@ -162,6 +165,7 @@ def _assembled(drawn: Drawn, scored: Scored, one: FitNodes, calibrated: Calibrat
             sites=scored.judgement.sites,
             evidence=scored.judgement.evidence,
             chains=drawn.to_score.chains,
+            refreshed_by="mixture" if scored.lent else "chains" if "refreshed" in groups else "",
             message="; ".join([*drawn.remarks, *notes]),
             evaluate_s=(fit.evaluate_s or 0.0) + scored.seconds,
             simulate_s=seconds,

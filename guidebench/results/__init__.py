@@ -1,6 +1,6 @@
 """What a run found, as data, and its files."""
 
-from guidebench.results.findings import Chaining, Finding, Source, Verdict
+from guidebench.results.findings import Chaining, Finding, Refresher, Source, Verdict
 from guidebench.results.records import Comparison, Fit, ProblemRecord, Restart, Status, summary_columns
 
 __all__ = [
@@ -9,6 +9,7 @@ __all__ = [
     "Finding",
     "Fit",
     "ProblemRecord",
+    "Refresher",
     "Restart",
     "Source",
     "Status",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from guidebench.contracts import Bound, MetricValue, Quantity
 from guidebench.plugins.isolation.failures import Failure
-from guidebench.results.findings import Chaining, Finding, Verdict
+from guidebench.results.findings import Chaining, Finding, Refresher, Verdict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,6 +84,9 @@ class Fit:
         What the verdict rests on: what each source of evidence said, and what could not be looked at.
     chains : Chaining or None
         What chains from the guide's draws did; ``None`` where none were run.
+    refreshed_by : {"", "chains", "mixture"}
+        Whose draws are the refreshed ones: those of chains that began at the guide's draws, or of the mixture, which
+        owe nothing to the guide; nothing where there are none.
     coordinates : str
         In which the guide was trained: the model's ``own``, its ``unconstrained`` ones, or these
         standardised coordinate by coordinate (``diagonal``) or fully (``affine``).
@@ -103,7 +106,7 @@ class Fit:
         Wall time in seconds.
     inference_data : InferenceData or None
         Draws of the best restart, with the extra groups ``training`` (loss and parameters) and ``refreshed`` (the
-        draws of settled chains).
+        draws of settled chains, or of the mixture; its attribute ``source`` says which).
     failures : tuple of Failure
         What went wrong and whose it was: what ended a failed fit, or each metric that could not be computed.
     """
@@ -118,6 +121,7 @@ class Fit:
     sites: Mapping[str, Verdict] = field(default_factory=dict)
     evidence: tuple[Finding, ...] = ()
     chains: Chaining | None = None
+    refreshed_by: Refresher = ""
     message: str = ""
     summary: str = ""
     cite: str = ""
@@ -136,6 +140,12 @@ class Fit:
     simulate_s: float | None = None
     inference_data: InferenceData | None = field(default=None, repr=False, compare=False)
     failures: tuple[Failure, ...] = field(default=(), repr=False)
+
+    @property
+    def own_verdict(self) -> Verdict:
+        """The verdict on what the guide itself gave: draws of the mixture in its place are no merit of its own."""
+        lent = self.verdict is Verdict.REFRESH and self.refreshed_by == "mixture"
+        return Verdict.DISTRUST if lent else self.verdict
 
     @property
     def traceback(self) -> str:

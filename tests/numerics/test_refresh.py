@@ -66,6 +66,7 @@ def test_refreshed_draws_are_kept_beside_the_guides_own(compared: gb.Comparison,
     fit = gb.load(tmp_path)["mean_field"]
     data = group(fit.inference_data, "refreshed")
     assert data is not None
+    assert data.attrs["source"] == fit.refreshed_by == "chains"
     draws = data["x"].to_numpy().reshape(-1, 2)
     assert np.corrcoef(draws.T)[0, 1] == pytest.approx(COVARIANCE[0, 1] / COVARIANCE[0, 0], abs=0.02)
     assert fit.chains == compared["mean_field"].chains
@@ -92,4 +93,11 @@ def test_no_gaussian_at_one_of_two_far_modes_is_trusted() -> None:
     found = gb.compare(
         model, guides=["mean_field", "auto_multivariate_normal", "auto_laplace_approximation"], reference="none"
     )
-    assert all(not fit.verdict.usable for fit in found), [(fit.guide, fit.reason) for fit in found]
+    for fit in found:  # what is kept beside its draws is the mixture's, which knows both
+        assert (fit.verdict, fit.own_verdict) == (Verdict.REFRESH, Verdict.DISTRUST), fit.reason
+        data = group(fit.inference_data, "refreshed")
+        assert data is not None
+        assert data.attrs["source"] == fit.refreshed_by == "mixture"
+        assert data["x"].shape == (1, 4_000, 5)
+        assert float((data["x"] > 6).mean()) == pytest.approx(0.1, abs=0.02)
+        assert "refreshed_mean_error" not in {one.metric for one in fit.metrics}

@@ -32,12 +32,16 @@ MOST_SCORED = 20_000_000
 
 
 class ToScore(NamedTuple):
-    """What scoring needs of a fit: the evidence without a reference, how its training ended, and what chains did."""
+    """What scoring needs of a fit: the evidence without a reference, how its training ended, and what chains did.
+
+    `names` are those of the problem and the guide, after which random numbers are named.
+    """
 
     evidence: Evidence
     status: Status
     stopped: bool
     chains: Chaining | None = None
+    names: tuple[str, str] = ("", "")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +102,7 @@ def draw(case: Case, fit: Fit, trained: Trained, chosen: Chosen, at: Boundary) -
             compile_s=trained.training.compile_s + chosen.compile_s,
             evaluate_s=evaluated - chosen.since,
         ),
-        to_score=ToScore(evidence, status, trained.stopped),
+        to_score=ToScore(evidence, status, trained.stopped, names=case.names),
         groups=groups,
         remarks=(
             *trained.remarks,

@@ -114,5 +114,5 @@ def _with_draws(case: Case, drawn: Drawn, found: Settled) -> Drawn:
     return replace(
         drawn,
         to_score=drawn.to_score._replace(evidence=evidence),
-        groups={**drawn.groups, "refreshed": datasets.of_draws(draws, sites)},
+        groups={**drawn.groups, "refreshed": datasets.of_draws(draws, sites).assign_attrs(source="chains")},
     )
