@@ -188,6 +188,8 @@ class Target:
         """
         arguments = jnp.zeros(self.dim), jax.tree.map(jnp.asarray, dict(traced))
         for function in (self._density, self._constrain):
+            if self._key(function, *arguments) in self._recorded:
+                continue
             closed, shape = jax.make_jaxpr(lambda *given, run=function: run(*given), return_shape=True)(*arguments)
             copied = ClosedJaxpr(
                 closed.jaxpr, [np.array(const) if is_array(const) else const for const in closed.consts]

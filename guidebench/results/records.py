@@ -87,6 +87,11 @@ class Fit:
     refreshed_by : {"", "chains", "mixture"}
         Whose draws are the refreshed ones: those of chains that began at the guide's draws, or of the mixture, which
         owe nothing to the guide; nothing where there are none.
+    scored_in : {"", "float32", "float64"}
+        The precision in which its draws were made and scored; nothing where there are none.
+    rounding : float or None
+        Standard deviation, in nats, of what float32 adds to the log weights of its draws; ``None`` where it was not
+        looked at.
     coordinates : str
         In which the guide was trained: the model's ``own``, its ``unconstrained`` ones, or these
         standardised coordinate by coordinate (``diagonal``) or fully (``affine``).
@@ -122,6 +127,8 @@ class Fit:
     evidence: tuple[Finding, ...] = ()
     chains: Chaining | None = None
     refreshed_by: Refresher = ""
+    scored_in: str = ""
+    rounding: float | None = None
     message: str = ""
     summary: str = ""
     cite: str = ""
