@@ -17,6 +17,7 @@ from guidebench.engine.fit.case import blank, boundary
 from guidebench.engine.fit.draw import Drawn
 from guidebench.engine.fit.score import Scored
 from guidebench.engine.fit.stages import failed
+from guidebench.engine.fit.subset import marked
 from guidebench.engine.lost import TaskLostError
 from guidebench.engine.perform import TURN
 from guidebench.engine.plan import FitNodes, Node, Plan, ProblemPlan
@@ -147,7 +148,8 @@ def _assembled(drawn: Drawn, scored: Scored, one: FitNodes, calibrated: Calibrat
     notes = [f"{bad.phase} {bad.name!r} of {bad.distribution} failed: {bad.message}" for bad in failures]
     groups, metrics, seconds = dict(drawn.groups), scored.metrics, None
     if scored.lent:
-        groups["refreshed"] = datasets.in_place_of(groups["posterior"], scored.lent).assign_attrs(source="mixture")
+        lent = datasets.in_place_of(groups["posterior"], scored.lent)
+        groups["refreshed"] = marked(lent, scored.lent).assign_attrs(source="mixture")
     if one.note:
         notes.append(one.note)
     if calibrated is not None and calibrated.failure is not None:

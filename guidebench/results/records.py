@@ -87,6 +87,9 @@ class Fit:
     refreshed_by : {"", "chains", "mixture"}
         Whose draws are the refreshed ones: those of chains that began at the guide's draws, or of the mixture, which
         owe nothing to the guide; nothing where there are none.
+    draws_judged, draws_kept : int
+        How many of its draws the numbers and the verdict are of, and how many of them, the first, are kept, shown and
+        predicted with.
     scored_in : {"", "float32", "float64"}
         The precision in which its draws were made and scored; nothing where there are none.
     rounding : float or None
@@ -127,6 +130,8 @@ class Fit:
     evidence: tuple[Finding, ...] = ()
     chains: Chaining | None = None
     refreshed_by: Refresher = ""
+    draws_judged: int = 0
+    draws_kept: int = 0
     scored_in: str = ""
     rounding: float | None = None
     message: str = ""

@@ -67,6 +67,10 @@ def test_refreshed_draws_are_kept_beside_the_guides_own(compared: gb.Comparison,
     data = group(fit.inference_data, "refreshed")
     assert data is not None
     assert data.attrs["source"] == fit.refreshed_by == "chains"
+    own = group(fit.inference_data, "posterior")
+    assert own is not None
+    assert (own.attrs["draws_judged"], own.attrs["draws_kept"]) == (fit.draws_judged, fit.draws_kept) == (40_000, 4_000)
+    assert own.attrs["subset"] == "the first of those that were judged"
     draws = data["x"].to_numpy().reshape(-1, 2)
     assert np.corrcoef(draws.T)[0, 1] == pytest.approx(COVARIANCE[0, 1] / COVARIANCE[0, 0], abs=0.02)
     assert fit.chains == compared["mean_field"].chains

@@ -17,6 +17,7 @@ from guidebench.engine.fit import own_method
 from guidebench.engine.fit.case import Case
 from guidebench.engine.fit.choose import Chosen
 from guidebench.engine.fit.making import Samplers
+from guidebench.engine.fit.subset import marked
 from guidebench.engine.fit.train import Trained
 from guidebench.engine.forward import FEWEST, affordable, label, run_forward
 from guidebench.inference.device import precision
@@ -97,6 +98,7 @@ def draw(case: Case, fit: Fit, trained: Trained, chosen: Chosen, at: Boundary) -
         **label(bench, kept, predictions, weighted=case.declaration.bound == "elbo"),
         **datasets.of_training(trained.training, chosen.best),
     }
+    groups["posterior"] = marked(groups["posterior"], scored.latents)
     status = chosen.restarts[chosen.best].status
     return Drawn(
         fit=replace(
@@ -105,6 +107,8 @@ def draw(case: Case, fit: Fit, trained: Trained, chosen: Chosen, at: Boundary) -
             restarts=chosen.restarts,
             best=chosen.best,
             **_precision(trained.samplers),
+            draws_judged=len(scored.log_p),
+            draws_kept=groups["posterior"].sizes["draw"],
             compile_s=trained.training.compile_s + chosen.compile_s,
             evaluate_s=evaluated - chosen.since,
         ),

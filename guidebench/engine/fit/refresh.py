@@ -15,6 +15,7 @@ from guidebench.config.seeds import derive
 from guidebench.engine import datasets
 from guidebench.engine.fit.case import Case
 from guidebench.engine.fit.draw import Drawn
+from guidebench.engine.fit.subset import marked
 from guidebench.engine.worth import effective
 from guidebench.inference.chains.moves import BLOCK, CHAINS
 from guidebench.inference.chains.run import FIRST, Settled, run_chains
@@ -114,5 +115,8 @@ def _with_draws(case: Case, drawn: Drawn, found: Settled) -> Drawn:
     return replace(
         drawn,
         to_score=drawn.to_score._replace(evidence=evidence),
-        groups={**drawn.groups, "refreshed": datasets.of_draws(draws, sites).assign_attrs(source="chains")},
+        groups={
+            **drawn.groups,
+            "refreshed": marked(datasets.of_draws(draws, sites), draws).assign_attrs(source="chains"),
+        },
     )
