@@ -83,6 +83,10 @@ def _instead(fits: Sequence[Fit], record: ProblemRecord | None) -> Iterator[str]
     if failed:
         hints.insert(0, "NUTS failed its checks: write the model in other coordinates, or run NUTS for longer.")
     yield from hints
+    if record is not None and record.disagreement is not None:
+        first, second = record.disagreement.between
+        yield f"{first} and {second} disagree here: run NUTS for longer, from more starting points, and compare again."
+        return
     if not failed:
         yield f"{'If that does not help' if hints else 'Instead'}, use NUTS, and see that its chains agree."
 

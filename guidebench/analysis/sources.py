@@ -78,9 +78,9 @@ class Found(NamedTuple):
     alone: bool
 
 
-def look(numbers: Numbers, chains: Chaining | None, doubts: Sequence[str] = ()) -> Found:
-    """Return what every source says of draws with these metrics; `doubts` as in :func:`look_at_reference`."""
-    reference = look_at_reference(numbers, doubts)
+def look(numbers: Numbers, chains: Chaining | None, doubts: Sequence[str] = (), apart: str = "") -> Found:
+    """Return what every source says of draws with these metrics; the rest is as in :func:`look_at_reference`."""
+    reference = look_at_reference(numbers, doubts, apart)
     modes = look_at_modes(numbers, reference)
     several = len(numbers.get("dropped_mass_expected", ())) > 1
     even = _shares_agree(numbers)
@@ -96,11 +96,12 @@ def look(numbers: Numbers, chains: Chaining | None, doubts: Sequence[str] = ()) 
     )
 
 
-def look_at_reference(numbers: Numbers, doubts: Sequence[str] = ()) -> Finding:
+def look_at_reference(numbers: Numbers, doubts: Sequence[str] = (), apart: str = "") -> Finding:
     """Return what the reference says, or the witness where there is none.
 
     Where there is neither, chains that were to be the reference and contradict each other still speak: what no four
-    chains agree on nobody is trusted with.  `doubts` are the sites that they contradict each other about.
+    chains agree on nobody is trusted with.  `doubts` are the sites that they contradict each other about.  `apart` says
+    how two kinds of reference contradict each other: then neither has a say.
     """
     sources: tuple[tuple[Source, Mapping[str, tuple[str, str]]], ...] = (
         ("reference", _AGAINST_REFERENCE),
@@ -114,6 +115,9 @@ def look_at_reference(numbers: Numbers, doubts: Sequence[str] = ()) -> Finding:
     if doubts:
         said = f"There is no reference: chains of NUTS contradict each other about {', '.join(doubts)}."
         return Finding(source="reference", raw=False, reweighted=False, refreshed=False, said=said)
+    if apart:
+        said = f"There is no reference, for two kinds of it disagree: {apart}."
+        return Finding(source="reference", said=said)
     return Finding(source="reference", said="There is no reference.")
 
 

@@ -89,6 +89,7 @@ def judge(
     trained: bool = True,
     chains: Chaining | None = None,
     doubts: Sequence[str] = (),
+    apart: str = "",
     mixture: bool = False,
 ) -> Judgement:
     """Return the verdict on one fit, the reason for it and what it rests on.
@@ -110,6 +111,8 @@ def judge(
         What chains from the guide's draws did; ``None`` where none were run.
     doubts : sequence of str
         Sites about which chains that were to be the reference contradict each other.
+    apart : str
+        How two kinds of reference contradict each other, so that there is none.
     mixture : bool
         Whether there are draws of an accepted mixture, to stand in where the guide has none to go on with.
     """
@@ -121,7 +124,7 @@ def judge(
     numbers: defaultdict[str, list[MetricValue]] = defaultdict(list)
     for one in metrics:
         numbers[one.metric].append(one)
-    found = look(numbers, chains, doubts)
+    found = look(numbers, chains, doubts, apart)
     own = _word(found)
     # Chains that settled and are vouched for contradict a mixture that finds them wrong: then neither is the truth.
     lent = mixture and own is Verdict.DISTRUST and found.chains.refreshed is None

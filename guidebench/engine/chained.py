@@ -10,6 +10,7 @@ import time
 import numpy as np
 
 from guidebench.config.seeds import derive
+from guidebench.engine.disagreeing import disagreement, neither
 from guidebench.engine.events import PhaseBegan
 from guidebench.engine.gate import Reference
 from guidebench.engine.mixed import reference_of
@@ -43,17 +44,28 @@ def by_chains(asked: Asked) -> Reference | str:
         groups = run_groups(moves, search.landscape, derive(0, name, LABEL), BUDGET)
         if groups.failure:
             return Reference(note=f"Chains are used for nothing: {groups.failure}.")
-        weighed = _weighed(name, search, groups, began) if search.target.dim <= MOST_REPEATED else None
-        return weighed or reference_of_groups(groups, time.perf_counter() - began)
+        own = reference_of_groups(groups, time.perf_counter() - began)
+        return _weighed(name, search, groups, own, began) if search.target.dim <= MOST_REPEATED else own
     except Exception as error:  # noqa: BLE001 - guides can be trained on what this fails on
         return reason(error)
 
 
-def _weighed(name: str, search: Posterior, groups: Groups, began: float) -> Reference | None:
-    """Return the mixture about the draws of the chains, or ``None`` where it is refused."""
+def _weighed(name: str, search: Posterior, groups: Groups, own: Reference, began: float) -> Reference:
+    """Return the mixture about the draws of the chains, or these where its weights are refused.
+
+    Where the weights are good and contradict the chains, neither is taken for the truth.
+    """
     draws = np.concatenate([one.points for one in groups.found])
     found = witness(search.pointwise, search.landscape, derive(0, name, "mixture"), draws)
-    return reference_of(found, search.landscape, time.perf_counter() - began) if found.accepted else None
+    if found.accepted:
+        return reference_of(found, search.landscape, time.perf_counter() - began)
+    if found.contradicts:
+        other = Reference(
+            label="mixture", chains={key: value[None] for key, value in found.draws.items()}, effective=found.effective
+        )
+        apart = disagreement(own, other)
+        return own if apart is None else neither(apart)
+    return own
 
 
 def reference_of_groups(groups: Groups, seconds: float) -> Reference:

@@ -18,6 +18,7 @@ from guidebench.config.seeds import derive
 from guidebench.config.settings import RunConfig
 from guidebench.contracts import ReferenceDraws
 from guidebench.engine.chained import by_chains
+from guidebench.engine.disagreeing import disagreement, neither, unvisited
 from guidebench.engine.events import Tell
 from guidebench.engine.features import features
 from guidebench.engine.gate import Reference, judge, used
@@ -25,7 +26,8 @@ from guidebench.engine.given import Given, arrange, read
 from guidebench.engine.mixed import by_mixture
 from guidebench.engine.prepared import PreparedProblem
 from guidebench.engine.request import Settings
-from guidebench.engine.sampled import by_nuts
+from guidebench.engine.sampled import LABEL as NUTS
+from guidebench.engine.sampled import SETTINGS, by_nuts
 from guidebench.engine.searching import Asked
 from guidebench.engine.workbench import Workbench
 from guidebench.inference.mixture import MOST_REPEATED
@@ -51,6 +53,7 @@ class Referenced(NamedTuple):
             reference=self.reference.label,
             reference_checks=dict(self.reference.checks),
             reference_doubts=self.reference.doubts,
+            disagreement=self.reference.disagreement,
             reference_note=self.reference.note,
             reference_s=self.reference.seconds,
             features=dict(self.features),
@@ -82,8 +85,12 @@ def find_reference(bench: Workbench, settings: Settings, given: Mapping[str, Any
         Where the reference that was asked for cannot be had.
     """
     found = _find(bench, settings, given, tell)
-    if not found.label:
-        found = replace(found, witness=_witness(Asked(bench=bench, settings=settings, tell=tell)))
+    if not found.label and found.disagreement is None:
+        made = _witness(Asked(bench=bench, settings=settings, tell=tell))
+        if made is not None and made.disagreement is not None:
+            found = replace(found, disagreement=made.disagreement, note=" ".join(filter(None, (found.note, made.note))))
+        else:
+            found = replace(found, witness=made)
     return Referenced(found, features(bench, found))
 
 
@@ -96,7 +103,7 @@ def _witness(asked: Asked) -> Reference | None:
         return None
     for rung in LADDER:
         made = rung.make(asked) if rung.quick else ""
-        if isinstance(made, Reference) and made.label:
+        if isinstance(made, Reference) and (made.label or made.disagreement):
             return made
     return None
 
@@ -150,8 +157,9 @@ def _best_of(asked: Asked) -> Reference:
         if isinstance(made, str):
             found = replace(found, note=f"There is no reference, for {rung.title} cannot run here: {made}.")
             continue
+        made = _held(made, asked)
         found = replace(made, doubts=tuple(dict.fromkeys((*found.doubts, *made.doubts))))
-        if found.label:
+        if found.label or found.disagreement:
             break
         refused.append(made.note)
     notes = (found.note, *(note for note in refused if note != found.note))
@@ -164,7 +172,20 @@ def _named(rung: Rung, asked: Asked) -> Reference:
     if isinstance(made, str):
         name = asked.problem.problem.name
         raise RequestError(f"problem {name!r}: {made}", option="reference", value=rung.name)
-    return made
+    made = _held(made, asked)
+    # What costs little and knows nothing of NUTS is a second opinion.
+    second = by_mixture(asked) if made.label == NUTS else ""
+    apart = disagreement(made, second) if isinstance(second, Reference) and second.label else None
+    return made if apart is None else neither(apart)
+
+
+def _held(made: Reference, asked: Asked) -> Reference:
+    """Return draws of NUTS, or what stands in for them where they contradict what the search found."""
+    search = asked.searched
+    if made.label != NUTS or search.target is None or search.landscape is None:
+        return made
+    apart = unvisited(made, search.landscape, search.target, SETTINGS.chains)
+    return made if apart is None else neither(apart)
 
 
 def _exact(prepared: PreparedProblem, config: RunConfig) -> Reference:

@@ -36,6 +36,8 @@ MOST_NUMBERS = 40_000_000
 
 SETTINGS = nuts.Settings()
 
+LABEL = "NUTS"
+
 
 class _Sampled(NamedTuple):
     """What NUTS gave, what checks found, how long it took, and whether it was read back."""
@@ -88,7 +90,7 @@ def _judged(sampled: _Sampled) -> Reference:
     if found.failure:
         note = f"NUTS failed its checks and is used for nothing: {found.failure}.{found.disagreement()} It ran {how}."
         return Reference(checks=found.checks, doubts=found.doubts, note=note, seconds=sampled.seconds)
-    return replace(used("NUTS", chains.draws, found, f"NUTS: {how}."), seconds=sampled.seconds)
+    return replace(used(LABEL, chains.draws, found, f"{LABEL}: {how}."), seconds=sampled.seconds)
 
 
 def _sampled(asked: Asked) -> _Sampled:

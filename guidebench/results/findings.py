@@ -63,6 +63,29 @@ class Chaining:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Disagreement:
+    """Two kinds of reference that contradict each other, so that neither is taken for the truth.
+
+    Attributes
+    ----------
+    between : tuple of str
+        Which two.
+    said : str
+        How far they are apart, as a clause.
+    components : tuple of str
+        The scalar components that they differ about, the farthest first.
+    means, sds : tuple of float
+        What the two say of the first of them.
+    """
+
+    between: tuple[str, str]
+    said: str
+    components: tuple[str, ...] = ()
+    means: tuple[float, ...] = ()
+    sds: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Finding:
     """What one source of evidence says of a guide's draws.
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from guidebench.contracts import Bound, MetricValue, Quantity
 from guidebench.plugins.isolation.failures import Failure
-from guidebench.results.findings import Chaining, Finding, Refresher, Verdict
+from guidebench.results.findings import Chaining, Disagreement, Finding, Refresher, Verdict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -234,6 +234,8 @@ class ProblemRecord:
         the tail shape ``khat`` of its weights and how many draws they are worth, ``ess``.
     reference_doubts : tuple of str
         Latent sites of which chains that were to be the reference contradict each other (R-hat above 1.05).
+    disagreement : Disagreement or None
+        Two kinds of reference that were computed and contradict each other: then none is used.
     reference_note : str
         How it was made, what was not checked, or why none is used.
     reference_s : float or None
@@ -267,6 +269,7 @@ class ProblemRecord:
     reference: str = ""
     reference_checks: Mapping[str, float] = field(default_factory=dict)
     reference_doubts: tuple[str, ...] = ()
+    disagreement: Disagreement | None = None
     reference_note: str = ""
     reference_s: float | None = None
     predictor: str | None = None

@@ -19,7 +19,17 @@ from urllib.parse import quote
 from guidebench.config.errors import PluginError, ResultsError
 from guidebench.contracts import MetricValue, Quantity, Rule
 from guidebench.plugins.isolation.failures import PHASES, Failure, reason
-from guidebench.results import Chaining, Comparison, Finding, Fit, ProblemRecord, Restart, Status, Verdict
+from guidebench.results import (
+    Chaining,
+    Comparison,
+    Disagreement,
+    Finding,
+    Fit,
+    ProblemRecord,
+    Restart,
+    Status,
+    Verdict,
+)
 from guidebench.results import inference_data as idata
 
 #: Version of the layout of ``results.json``.
@@ -34,7 +44,22 @@ KEPT = ".fits"
 _NOT_IN_JSON = {"inference_data", "references"}
 
 #: What is written field by field; of what has more than these, only theirs.
-_RECORDS = (Comparison, Fit, ProblemRecord, Restart, Chaining, Finding, MetricValue, Quantity, Rule, Failure)
+_RECORDS = (
+    Comparison,
+    Fit,
+    ProblemRecord,
+    Restart,
+    Chaining,
+    Disagreement,
+    Finding,
+    MetricValue,
+    Quantity,
+    Rule,
+    Failure,
+)
+
+#: Parts of a disagreement that are tuples.
+_PAIRS = ("between", "components", "means", "sds")
 
 #: The name under which the reference lies beside the guides; no guide may have it.
 REFERENCE = "reference"
@@ -191,7 +216,9 @@ def _earlier_failures(one: Mapping[str, Any]) -> tuple[Failure, ...]:
 def problem_of(one: Mapping[str, Any]) -> ProblemRecord:
     """Return the record of a problem that :func:`plain` and JSON made a mapping of."""
     tuples = ("latents", "observed", "notes", "reference_doubts", "warnings")
-    return ProblemRecord(**{**one, **{name: tuple(one.get(name, ())) for name in tuples}})
+    apart = one.get("disagreement")
+    found = None if apart is None else Disagreement(**{**apart, **{name: tuple(apart[name]) for name in _PAIRS}})
+    return ProblemRecord(**{**one, **{name: tuple(one.get(name, ())) for name in tuples}, "disagreement": found})
 
 
 def _draws(file: Path) -> idata.InferenceData | None:

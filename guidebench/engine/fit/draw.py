@@ -108,7 +108,7 @@ def draw(case: Case, fit: Fit, trained: Trained, chosen: Chosen, at: Boundary) -
             best=chosen.best,
             **_precision(trained.samplers),
             draws_judged=len(scored.log_p),
-            draws_kept=groups["posterior"].sizes["draw"],
+            draws_kept=groups["posterior"].sizes.get("draw", 0),
             compile_s=trained.training.compile_s + chosen.compile_s,
             evaluate_s=evaluated - chosen.since,
         ),

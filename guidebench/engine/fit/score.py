@@ -58,6 +58,7 @@ def score(
         trained=declaration.fit is None,
         chains=drawn.chains,
         doubts=reference.doubts,
+        apart="" if reference.disagreement is None else reference.disagreement.said,
         mixture=mixture is not None,
     )
     lent = Lent({}, {})

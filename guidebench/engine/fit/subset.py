@@ -26,6 +26,8 @@ def marked(kept: xr.Dataset, judged: Mapping[str, np.ndarray]) -> xr.Dataset:
     ValueError
         Where these are not the first of those.
     """
+    if not judged:
+        return kept
     count, total = kept.sizes["draw"], len(next(iter(judged.values())))
     for name, value in judged.items():
         if name not in kept or not np.array_equal(kept[name].values[0], value[:count], equal_nan=True):
