@@ -39,6 +39,9 @@ SD_SHIFT = 0.10
 #: Largest change of a moment between the halves of chains that did not settle, in sds, that noise may explain.
 DRIFT = 0.3
 
+#: Sites that are named in a sentence.
+MOST_NAMES = 5
+
 #: The reference's errors, and those against settled chains, of each kind of draws.
 _AGAINST_REFERENCE = {
     "raw": ("mean_error", "sd_error"),
@@ -131,7 +134,10 @@ def look_at_chains(numbers: Numbers, chains: Chaining | None, *, apart: bool) ->
         moving = chains.drift is not None and chains.drift > DRIFT
         why = f": {chains.note.rstrip('.')}" if chains.note else ""
         still = f" (a moment moved by {chains.drift:.2f} sd between their halves)" if chains.drift is not None else ""
-        said = f"Chains from its draws did not settle{why}{still}."
+        shown, more = chains.unknown[:MOST_NAMES], len(chains.unknown) - MOST_NAMES
+        names = f"{', '.join(shown)}{f' and {more} more' if more > 0 else ''}"
+        unknown = f"; what they would say of {names} is not known" if shown else ""
+        said = f"Chains from its draws did not settle{why}{still}{unknown}."
         return Finding(source="chains", raw=False if moving else None, said=said, numbers=seen)
     found = dict(_each(numbers, _AGAINST_CHAINS))
     raw = found.get("raw")

@@ -48,6 +48,8 @@ class Chaining:
         Mean acceptance probability.
     remembered : float or None
         Largest rank correlation of where chains began and where they are, noise taken off.
+    unknown : tuple of str
+        Latent sites that chains which did not settle tell nothing of; nothing where it is no one site that keeps them.
     drift : float or None
         Largest change of a moment between the halves, in sds.
     """
@@ -60,6 +62,7 @@ class Chaining:
     acceptance: float | None = None
     remembered: float | None = None
     drift: float | None = None
+    unknown: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -177,13 +177,17 @@ def fit_of(one: Mapping[str, Any], draws: idata.InferenceData | None) -> Fit:
         "verdict": Verdict(one["verdict"]),
         "sites": {name: Verdict(verdict) for name, verdict in one.get("sites", {}).items()},
         "evidence": tuple(Finding(**each) for each in one.get("evidence", ())),
-        "chains": Chaining(**one["chains"]) if one.get("chains") else None,
+        "chains": _chaining(one["chains"]) if one.get("chains") else None,
         "rounds": tuple(one.get("rounds", ())),
         "restarts": tuple(Restart(**{**each, "status": Status(each["status"])}) for each in one["restarts"]),
         "metrics": tuple(MetricValue(**each) for each in one["metrics"]),
         "inference_data": draws,
     }
     return Fit(**restored)
+
+
+def _chaining(one: Mapping[str, Any]) -> Chaining:
+    return Chaining(**{**one, "unknown": tuple(one.get("unknown", ()))})
 
 
 def _quantity(one: Mapping[str, Any]) -> Quantity:

@@ -176,6 +176,18 @@ def test_a_point_stays_a_point() -> None:
     assert judged({}, None, "none", mixture=True).verdict is Verdict.POINT
 
 
+def test_what_the_budget_left_unknown_is_named() -> None:
+    note = "moments still move after 40 transitions, when their 20,000 gradients were spent"
+    many = tuple("abcdefg")
+    few, all_of_them = (
+        judged({}, Chaining(settled=False, note=note, chains=256, drift=0.1, unknown=unknown)).reason
+        for unknown in (("tau",), many)
+    )
+    assert "when their 20,000 gradients were spent" in few
+    assert "; what they would say of tau is not known." in few
+    assert "; what they would say of a, b, c, d, e and 2 more is not known." in all_of_them
+
+
 @pytest.mark.parametrize("case", TABLE)
 def test_every_source_is_in_the_evidence_and_says_something(case: str) -> None:
     metrics, chains, _ = TABLE[case]

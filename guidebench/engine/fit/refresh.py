@@ -100,6 +100,7 @@ def _told(found: Settled) -> Chaining:
         acceptance=found.acceptance,
         remembered=found.remembered,
         drift=found.drift,
+        unknown=found.unknown,
     )
 
 
