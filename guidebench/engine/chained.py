@@ -12,7 +12,7 @@ import numpy as np
 from guidebench.config.seeds import derive
 from guidebench.engine.disagreeing import disagreement, neither
 from guidebench.engine.events import PhaseBegan
-from guidebench.engine.gate import Reference
+from guidebench.engine.gate import MIXTURE, Reference
 from guidebench.engine.mixed import reference_of
 from guidebench.engine.searching import NOWHERE, Asked, Posterior, no_density
 from guidebench.engine.worth import effective
@@ -61,7 +61,7 @@ def _weighed(name: str, search: Posterior, groups: Groups, own: Reference, began
         return reference_of(found, search.landscape, time.perf_counter() - began)
     if found.contradicts:
         other = Reference(
-            label="mixture", chains={key: value[None] for key, value in found.draws.items()}, effective=found.effective
+            label=MIXTURE, chains={key: value[None] for key, value in found.draws.items()}, effective=found.effective
         )
         apart = disagreement(own, other)
         return own if apart is None else neither(apart)

@@ -21,6 +21,9 @@ LEAST_ESS = 400
 #: Chains that are farther apart contradict each other: what they say of such a site, nothing may be trusted about.
 DOUBTFUL_RHAT = 1.05
 
+#: What importance sampling from a mixture is called as a reference.
+MIXTURE = "mixture"
+
 #: Names that are listed in a sentence.
 MOST_NAMES = 5
 

@@ -7,8 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from guidebench.engine.gate import Reference
-from guidebench.engine.mixed import LABEL
+from guidebench.engine.gate import MIXTURE, Reference
 
 
 class Lent(NamedTuple):
@@ -20,7 +19,7 @@ class Lent(NamedTuple):
 
 def mixture_of(reference: Reference) -> Reference | None:
     """Return the accepted mixture, be it the reference itself or its stand-in, or ``None``."""
-    return next((one for one in (reference, reference.witness) if one is not None and one.label == LABEL), None)
+    return next((one for one in (reference, reference.witness) if one is not None and one.label == MIXTURE), None)
 
 
 def lend(mixture: Reference, count: int, seed: int) -> Lent:
