@@ -15,7 +15,7 @@ def quicker(fits: Sequence[Fit], record: ProblemRecord) -> str:
 
     The time of a guide is that of compiling, training and scoring it; that of NUTS includes compiling, too.
     """
-    timed = [(fit.seconds, fit.guide) for fit in fits if fit.verdict not in _OF_NO_USE and fit.seconds is not None]
+    timed = [(fit.seconds, fit.guide) for fit in fits if fit.own_verdict not in _OF_NO_USE and fit.seconds is not None]
     if record.reference != "NUTS" or record.reference_s is None or not timed:
         return ""
     seconds, guide = min(timed)

@@ -16,11 +16,13 @@ def recommend(fits: Sequence[Fit], record: ProblemRecord | None = None) -> str:
         reasons = list(dict.fromkeys(fit.message for fit in fits if fit.message))
         return "No guide could be trained: " + ("; ".join(reasons[:3]) or "see their messages") + "."
     trusted, refreshed, reweighted, distrusted = (
-        sorted((fit for fit in fits if fit.verdict is verdict), key=_cost)
+        sorted((fit for fit in fits if fit.own_verdict is verdict), key=_cost)
         for verdict in (Verdict.TRUST, Verdict.REFRESH, Verdict.REWEIGHT, Verdict.DISTRUST)
     )
     if not (trusted or refreshed or reweighted):
-        return " ".join(["None of these guides can be used on this problem.", *_instead(fits, record)])
+        lent = [fit for fit in distrusted if fit.verdict is Verdict.REFRESH]
+        instead = _lent(lent) if lent and not (record and record.reference) else _instead(fits, record)
+        return " ".join(["None of these guides can be used on this problem.", *instead])
     return " ".join(
         [
             _first(trusted, refreshed, reweighted),
@@ -57,8 +59,18 @@ def _not_to_use(distrusted: Sequence[Fit]) -> Iterator[str]:
     far = [fit for fit in distrusted if fit not in unchecked]
     if far:
         yield f"Do not use the intervals of {_names(far)}."
+    if lent := [fit for fit in far if fit.verdict is Verdict.REFRESH]:
+        yield f"What is kept as refreshed draws of {_names(lent)} are those of the mixture."
     if unchecked:
         yield f"How good the draws of {_names(unchecked)} are cannot be told without a reference."
+
+
+def _lent(lent: Sequence[Fit]) -> Iterator[str]:
+    """Yield what to do where only the mixture has draws that are right."""
+    yield (
+        f"Use the refreshed draws that are kept beside those of {_names(lent)}: they are those of the mixture about "
+        "what the search found, passed its checks, and owe nothing to any guide."
+    )
 
 
 def _instead(fits: Sequence[Fit], record: ProblemRecord | None) -> Iterator[str]:
@@ -71,6 +83,10 @@ def _instead(fits: Sequence[Fit], record: ProblemRecord | None) -> Iterator[str]
     if failed:
         hints.insert(0, "NUTS failed its checks: write the model in other coordinates, or run NUTS for longer.")
     yield from hints
+    if record is not None and record.disagreement is not None:
+        first, second = record.disagreement.between
+        yield f"{first} and {second} disagree here: run NUTS for longer, from more starting points, and compare again."
+        return
     if not failed:
         yield f"{'If that does not help' if hints else 'Instead'}, use NUTS, and see that its chains agree."
 

@@ -39,6 +39,9 @@ SD_SHIFT = 0.10
 #: Largest change of a moment between the halves of chains that did not settle, in sds, that noise may explain.
 DRIFT = 0.3
 
+#: Sites that are named in a sentence.
+MOST_NAMES = 5
+
 #: The reference's errors, and those against settled chains, of each kind of draws.
 _AGAINST_REFERENCE = {
     "raw": ("mean_error", "sd_error"),
@@ -78,9 +81,9 @@ class Found(NamedTuple):
     alone: bool
 
 
-def look(numbers: Numbers, chains: Chaining | None, doubts: Sequence[str] = ()) -> Found:
-    """Return what every source says of draws with these metrics; `doubts` as in :func:`look_at_reference`."""
-    reference = look_at_reference(numbers, doubts)
+def look(numbers: Numbers, chains: Chaining | None, doubts: Sequence[str] = (), apart: str = "") -> Found:
+    """Return what every source says of draws with these metrics; the rest is as in :func:`look_at_reference`."""
+    reference = look_at_reference(numbers, doubts, apart)
     modes = look_at_modes(numbers, reference)
     several = len(numbers.get("dropped_mass_expected", ())) > 1
     even = _shares_agree(numbers)
@@ -96,11 +99,12 @@ def look(numbers: Numbers, chains: Chaining | None, doubts: Sequence[str] = ()) 
     )
 
 
-def look_at_reference(numbers: Numbers, doubts: Sequence[str] = ()) -> Finding:
+def look_at_reference(numbers: Numbers, doubts: Sequence[str] = (), apart: str = "") -> Finding:
     """Return what the reference says, or the witness where there is none.
 
     Where there is neither, chains that were to be the reference and contradict each other still speak: what no four
-    chains agree on nobody is trusted with.  `doubts` are the sites that they contradict each other about.
+    chains agree on nobody is trusted with.  `doubts` are the sites that they contradict each other about.  `apart` says
+    how two kinds of reference contradict each other: then neither has a say.
     """
     sources: tuple[tuple[Source, Mapping[str, tuple[str, str]]], ...] = (
         ("reference", _AGAINST_REFERENCE),
@@ -114,6 +118,9 @@ def look_at_reference(numbers: Numbers, doubts: Sequence[str] = ()) -> Finding:
     if doubts:
         said = f"There is no reference: chains of NUTS contradict each other about {', '.join(doubts)}."
         return Finding(source="reference", raw=False, reweighted=False, refreshed=False, said=said)
+    if apart:
+        said = f"There is no reference, for two kinds of it disagree: {apart}."
+        return Finding(source="reference", said=said)
     return Finding(source="reference", said="There is no reference.")
 
 
@@ -127,7 +134,10 @@ def look_at_chains(numbers: Numbers, chains: Chaining | None, *, apart: bool) ->
         moving = chains.drift is not None and chains.drift > DRIFT
         why = f": {chains.note.rstrip('.')}" if chains.note else ""
         still = f" (a moment moved by {chains.drift:.2f} sd between their halves)" if chains.drift is not None else ""
-        said = f"Chains from its draws did not settle{why}{still}."
+        shown, more = chains.unknown[:MOST_NAMES], len(chains.unknown) - MOST_NAMES
+        names = f"{', '.join(shown)}{f' and {more} more' if more > 0 else ''}"
+        unknown = f"; what they would say of {names} is not known" if shown else ""
+        said = f"Chains from its draws did not settle{why}{still}{unknown}."
         return Finding(source="chains", raw=False if moving else None, said=said, numbers=seen)
     found = dict(_each(numbers, _AGAINST_CHAINS))
     raw = found.get("raw")

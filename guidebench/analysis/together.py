@@ -38,7 +38,7 @@ def together(fits: Sequence[Fit]) -> tuple[Fit, ...]:
 def _has_a_say(fit: Fit) -> bool:
     """Return whether the chains of a fit have settled, and no reference says how good they are."""
     known = any(one.source in ("reference", "witness") and one.raw is not None for one in fit.evidence)
-    return fit.chains is not None and fit.chains.settled and not known
+    return fit.chains is not None and fit.chains.settled and fit.refreshed_by != "mixture" and not known
 
 
 def _moments(fit: Fit) -> _Moments:

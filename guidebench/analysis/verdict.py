@@ -7,7 +7,8 @@ are, these with their weights, and those of the chains that began at them, or th
 chains, the weights say so, and none of them says otherwise.  Then
 
 - ``trust``: the guide's draws are right;
-- ``refresh``: those of its chains are;
+- ``refresh``: those of its chains are, or nothing of the guide's is, nobody vouches for its chains, and a mixture
+  about what a search found was accepted, whose draws then stand in their place and owe nothing to the guide;
 - ``reweight``: its draws are, with their weights;
 - ``distrust``: none of these, as far as anybody looked.
 
@@ -49,6 +50,13 @@ _ADVICE = {
     Verdict.DISTRUST: "How good its draws are cannot be told.",
 }
 
+#: What the mixture says where its draws stand in for those of a guide's chains.
+_LENT = Finding(
+    source="mixture",
+    refreshed=True,
+    said="The refreshed draws are those of the mixture about what a search found, and owe nothing to this guide.",
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Judgement:
@@ -81,6 +89,8 @@ def judge(
     trained: bool = True,
     chains: Chaining | None = None,
     doubts: Sequence[str] = (),
+    apart: str = "",
+    mixture: bool = False,
 ) -> Judgement:
     """Return the verdict on one fit, the reason for it and what it rests on.
 
@@ -101,6 +111,10 @@ def judge(
         What chains from the guide's draws did; ``None`` where none were run.
     doubts : sequence of str
         Sites about which chains that were to be the reference contradict each other.
+    apart : str
+        How two kinds of reference contradict each other, so that there is none.
+    mixture : bool
+        Whether there are draws of an accepted mixture, to stand in where the guide has none to go on with.
     """
     if not status.has_draws:
         return Judgement(verdict=Verdict.FAILED, reason="There are no draws to judge.")
@@ -110,15 +124,18 @@ def judge(
     numbers: defaultdict[str, list[MetricValue]] = defaultdict(list)
     for one in metrics:
         numbers[one.metric].append(one)
-    found = look(numbers, chains, doubts)
-    verdict = _word(found)
+    found = look(numbers, chains, doubts, apart)
+    own = _word(found)
+    # Chains that settled and are vouched for contradict a mixture that finds them wrong: then neither is the truth.
+    lent = mixture and own is Verdict.DISTRUST and found.chains.refreshed is None
+    verdict = Verdict.REFRESH if lent else own
     unsettled = _unsettled(status, stopped=stopped, trained=trained, longer=verdict is not Verdict.TRUST)
     return Judgement(
         verdict=verdict,
-        reason=_reason(verdict, found) + unsettled,
-        evidence=(found.weights, found.modes, found.chains, found.reference),
+        reason=(_reason_to_lend(found) if lent else _reason(verdict, found)) + unsettled,
+        evidence=(found.weights, found.modes, found.chains, found.reference, *((_LENT,) if lent else ())),
         sites={
-            site: _word(look(own, chains, [one for one in doubts if one == site]))
+            site: _word_or_lent(look(own, chains, [one for one in doubts if one == site]), lent=lent)
             for site, own in _by_site(numbers).items()
         },
     )
@@ -126,6 +143,12 @@ def judge(
 
 def _word(found: Found) -> Verdict:
     return next((word for kind, word in _CHOICES if _right(found, kind)), Verdict.DISTRUST)
+
+
+def _word_or_lent(found: Found, *, lent: bool) -> Verdict:
+    """Return the verdict on one site of a fit; `lent` where the draws of the mixture are kept beside it."""
+    word = _word(found)
+    return Verdict.REFRESH if lent and word is Verdict.DISTRUST else word
 
 
 def _right(found: Found, kind: Kind) -> bool:
@@ -155,6 +178,13 @@ def _reason(verdict: Verdict, found: Found) -> str:
     if verdict is Verdict.DISTRUST and against:
         advice = "Nothing that was tried repairs it."
     return " ".join(dict.fromkeys([*(one.said for one in said), advice]))
+
+
+def _reason_to_lend(found: Found) -> str:
+    """Return why the draws of the mixture stand in for those of the guide."""
+    against = [one for one in (found.modes, found.reference, found.chains, found.weights) if one.raw is False]
+    chains = [] if against and against[0] is found.modes else [found.chains]  # chains cannot see a dropped mode
+    return " ".join(dict.fromkeys([*(one.said for one in (*against[:1], *chains, _LENT)), "Use these."]))
 
 
 def _unsettled(status: Status, *, stopped: bool, trained: bool, longer: bool = False) -> str:

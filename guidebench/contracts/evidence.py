@@ -63,11 +63,11 @@ class Evidence(Protocol):
 
     @property
     def refreshed(self) -> Mapping[str, np.ndarray]:
-        """Draws of settled chains that began at the guide's draws, by latent site, shape ``(S', ...)``."""
+        """Draws of settled chains that began at the guide's draws, or in their place the mixture's, by latent site."""
 
     @property
     def refreshed_ess(self) -> Mapping[str, float]:
-        """Per scalar component, how many independent draws those of the chains are worth, where fewer."""
+        """Per scalar component, how many independent draws the refreshed ones are worth, where fewer."""
 
     @property
     def witness(self) -> Mapping[str, np.ndarray]:

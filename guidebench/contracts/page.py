@@ -82,7 +82,7 @@ class Page(Protocol):
         """Return the finite posterior draws of one component (empty where the fit has none)."""
 
     def refreshed(self, fit: Any, component: Any) -> Any:
-        """Return the draws of one component of the chains that began at a fit's draws (empty where there are none)."""
+        """Return the refreshed draws of one component, those of chains or of the mixture (empty without any)."""
 
     def reference(self, component: Any) -> Any:
         """Return the reference's draws of one component (empty where there is no reference)."""

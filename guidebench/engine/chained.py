@@ -11,8 +11,9 @@ from dataclasses import replace
 import numpy as np
 
 from guidebench.config.seeds import derive
+from guidebench.engine.disagreeing import disagreement, neither
 from guidebench.engine.events import PhaseBegan
-from guidebench.engine.gate import Reference
+from guidebench.engine.gate import MIXTURE, Reference
 from guidebench.engine.mixed import reference_of
 from guidebench.engine.searching import NOWHERE, Asked, Posterior, no_density, unaffordable
 from guidebench.engine.worth import effective
@@ -22,7 +23,6 @@ from guidebench.inference.chains.run import FIRST
 from guidebench.inference.mixture import MOST_REPEATED, witness
 from guidebench.plugins.isolation.failures import reason
 from guidebench.results import Work
-from guidebench.results.work import total
 
 LABEL = "chains"
 
@@ -63,20 +63,32 @@ def by_chains(asked: Asked) -> Reference | str:
             if asked.meter.over():
                 return unaffordable("reference by chains", asked.meter, work, "ended")
             return Reference(note=f"Chains are used for nothing: {groups.failure}.", work=work)
-        weighed = _weighed(name, search, groups, began) if search.target.dim <= MOST_REPEATED else None
-        found = weighed if weighed is not None and weighed.label else None
-        found = found or reference_of_groups(groups, time.perf_counter() - began)
-        spent = groups.work + (Work() if weighed is None else total(weighed.work.values()))
-        return replace(found, work={LABEL: replace(spent, seconds=time.perf_counter() - began)})
+        own, spent = reference_of_groups(groups, time.perf_counter() - began), groups.work
+        if search.target.dim <= MOST_REPEATED:
+            own, weighing = _weighed(name, search, groups, own, began)
+            spent += weighing
+        return replace(own, work={LABEL: replace(spent, seconds=time.perf_counter() - began)})
     except Exception as error:  # noqa: BLE001 - guides can be trained on what this fails on
         return reason(error)
 
 
-def _weighed(name: str, search: Posterior, groups: Groups, began: float) -> Reference:
-    """Return the mixture about the draws of the chains, with a label where it is to be believed."""
+def _weighed(name: str, search: Posterior, groups: Groups, own: Reference, began: float) -> tuple[Reference, Work]:
+    """Return the mixture about the draws of the chains, or these where its weights are refused.
+
+    Where the weights are good and contradict the chains, neither is taken for the truth.  With it comes what weighing
+    computed.
+    """
     draws = np.concatenate([one.points for one in groups.found])
     found = witness(search.pointwise, search.landscape, derive(0, name, "mixture"), draws)
-    return reference_of(found, search.landscape, time.perf_counter() - began)
+    if found.accepted:
+        return reference_of(found, search.landscape, time.perf_counter() - began), found.work
+    if found.contradicts:
+        other = Reference(
+            label=MIXTURE, chains={key: value[None] for key, value in found.draws.items()}, effective=found.effective
+        )
+        apart = disagreement(own, other)
+        return own if apart is None else neither(apart), found.work
+    return own, found.work
 
 
 def reference_of_groups(groups: Groups, seconds: float) -> Reference:

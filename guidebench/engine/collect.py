@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Iterator
 from dataclasses import replace
 
+from guidebench.engine import datasets
 from guidebench.engine.events import Event, FitFinished, ProblemBegan, ProblemDescribed, Tell
 from guidebench.engine.execute import Done, Lost, Outcome
 from guidebench.engine.fit.calibrate import Calibrated
@@ -16,6 +17,7 @@ from guidebench.engine.fit.case import blank, boundary
 from guidebench.engine.fit.draw import Drawn
 from guidebench.engine.fit.score import Scored
 from guidebench.engine.fit.stages import failed
+from guidebench.engine.fit.subset import marked
 from guidebench.engine.listed import listed
 from guidebench.engine.lost import TaskLostError
 from guidebench.engine.perform import TURN
@@ -162,6 +164,9 @@ def _assembled(drawn: Drawn, scored: Scored, one: FitNodes, calibrated: Calibrat
     fit, failures = drawn.fit, list(scored.failures)
     notes = [f"{bad.phase} {bad.name!r} of {bad.distribution} failed: {bad.message}" for bad in failures]
     groups, seconds = dict(drawn.groups), None
+    if scored.lent:
+        lent = datasets.in_place_of(groups["posterior"], scored.lent)
+        groups["refreshed"] = marked(lent, scored.lent).assign_attrs(source="mixture")
     metrics, cut = listed(scored.metrics)
     notes += [cut] if cut else []
     work = merged(fit.work, {"scoring": Work(seconds=scored.seconds)})
@@ -184,6 +189,7 @@ def _assembled(drawn: Drawn, scored: Scored, one: FitNodes, calibrated: Calibrat
             sites=scored.judgement.sites,
             evidence=scored.judgement.evidence,
             chains=drawn.to_score.chains,
+            refreshed_by="mixture" if scored.lent else "chains" if "refreshed" in groups else "",
             message="; ".join([*drawn.remarks, *fit.left_out, *notes]),
             evaluate_s=(fit.evaluate_s or 0.0) + scored.seconds,
             simulate_s=seconds,

@@ -60,6 +60,13 @@ def of_draws(values: Mapping[str, np.ndarray], sites: Mapping[str, Site]) -> xr.
     return found.assign_attrs(kept=said_of_kept(count, made, each)) if count < made else found
 
 
+def in_place_of(drawn: xr.Dataset, values: Mapping[str, np.ndarray]) -> xr.Dataset:
+    """Return other draws of sites, shape ``(S, ...)`` each, with the dims that they have in a Dataset of draws."""
+    dims = {name: tuple(str(dim) for dim in drawn[name].dims[2:]) for name in values}
+    sites = {name: Site(name=name, shape=values[name].shape[1:], dims=dims[name]) for name in values}
+    return of_draws(values, sites)
+
+
 def of_arrays(values: Mapping[str, Any], dims: Mapping[str, tuple[str, ...]]) -> xr.Dataset:
     """Return named arrays as a Dataset."""
     return _with_coords({name: (dims[name], np.asarray(value)) for name, value in values.items()})

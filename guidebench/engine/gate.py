@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from guidebench.metrics.evidence import scalars
-from guidebench.results import Work
+from guidebench.results import Disagreement, Work
 from guidebench.results.inference_data import mixing
 
 #: What every scalar component must reach (Vehtari et al. 2021, doi:10.1214/20-BA1221).
@@ -20,6 +20,9 @@ LEAST_ESS = 400
 
 #: Chains that are farther apart contradict each other: what they say of such a site, nothing may be trusted about.
 DOUBTFUL_RHAT = 1.05
+
+#: What importance sampling from a mixture is called as a reference.
+MIXTURE = "mixture"
 
 #: Names that are listed in a sentence.
 MOST_NAMES = 5
@@ -48,6 +51,8 @@ class Reference:
         Sites of which chains contradict each other, whether the draws are used or not.
     note : str
         What a reader should know of it, or why there is none.
+    disagreement : Disagreement or None
+        Two kinds of reference that contradict each other, in whose place this stands.
     witness : Reference or None
         What guides are judged by where there is no reference; no error is shown against it.
     seconds : float or None
@@ -64,6 +69,7 @@ class Reference:
     checks: Mapping[str, float] = field(default_factory=dict)
     doubts: tuple[str, ...] = ()
     note: str = ""
+    disagreement: Disagreement | None = None
     witness: Reference | None = None
     seconds: float | None = None
     work: Mapping[str, Work] = field(default_factory=dict)

@@ -10,13 +10,12 @@ from dataclasses import replace
 
 from guidebench.config.seeds import derive
 from guidebench.engine.events import PhaseBegan
+from guidebench.engine.gate import MIXTURE as LABEL
 from guidebench.engine.gate import Reference
 from guidebench.engine.searching import NOWHERE, Asked, no_density, unaffordable
 from guidebench.inference.mixture import MOST_DIMENSIONS, Mixture, witness
 from guidebench.inference.modes import Landscape
 from guidebench.plugins.isolation.failures import reason
-
-LABEL = "mixture"
 
 
 def by_mixture(asked: Asked) -> Reference | str:

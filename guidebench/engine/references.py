@@ -19,6 +19,7 @@ from guidebench.config.settings import RunConfig
 from guidebench.contracts import ReferenceDraws
 from guidebench.engine.allowance import Meter
 from guidebench.engine.chained import by_chains
+from guidebench.engine.disagreeing import disagreement, neither, unvisited
 from guidebench.engine.events import PhaseEnded, Tell
 from guidebench.engine.features import features
 from guidebench.engine.gate import Reference, judge, used
@@ -26,7 +27,8 @@ from guidebench.engine.given import Given, arrange, read
 from guidebench.engine.mixed import by_mixture
 from guidebench.engine.prepared import PreparedProblem
 from guidebench.engine.request import Settings
-from guidebench.engine.sampled import by_nuts
+from guidebench.engine.sampled import LABEL as NUTS
+from guidebench.engine.sampled import SETTINGS, by_nuts
 from guidebench.engine.searching import Asked
 from guidebench.engine.workbench import Workbench
 from guidebench.inference.mixture import MOST_REPEATED
@@ -54,6 +56,7 @@ class Referenced(NamedTuple):
             reference=self.reference.label,
             reference_checks=dict(self.reference.checks),
             reference_doubts=self.reference.doubts,
+            disagreement=self.reference.disagreement,
             reference_note=self.reference.note,
             reference_s=self.reference.seconds,
             features=dict(self.features),
@@ -92,9 +95,13 @@ def find_reference(
     """
     asked = Asked(bench=bench, settings=settings, tell=tell, meter=meter or Meter())
     found, work = _find(asked, given), dict[str, Work]()
-    if not found.label:
+    if not found.label and found.disagreement is None:
         made, witnessing, left_out = _witness(asked)
-        found = replace(found, witness=made, left_out=tuple(dict.fromkeys((*found.left_out, *left_out))))
+        found = replace(found, left_out=tuple(dict.fromkeys((*found.left_out, *left_out))))
+        if made is not None and made.disagreement is not None:
+            found = replace(found, disagreement=made.disagreement, note=" ".join(filter(None, (found.note, made.note))))
+        else:
+            found = replace(found, witness=made)
         work = {"witness": witnessing} if witnessing != Work() else {}
     work = merged({"search": asked.work} if asked.work != Work() else {}, {**found.work, **work})
     for phase, one in work.items():
@@ -118,7 +125,7 @@ def _witness(asked: Asked) -> tuple[Reference | None, Work, tuple[str, ...]]:
         if isinstance(made, Reference):
             work += total(made.work.values())
             left_out = (*left_out, *made.left_out)
-            if made.label:
+            if made.label or made.disagreement:
                 return made, work, ()
     return None, work, left_out
 
@@ -172,10 +179,11 @@ def _best_of(asked: Asked) -> Reference:
         if isinstance(made, str):
             found = replace(found, note=f"There is no reference, for {rung.title} cannot run here: {made}.")
             continue
+        made = _held(made, asked)
         doubts = tuple(dict.fromkeys((*found.doubts, *made.doubts)))
         left_out = () if made.label else (*found.left_out, *made.left_out)
         found = replace(made, doubts=doubts, work=merged(found.work, made.work), left_out=left_out)
-        if found.label:
+        if found.label or found.disagreement:
             break
         refused.append(made.note)
     notes = (found.note, *(note for note in refused if note != found.note))
@@ -188,7 +196,20 @@ def _named(rung: Rung, asked: Asked) -> Reference:
     if isinstance(made, str):
         name = asked.problem.problem.name
         raise RequestError(f"problem {name!r}: {made}", option="reference", value=rung.name)
-    return made
+    made = _held(made, asked)
+    # What costs little and knows nothing of NUTS is a second opinion.
+    second = by_mixture(asked) if made.label == NUTS else ""
+    apart = disagreement(made, second) if isinstance(second, Reference) and second.label else None
+    return made if apart is None else neither(apart)
+
+
+def _held(made: Reference, asked: Asked) -> Reference:
+    """Return draws of NUTS, or what stands in for them where they contradict what the search found."""
+    search = asked.searched
+    if made.label != NUTS or search.target is None or search.landscape is None:
+        return made
+    apart = unvisited(made, search.landscape, search.target, SETTINGS.chains)
+    return made if apart is None else neither(apart)
 
 
 def _exact(prepared: PreparedProblem, config: RunConfig) -> Reference:

@@ -39,6 +39,7 @@ SETTINGS = nuts.Settings()
 
 #: Gradients that its first round takes, at least: three leapfrog steps, the fewest with a turn, for each of its own.
 LEAST = 3 * SETTINGS.chains * (SETTINGS.warmup + SETTINGS.draws)
+LABEL = "NUTS"
 
 
 class _Sampled(NamedTuple):
@@ -96,7 +97,7 @@ def _judged(sampled: _Sampled) -> Reference:
     if found.failure:
         note = f"NUTS failed its checks and is used for nothing: {found.failure}.{found.disagreement()} It ran {how}."
         return Reference(checks=found.checks, doubts=found.doubts, note=note, seconds=sampled.seconds, work=work)
-    return replace(used("NUTS", chains.draws, found, f"NUTS: {how}."), seconds=sampled.seconds, work=work)
+    return replace(used(LABEL, chains.draws, found, f"{LABEL}: {how}."), seconds=sampled.seconds, work=work)
 
 
 def _sampled(asked: Asked) -> _Sampled | Reference:

@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from guidebench.contracts import Family
@@ -23,9 +24,10 @@ from guidebench.engine.starts import search_values
 from guidebench.inference.arguments import Arguments, as_arrays, is_array
 from guidebench.inference.chains.moves import Moves
 from guidebench.inference.coordinates import Affine, Expansion, Frame, own_coordinates, standardised
+from guidebench.inference.device.precision import as_double, double
 from guidebench.inference.large import expand
 from guidebench.inference.mode_shares import mode_shares
-from guidebench.inference.modes import MOST_DIMENSIONS
+from guidebench.inference.modes import MOST_DIMENSIONS, in_double
 from guidebench.inference.pointwise import Pointwise
 from guidebench.inference.predict import Forward, make_log_likelihood, make_predictive, observed_values
 from guidebench.inference.rescoring import LogJoint
@@ -117,6 +119,16 @@ class Workbench:
     def log_joint(self) -> LogJoint | None:
         """log p(y, theta) in float64, where no parameters of the model's own come into it."""
         return None if self.target is None else LogJoint(self.target, self.search_values)
+
+    @cached_property
+    def exact_values(self) -> dict[str, Any]:
+        """The traced arguments in float64, with the posterior recorded for them; as they are where they are many."""
+        if self.target is None:
+            return dict(as_double(self.search_values))
+        found = dict(in_double(self.target, self.search_values))
+        with double():
+            self.target.record(jax.tree.map(jnp.asarray, found))
+        return found
 
     @property
     def in_blocks(self) -> bool:

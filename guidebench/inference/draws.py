@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from typing import Any
 
 import jax
@@ -16,10 +17,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float64, Key, Shaped
 
+from guidebench.inference.again import Again, noise_of
 from guidebench.inference.coordinates import Frame
 from guidebench.inference.density import draw, draw_guide
-from guidebench.inference.device.compiled import compile_for, over_draws
-from guidebench.inference.rescoring import LARGE, PACKED, LogJoint
+from guidebench.inference.device.compiled import compile_for, options, over_draws
+from guidebench.inference.device.precision import as_double, chosen, double
+from guidebench.inference.rescoring import PACKED, LogJoint
+from guidebench.inference.rounding import PROBED, Rounding, rounding_of
 from guidebench.inference.structure import ModelStructure
 from guidebench.inference.subsampling import Whole
 from guidebench.inference.train import MakeGuide, Params
@@ -78,21 +82,29 @@ class Draws:
 
 @dataclass(frozen=True, kw_only=True)
 class Scoring:
-    """How the densities of draws are found where the data are many, or shown in parts.
+    """How the densities of draws are found where the data are many, or shown in parts, and in which precision.
 
     Attributes
     ----------
     log_joint : callable, optional
-        log p(y, theta) of draws in float64, asked where float32 would not do.
-    alone : bool
-        Leave log p(y, theta) to `log_joint` altogether: the guide is run without the model.
+        log p(y, theta) of draws in float64; the guide is then run without the model.
     whole : bool
         Show the guide all elements of every plate.
+    x64 : bool
+        Draw and score in float64, whatever precision is around it.
+    exact : mapping, optional
+        The traced arguments for float64, where more digits of them are known than those that were trained on hold.
     """
 
     log_joint: LogJoint | None = None
-    alone: bool = False
     whole: bool = False
+    x64: bool = False
+    exact: Mapping[str, Any] | None = None
+
+    @property
+    def alone(self) -> bool:
+        """Whether the guide is run without the model."""
+        return self.log_joint is not None
 
 
 #: All of it by the one program that draws.
@@ -103,10 +115,12 @@ AT_ONCE = Scoring()
 class Sampler:
     """A compiled program that draws from one guide, given parameters.
 
-    `own` is what each call costs beside the densities of the draws.
+    `own` is what each call costs beside the densities of the draws; `again` scores draws once more in float64, given
+    parameters, keys and what was random in them.
     """
 
     program: Callable[..., Any]
+    again: Callable[[Params, Any], Any]
     traced: Mapping[str, Any]
     start: Mapping[str, Any]
     sites: tuple[str, ...]
@@ -123,27 +137,42 @@ class Sampler:
 
         Where each density costs much, only the first so many draws are returned.
         """
-        log_p, log_q, log_jacobian, latents = self.program(
-            params, jax.random.split(key, self.count), self.start, self.traced
-        )
-        if self.unpack is not None:
-            latents = self.unpack(np.asarray(latents[PACKED]))
-        log_joint, alone = self.scoring.log_joint, self.scoring.alone
-        work = self.own + Work(densities=0 if alone else self.count)
-        if log_joint is not None and (alone or np.median(np.abs(log_p)) > LARGE):
-            sites = {name: np.asarray(latents[name])[: most if alone else None] for name in self.sites}
-            precise = log_joint(sites)
-            own = np.asarray(log_q, np.float64) - np.asarray(log_jacobian, np.float64)
-            work += Work(densities=log_joint.lanes(len(precise)))
-            return Draws(log_p=precise, log_q=own[: len(precise)], latents=sites if keep_latents else {}, work=work)
-        kept = self.sites if keep_latents else ()  # in the order of the model; JAX sorts by name
-        return Draws(
-            # Both densities are over the model's own latents; their difference keeps all its bits.
-            log_p=np.asarray(log_p, np.float64) - np.asarray(log_jacobian, np.float64),
-            log_q=np.asarray(log_q, np.float64) - np.asarray(log_jacobian, np.float64),
-            latents={name: np.asarray(latents[name]) for name in kept},
-            work=work,
-        )
+        with chosen(self.scoring.x64):
+            given = _in_precision(self.scoring, params)
+            found, _ = self.program(given, jax.random.split(key, self.count), self.start, self.traced)
+        draws = self._scored(found, most)
+        return draws if keep_latents else replace(draws, latents={})
+
+    def rounding(self, params: Params, key: Key[Array, ""]) -> Rounding:
+        """Return what float32 costs the weights of the first draws with that key; nothing where it is not used."""
+        found, noise = self.program(params, jax.random.split(key, self.count), self.start, self.traced)
+        if not noise:
+            return Rounding(0.0, 0)
+        few = jax.tree.map(lambda value: value[:PROBED], found)
+        single = self._scored(few, None).log_weights
+        with double():
+            keys = jax.random.split(key, self.count)[:PROBED]
+            again = self.again(as_double(params), (keys, as_double(noise)))
+        return rounding_of(single, self._scored(again, None).log_weights)
+
+    def _scored(self, found: Any, most: int | None) -> Draws:
+        log_p, log_q, log_jacobian, latents = found
+        values = latents if self.unpack is None else self.unpack(np.asarray(latents[PACKED]))
+        # In the order of the model; JAX sorts by name.
+        sites = {name: np.asarray(values[name])[: most if self.scoring.alone else None] for name in self.sites}
+        # Both densities are over the model's own latents; their difference keeps all its bits.
+        shift = np.asarray(log_jacobian, np.float64)
+        own = np.asarray(log_q, np.float64) - shift
+        if self.scoring.log_joint is not None:
+            precise = self.scoring.log_joint(sites)
+            work = self.own + Work(densities=self.scoring.log_joint.lanes(len(precise)))
+            return Draws(log_p=precise, log_q=own[: len(precise)], latents=sites, work=work)
+        work = self.own + Work(densities=len(own))
+        return Draws(log_p=np.asarray(log_p, np.float64) - shift, log_q=own, latents=sites, work=work)
+
+
+def _in_precision(scoring: Scoring, values: Any) -> Any:
+    return as_double(values) if scoring.x64 else values
 
 
 def guide_to_draw_from(
@@ -193,49 +222,81 @@ def make_sampler(
     scoring : Scoring, optional
         How the densities of the draws are found.
     """
+    program = _program(make_guide, frame, structure, to_draw_from, scoring)
+    exact = dict(frame.arguments.arrays if scoring.exact is None else scoring.exact)
+    began = time.perf_counter()
+    with chosen(scoring.x64):
+        traced = exact if scoring.x64 else dict(frame.arguments.arrays)
+        start, given = _in_precision(scoring, frame.first()), _in_precision(scoring, params)
+        compiled = compile_for(program, given, jax.random.split(jax.random.key(0), count), start, traced, level=1)
+
+    @cache
+    def once_more() -> tuple[Callable[..., Any], Any]:
+        begin = as_double(frame.first())
+        repeated = jax.jit(partial(program, repeated=True), compiler_options=options(0))
+        return repeated, begin
+
+    def again(params: Params, draws: Any) -> Any:
+        repeated, begin = once_more()
+        return repeated(params, draws, begin, exact)[0]
+
+    return Sampler(
+        program=compiled,
+        again=again,
+        traced=traced,
+        start=start,
+        sites=tuple(site.name for site in structure.latents),
+        count=count,
+        scoring=scoring,
+        unpack=None if frame.packing is None else frame.packing.unpack,
+        compile_s=time.perf_counter() - began,
+        own=Work() if to_draw_from is None else Work(gradients=structure.latent_dim, densities=1),
+    )
+
+
+def _program(
+    make_guide: MakeGuide,
+    frame: Frame,
+    structure: ModelStructure,
+    to_draw_from: Callable[[Any, Params], Any] | None,
+    scoring: Scoring,
+) -> Callable[..., Any]:
+    """Return the program that draws and scores, with what was random in the first draws where it runs in float32."""
     packing = frame.packing
     model, arguments, alone = frame.model, frame.arguments, scoring.alone
     names = tuple(site.name for site in structure.latents)
     size = (0 if alone else arguments.size()) + structure.latent_dim
 
-    def program(params: Params, keys: Key[Array, " S"], start: Mapping[str, Any], traced: Mapping[str, Any]) -> Any:
+    def program(
+        params: Params, draws: Any, start: Mapping[str, Any], traced: Mapping[str, Any], *, repeated: bool = False
+    ) -> Any:
         args, kwargs = arguments.call(model, traced)
         guide = guide_to_draw_from(make_guide(start), params, model, args, kwargs, to_draw_from)
         if scoring.whole:
             guide = Whole(guide)
 
-        def by_guide(key: Key[Array, ""]) -> tuple[Float[Array, ""], Float[Array, ""], Mapping[str, Any]]:
+        def by_guide(given: Any) -> tuple[Float[Array, ""], Float[Array, ""], Mapping[str, Any], Mapping[str, Any]]:
+            key, run = (given[0], Again(guide, given[1])) if repeated else (given, guide)
             if alone:
-                log_q, sites = draw_guide(key, params, guide, args, kwargs)
-                return jnp.zeros(()), log_q, sites
-            result = draw(key, params, model, guide, args, kwargs)
-            return result.log_p, result.log_q, result.trace
+                log_q, sites = draw_guide(key, params, run, args, kwargs)
+                return jnp.zeros(()), log_q, sites, sites
+            result = draw(key, params, model, run, args, kwargs)
+            return result.log_p, result.log_q, result.trace, result.guide_trace
 
-        def one(key: Key[Array, ""]) -> tuple[Float[Array, ""], Float[Array, ""], Float[Array, ""], dict[str, Array]]:
-            log_p, log_q, sites = by_guide(key)
+        def one(given: Any) -> tuple[Any, dict[str, Any]]:
+            log_p, log_q, sites, own = by_guide(given)
+            noise = {} if jnp.zeros(()).dtype == jnp.float64 else noise_of(own)
             if packing is not None:
                 values = {name: sites[name]["value"] for name in frame.starts}
                 vector, log_jacobian = packing.pack(values, traced)
-                return log_p, log_q, log_jacobian, {PACKED: vector}
+                return (log_p, log_q, log_jacobian, {PACKED: vector}), noise
             latents = {name: sites[name]["value"] for name in names}
             log_jacobian = jnp.zeros(())
             if frame.to_latents is not None:
                 latents, log_jacobian = frame.to_latents(latents, traced)
-            return log_p, log_q, log_jacobian, latents
+            return (log_p, log_q, log_jacobian, latents), noise
 
-        return over_draws(one, keys, size)
+        found, noise = over_draws(one, draws, size)
+        return found, jax.tree.map(lambda value: value[:PROBED], noise)
 
-    began = time.perf_counter()
-    traced, start = dict(arguments.arrays), frame.first()
-    compiled = compile_for(program, params, jax.random.split(jax.random.key(0), count), start, traced, level=1)
-    return Sampler(
-        program=compiled,
-        traced=traced,
-        start=start,
-        sites=names,
-        count=count,
-        scoring=scoring,
-        unpack=None if packing is None else packing.unpack,
-        compile_s=time.perf_counter() - began,
-        own=Work() if to_draw_from is None else Work(gradients=structure.latent_dim, densities=1),
-    )
+    return program

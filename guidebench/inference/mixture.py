@@ -139,6 +139,8 @@ class Mixture:
         Whether k-hat and the effective sample size are good enough, and nothing contradicts them.
     reason : str
         Why it was refused.
+    contradicts : bool
+        Whether it was refused for nothing but that it contradicts the draws that it stands about.
     khat, ess : float
         Pareto tail shape of the weights, and the effective sample size of the smoothed ones.
     log_evidence, log_evidence_mcse : float
@@ -159,6 +161,7 @@ class Mixture:
 
     accepted: bool
     reason: str = ""
+    contradicts: bool = False
     khat: float = float("nan")
     ess: float = 0.0
     log_evidence: float = float("nan")
@@ -213,7 +216,9 @@ def witness(
     differing = _unconfirmed(first, again) if own else _differing(again, draws)
     points, work = first.result.points + again.result.points, first.result.work + again.result.work
     result = replace(again.result, points=points, work=work)
-    return replace(result, accepted=False, reason=differing) if result.accepted and differing else result
+    if not (result.accepted and differing):
+        return result
+    return replace(result, accepted=False, reason=differing, contradicts=not own)
 
 
 def covering(landscape: Landscape) -> tuple[Component, ...]:

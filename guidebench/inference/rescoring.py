@@ -1,8 +1,4 @@
-"""log p(y, theta) of draws in float64, where float32 would not do or all data at once would not fit.
-
-A sum over many observations loses digits: of -300,000 nats float32 knows the hundredths only, and a
-verdict turns on those.
-"""
+"""log p(y, theta) of draws in float64, where all data at once would not fit."""
 
 from __future__ import annotations
 
@@ -19,9 +15,6 @@ from guidebench.inference.device.compiled import BATCH_VALUES, compile_for
 from guidebench.inference.device.precision import as_double, double
 from guidebench.inference.modes import in_double
 from guidebench.inference.target import Target
-
-#: Nats beyond which the density of draws is computed again in float64.
-LARGE = 20_000.0
 
 #: What the values of many sites in one vector are called.
 PACKED = "all sites"

@@ -12,6 +12,7 @@ from numpyro.handlers import block, seed
 from numpyro.infer.util import unconstrain_fn
 
 from guidebench.inference.device.compiled import compile_for, over_draws
+from guidebench.inference.device.precision import chosen
 from guidebench.inference.target import Target
 
 #: Draws that are looked at, at most, and numbers that they may hold.
@@ -35,9 +36,11 @@ class Unconstrain:
             return self._of_many(target.pack(some))
         key = tuple((value.shape, value.dtype.name) for value in some.values())
         given = some, dict(target.arguments.arrays)
-        if key not in self._programs:
-            self._programs[key] = compile_for(self._program, *given, level=0)
-        return target.flatten(jax.device_get(self._programs[key](*given))).astype(np.float64)
+        with chosen(any(value.dtype == np.float64 for value in some.values())):
+            if key not in self._programs:
+                self._programs[key] = compile_for(self._program, *given, level=0)
+            found = jax.device_get(self._programs[key](*given))
+        return target.flatten(found).astype(np.float64)
 
     def _of_many(self, rows: Shaped[np.ndarray, "M N"]) -> Float64[np.ndarray, "M D"]:
         """Return the points at values of many sites."""

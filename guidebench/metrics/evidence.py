@@ -56,11 +56,10 @@ class Evidence:
         Per scalar component, how many independent draws those of the reference are worth; one that
         is missing has independent draws.
     refreshed : mapping
-        Draws of settled chains that began at the guide's draws, by latent site, shape ``(S', ...)``, where there
-        are any.
+        Draws of settled chains that began at the guide's draws, or those of the mixture where these stand in their
+        place, by latent site, shape ``(R, ...)``, where there are any.
     refreshed_ess : mapping
-        Per scalar component, how many independent draws those of the chains are worth; one that is missing has
-        independent draws.
+        Per scalar component, how many independent draws these are worth; one that is missing has independent draws.
     witness, witness_ess : mapping
         The same of a witness: draws that were made to judge by where there is no reference, and that no error is
         shown against.

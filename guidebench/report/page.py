@@ -181,7 +181,7 @@ class Page:
         return np.asarray(found[np.isfinite(found)])
 
     def refreshed(self, fit: Fit, component: draws.Component) -> draws.Array:
-        """Return the draws of one component of the chains that began at a fit's draws (empty where there are none)."""
+        """Return the refreshed draws of one component (empty where there are none)."""
         found = self.group(fit, "refreshed")
         if found is None or component.site not in found:
             return np.empty(0)

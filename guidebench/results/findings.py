@@ -8,7 +8,11 @@ from enum import StrEnum
 from typing import Literal
 
 #: What can say something of a guide's draws, in the order in which it is told.
-Source = Literal["weights", "modes", "chains", "guides", "witness", "reference"]
+Source = Literal["weights", "modes", "chains", "guides", "witness", "reference", "mixture"]
+
+#: Whose draws are kept as the refreshed ones: those of chains from the guide's draws, or of the mixture, which owe
+#: nothing to the guide.
+Refresher = Literal["", "chains", "mixture"]
 
 
 class Verdict(StrEnum):
@@ -23,7 +27,7 @@ class Verdict(StrEnum):
 
     @property
     def usable(self) -> bool:
-        """Whether there are draws to go on with: the guide's own, those with weights, or those of its chains."""
+        """Whether there are draws to go on with: the guide's own, those with weights, or the refreshed ones."""
         return self in (Verdict.TRUST, Verdict.REWEIGHT, Verdict.REFRESH)
 
 
@@ -44,6 +48,8 @@ class Chaining:
         Mean acceptance probability.
     remembered : float or None
         Largest rank correlation of where chains began and where they are, noise taken off.
+    unknown : tuple of str
+        Latent sites that chains which did not settle tell nothing of; nothing where it is no one site that keeps them.
     drift : float or None
         Largest change of a moment between the halves, in sds.
     """
@@ -56,6 +62,30 @@ class Chaining:
     acceptance: float | None = None
     remembered: float | None = None
     drift: float | None = None
+    unknown: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Disagreement:
+    """Two kinds of reference that contradict each other, so that neither is taken for the truth.
+
+    Attributes
+    ----------
+    between : tuple of str
+        Which two.
+    said : str
+        How far they are apart, as a clause.
+    components : tuple of str
+        The scalar components that they differ about, the farthest first.
+    means, sds : tuple of float
+        What the two say of the first of them.
+    """
+
+    between: tuple[str, str]
+    said: str
+    components: tuple[str, ...] = ()
+    means: tuple[float, ...] = ()
+    sds: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,12 +94,12 @@ class Finding:
 
     Attributes
     ----------
-    source : {"weights", "modes", "chains", "guides", "witness", "reference"}
+    source : {"weights", "modes", "chains", "guides", "witness", "reference", "mixture"}
         The guide's own weights, the modes that a search found, chains from its draws, the draws of other guides, a
-        witness, or the reference.
+        witness, or the reference; or the mixture, where its draws stand in for those of the chains.
     raw, reweighted, refreshed : bool or None
-        Whether by this source the guide's draws are right, these with their weights, and those of its chains;
-        ``None`` where it cannot tell.
+        Whether by this source the guide's draws are right, these with their weights, and those of its chains (from
+        the mixture: its own, which are kept in their place); ``None`` where it cannot tell.
     said : str
         What was seen, with its numbers, or why it could not be looked at, in one sentence.
     numbers : mapping of str to float

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from guidebench.contracts import Bound, MetricValue, Quantity
 from guidebench.plugins.isolation.failures import Failure
-from guidebench.results.findings import Chaining, Finding, Verdict
+from guidebench.results.findings import Chaining, Disagreement, Finding, Refresher, Verdict
 from guidebench.results.work import APART, Work, total
 
 if TYPE_CHECKING:
@@ -86,6 +86,17 @@ class Fit:
         What the verdict rests on: what each source of evidence said, and what could not be looked at.
     chains : Chaining or None
         What chains from the guide's draws did; ``None`` where none were run.
+    refreshed_by : {"", "chains", "mixture"}
+        Whose draws are the refreshed ones: those of chains that began at the guide's draws, or of the mixture, which
+        owe nothing to the guide; nothing where there are none.
+    draws_judged, draws_kept : int
+        How many of its draws the numbers and the verdict are of, and how many of them, the first, are kept, shown and
+        predicted with.
+    scored_in : {"", "float32", "float64"}
+        The precision in which its draws were made and scored; nothing where there are none.
+    rounding : float or None
+        Standard deviation, in nats, of what float32 adds to the log weights of its draws; ``None`` where it was not
+        looked at.
     coordinates : str
         In which the guide was trained: the model's ``own``, its ``unconstrained`` ones, or these
         standardised coordinate by coordinate (``diagonal``) or fully (``affine``).
@@ -110,7 +121,7 @@ class Fit:
         What was cut short or not done because the budget of the run was spent.
     inference_data : InferenceData or None
         Draws of the best restart, with the extra groups ``training`` (loss and parameters) and ``refreshed`` (the
-        draws of settled chains).
+        draws of settled chains, or of the mixture; its attribute ``source`` says which).
     failures : tuple of Failure
         What went wrong and whose it was: what ended a failed fit, or each metric that could not be computed.
     """
@@ -125,6 +136,11 @@ class Fit:
     sites: Mapping[str, Verdict] = field(default_factory=dict)
     evidence: tuple[Finding, ...] = ()
     chains: Chaining | None = None
+    refreshed_by: Refresher = ""
+    draws_judged: int = 0
+    draws_kept: int = 0
+    scored_in: str = ""
+    rounding: float | None = None
     message: str = ""
     summary: str = ""
     cite: str = ""
@@ -145,6 +161,12 @@ class Fit:
     left_out: tuple[str, ...] = ()
     inference_data: InferenceData | None = field(default=None, repr=False, compare=False)
     failures: tuple[Failure, ...] = field(default=(), repr=False)
+
+    @property
+    def own_verdict(self) -> Verdict:
+        """The verdict on what the guide itself gave: draws of the mixture in its place are no merit of its own."""
+        lent = self.verdict is Verdict.REFRESH and self.refreshed_by == "mixture"
+        return Verdict.DISTRUST if lent else self.verdict
 
     @property
     def traceback(self) -> str:
@@ -229,6 +251,8 @@ class ProblemRecord:
         the tail shape ``khat`` of its weights and how many draws they are worth, ``ess``.
     reference_doubts : tuple of str
         Latent sites of which chains that were to be the reference contradict each other (R-hat above 1.05).
+    disagreement : Disagreement or None
+        Two kinds of reference that were computed and contradict each other: then none is used.
     reference_note : str
         How it was made, what was not checked, or why none is used.
     reference_s : float or None
@@ -267,6 +291,7 @@ class ProblemRecord:
     reference: str = ""
     reference_checks: Mapping[str, float] = field(default_factory=dict)
     reference_doubts: tuple[str, ...] = ()
+    disagreement: Disagreement | None = None
     reference_note: str = ""
     reference_s: float | None = None
     predictor: str | None = None

@@ -19,7 +19,18 @@ from urllib.parse import quote
 from guidebench.config.errors import PluginError, ResultsError
 from guidebench.contracts import MetricValue, Quantity, Rule
 from guidebench.plugins.isolation.failures import PHASES, Failure, reason
-from guidebench.results import Chaining, Comparison, Finding, Fit, ProblemRecord, Restart, Status, Verdict, Work
+from guidebench.results import (
+    Chaining,
+    Comparison,
+    Disagreement,
+    Finding,
+    Fit,
+    ProblemRecord,
+    Restart,
+    Status,
+    Verdict,
+    Work,
+)
 from guidebench.results import inference_data as idata
 
 #: Version of the layout of ``results.json``.
@@ -34,7 +45,23 @@ KEPT = ".fits"
 _NOT_IN_JSON = {"inference_data", "references"}
 
 #: What is written field by field; of what has more than these, only theirs.
-_RECORDS = (Comparison, Fit, ProblemRecord, Restart, Chaining, Finding, MetricValue, Quantity, Rule, Failure, Work)
+_RECORDS = (
+    Comparison,
+    Fit,
+    ProblemRecord,
+    Restart,
+    Chaining,
+    Disagreement,
+    Finding,
+    MetricValue,
+    Quantity,
+    Rule,
+    Failure,
+    Work,
+)
+
+#: Parts of a disagreement that are tuples.
+_PAIRS = ("between", "components", "means", "sds")
 
 #: The name under which the reference lies beside the guides; no guide may have it.
 REFERENCE = "reference"
@@ -152,7 +179,7 @@ def fit_of(one: Mapping[str, Any], draws: idata.InferenceData | None) -> Fit:
         "verdict": Verdict(one["verdict"]),
         "sites": {name: Verdict(verdict) for name, verdict in one.get("sites", {}).items()},
         "evidence": tuple(Finding(**each) for each in one.get("evidence", ())),
-        "chains": Chaining(**one["chains"]) if one.get("chains") else None,
+        "chains": _chaining(one["chains"]) if one.get("chains") else None,
         "rounds": tuple(one.get("rounds", ())),
         "work": _work(one),
         "left_out": tuple(one.get("left_out", ())),
@@ -161,6 +188,10 @@ def fit_of(one: Mapping[str, Any], draws: idata.InferenceData | None) -> Fit:
         "inference_data": draws,
     }
     return Fit(**restored)
+
+
+def _chaining(one: Mapping[str, Any]) -> Chaining:
+    return Chaining(**{**one, "unknown": tuple(one.get("unknown", ()))})
 
 
 def _quantity(one: Mapping[str, Any]) -> Quantity:
@@ -193,7 +224,10 @@ def _earlier_failures(one: Mapping[str, Any]) -> tuple[Failure, ...]:
 def problem_of(one: Mapping[str, Any]) -> ProblemRecord:
     """Return the record of a problem that :func:`plain` and JSON made a mapping of."""
     tuples = ("latents", "observed", "notes", "reference_doubts", "warnings", "left_out")
-    return ProblemRecord(**{**one, **{name: tuple(one.get(name, ())) for name in tuples}, "work": _work(one)})
+    apart = one.get("disagreement")
+    found = None if apart is None else Disagreement(**{**apart, **{name: tuple(apart[name]) for name in _PAIRS}})
+    listed = {name: tuple(one.get(name, ())) for name in tuples}
+    return ProblemRecord(**{**one, **listed, "disagreement": found, "work": _work(one)})
 
 
 def _work(one: Mapping[str, Any]) -> dict[str, Work]:

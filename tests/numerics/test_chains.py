@@ -127,6 +127,18 @@ def test_the_budget_is_kept() -> None:
     found = run_chains(gaussian(300), draws(300), 0, 20_000)
     assert not found.settled
     assert found.gradients < 20_000 + 2 * 48 * CHAINS
+    assert "their 20,000 gradients were spent" in found.note
+    assert found.unknown == ("x",)
+
+
+def test_of_a_slow_site_and_a_quick_one_the_slow_one_is_named() -> None:
+    def two() -> None:
+        numpyro.sample("quick", dist.Normal(0.0, 1.0).expand([3]).to_event(1))
+        numpyro.sample("slow", dist.StudentT(2.2, 0.0, 1.0).expand([3]).to_event(1))
+
+    found = run_chains(moves(two), draws(6), 0, 60_000)
+    assert not found.settled
+    assert found.unknown == ("slow",)
 
 
 def test_the_same_seed_gives_the_same_bits() -> None:

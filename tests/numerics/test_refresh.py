@@ -66,6 +66,11 @@ def test_refreshed_draws_are_kept_beside_the_guides_own(compared: gb.Comparison,
     fit = gb.load(tmp_path)["mean_field"]
     data = group(fit.inference_data, "refreshed")
     assert data is not None
+    assert data.attrs["source"] == fit.refreshed_by == "chains"
+    own = group(fit.inference_data, "posterior")
+    assert own is not None
+    assert (own.attrs["draws_judged"], own.attrs["draws_kept"]) == (fit.draws_judged, fit.draws_kept) == (40_000, 4_000)
+    assert own.attrs["subset"] == "the first of those that were judged"
     draws = data["x"].to_numpy().reshape(-1, 2)
     assert np.corrcoef(draws.T)[0, 1] == pytest.approx(COVARIANCE[0, 1] / COVARIANCE[0, 0], abs=0.02)
     assert fit.chains == compared["mean_field"].chains
@@ -91,4 +96,11 @@ def test_no_gaussian_at_one_of_two_far_modes_is_trusted() -> None:
 
     guides = ["mean_field", "auto_multivariate_normal", "auto_laplace_approximation"]
     found = gb.compare(model, guides=guides, reference="none", steps=2000, restarts=2)
-    assert all(not fit.verdict.usable for fit in found), [(fit.guide, fit.reason) for fit in found]
+    for fit in found:  # what is kept beside its draws is the mixture's, which knows both
+        assert (fit.verdict, fit.own_verdict) == (Verdict.REFRESH, Verdict.DISTRUST), fit.reason
+        data = group(fit.inference_data, "refreshed")
+        assert data is not None
+        assert data.attrs["source"] == fit.refreshed_by == "mixture"
+        assert data["x"].shape == (1, 4_000, 5)
+        assert float((data["x"] > 6).mean()) == pytest.approx(0.1, abs=0.02)
+        assert "refreshed_mean_error" not in {one.metric for one in fit.metrics}

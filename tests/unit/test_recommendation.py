@@ -35,6 +35,19 @@ def test_beside_a_trusted_guide_it_is_said_how_the_others_are_to_be_used() -> No
     assert "Use the draws of heavy only with their weights." in said
 
 
+def test_draws_of_the_mixture_are_no_merit_of_a_guide() -> None:
+    lent = fit("lost", Verdict.REFRESH, refreshed_by="mixture")
+    said = recommend([FAR, lent])
+    assert said.startswith("None of these guides can be used on this problem. Use the refreshed draws that are kept ")
+    assert "beside those of lost: they are those of the mixture" in said
+    assert said.endswith("owe nothing to any guide.")
+    said = recommend([lent, fit("own", Verdict.REFRESH, 9, refreshed_by="chains")])
+    assert "the chains that began at own, which settled." in said
+    assert "Do not use the intervals of lost." in said
+    known = made.record(reference="mixture")
+    assert "You need none of them here: the reference (mixture) is known" in recommend([lent], known)
+
+
 @pytest.mark.parametrize("verdict", [Verdict.REFRESH, Verdict.REWEIGHT])
 def test_it_never_ends_with_nothing_where_draws_were_repaired(verdict: Verdict) -> None:
     said = recommend([FAR, fit("mended", verdict)])

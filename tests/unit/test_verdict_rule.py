@@ -142,6 +142,52 @@ def test_evidence_and_its_word(case: str) -> None:
     assert bool(found.sites) is any(name.endswith(("_shift", "_moved", "_error")) for name in metrics)
 
 
+LENDING = {
+    "chains that did not settle": ({}, SLOW, REFRESH),
+    "chains that could not be run": ({}, NOT_RUN, REFRESH),
+    "a mode dropped": (moved(RIGHT) | modes((0.7, 0.3), (1.0, 0.0), 0.3), SETTLED, REFRESH),
+    "wrong by the reference, and by nobody mended": (weights(**UNEVEN) | reference(WRONG, WRONG), MOVING, REFRESH),
+    "chains that settled elsewhere": (reference(WRONG, None, WRONG) | moved(WRONG), SETTLED, DISTRUST),
+    "what is right needs no help": (reference(RIGHT), MOVING, TRUST),
+    "what weights mend neither": (weights(mean=0.4) | reference(WRONG, RIGHT), None, REWEIGHT),
+}
+
+
+@pytest.mark.parametrize("case", LENDING)
+def test_the_mixture_stands_in_where_nothing_is_left_and_no_chains_contradict_it(case: str) -> None:
+    metrics, chains, verdict = LENDING[case]
+    found = judged(metrics, chains, mixture=True)
+    assert found.verdict is verdict, found
+    lent = [one for one in found.evidence if one.source == "mixture"]
+    assert bool(lent) is (verdict is REFRESH)
+    if lent:
+        assert (lent[0].raw, lent[0].refreshed) == (None, True)
+        assert found.reason.endswith("about what a search found, and owe nothing to this guide. Use these.")
+        assert set(found.sites.values()) <= {REFRESH}
+    assert judged(metrics, chains).verdict is (DISTRUST if lent else verdict)
+
+
+def test_sites_that_are_right_keep_their_word_where_the_mixture_stands_in_for_the_rest() -> None:
+    metrics = pair(*RIGHT, of="{}_error[a]") | pair(*WRONG, of="{}_error[b]")
+    assert judged(metrics, MOVING, mixture=True).sites == {"a": TRUST, "b": REFRESH}
+
+
+def test_a_point_stays_a_point() -> None:
+    assert judged({}, None, "none", mixture=True).verdict is Verdict.POINT
+
+
+def test_what_the_budget_left_unknown_is_named() -> None:
+    note = "moments still move after 40 transitions, when their 20,000 gradients were spent"
+    many = tuple("abcdefg")
+    few, all_of_them = (
+        judged({}, Chaining(settled=False, note=note, chains=256, drift=0.1, unknown=unknown)).reason
+        for unknown in (("tau",), many)
+    )
+    assert "when their 20,000 gradients were spent" in few
+    assert "; what they would say of tau is not known." in few
+    assert "; what they would say of a, b, c, d, e and 2 more is not known." in all_of_them
+
+
 @pytest.mark.parametrize("case", TABLE)
 def test_every_source_is_in_the_evidence_and_says_something(case: str) -> None:
     metrics, chains, _ = TABLE[case]

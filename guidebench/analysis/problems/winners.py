@@ -31,7 +31,7 @@ class Winner:
         The best guide, and after it those of the same verdict that are no worse beyond noise; empty where every
         fit failed.
     verdict : Verdict
-        Of all of them.
+        Of all of them; where the draws of the mixture stand in for those of a guide, that is no merit of the guide's.
     by : {"error", "elbo", "verdict"}
         What decided among guides of that verdict: the error against the reference, the ELBO where there is no
         reference, or nothing but the verdict.
@@ -76,9 +76,9 @@ def usable_in_words(found: Sequence[Winner]) -> str:
 
 
 def _winner(problem: ProblemRecord, fits: Sequence[Fit]) -> Winner:
-    best = min((ORDER.index(Verdict(fit.verdict)) for fit in fits), default=len(ORDER) - 1)
+    best = min((ORDER.index(fit.own_verdict) for fit in fits), default=len(ORDER) - 1)
     verdict = ORDER[best]
-    leading = [fit for fit in fits if fit.verdict is verdict]
+    leading = [fit for fit in fits if fit.own_verdict is verdict]
     if verdict is Verdict.FAILED:
         return Winner(problem=problem, guides=(), verdict=verdict, by="verdict")
     measured = [(fit, found) for fit in leading if (found := _error(fit)) is not None]

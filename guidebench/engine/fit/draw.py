@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -16,9 +16,13 @@ from guidebench.engine import datasets
 from guidebench.engine.fit import own_method
 from guidebench.engine.fit.case import Case
 from guidebench.engine.fit.choose import Chosen
+from guidebench.engine.fit.making import Samplers
+from guidebench.engine.fit.subset import marked
 from guidebench.engine.fit.train import Trained
 from guidebench.engine.forward import FEWEST, affordable, label, run_forward
+from guidebench.inference.device import precision
 from guidebench.inference.draws import Draws
+from guidebench.inference.rounding import PROBED, Rounding
 from guidebench.inference.structure import ModelStructure
 from guidebench.metrics.evidence import Evidence
 from guidebench.plugins.isolation.boundary import Boundary
@@ -57,12 +61,16 @@ class Refreshed(NamedTuple):
 
 
 class ToScore(NamedTuple):
-    """What scoring needs of a fit: the evidence without a reference, how its training ended, and what chains did."""
+    """What scoring needs of a fit: the evidence without a reference, how its training ended, and what chains did.
+
+    `names` are those of the problem and the guide, after which random numbers are named.
+    """
 
     evidence: Evidence
     status: Status
     stopped: bool
     chains: Chaining | None = None
+    names: tuple[str, str] = ("", "")
 
     def with_chains(self, found: Refreshed) -> ToScore:
         """Return the same with what chains came to."""
@@ -120,13 +128,15 @@ class Drawn:
 def draw(case: Case, fit: Fit, trained: Trained, chosen: Chosen, at: Boundary) -> Drawn:
     """Draw from the chosen restart and predict with the draws; `fit` is what training has made of it."""
     prepared, bench, point = case.prepared, case.bench, case.declaration.bound == "none"
+    chosen = chosen._replace(sampler=trained.samplers.for_scoring(chosen.params))
     draws, scored = draw_from(case, chosen)
     at.begin("density")
     check_density(scored, prepared.structure, point=point)
     at.begin("predict")
     kept = draws.head(max(datasets.may_be_kept(datasets.bytes_of(draws.latents)), FEWEST))
     fixed = {name: value for name, value in chosen.params.items() if name in prepared.structure.params}
-    predictions, heldout = run_forward(bench, kept.latents, fixed, case.config.seed)
+    with precision.chosen(trained.samplers.x64):
+        predictions, heldout = run_forward(bench, kept.latents, fixed, case.config.seed)
     evaluated = time.perf_counter()
     seconds = Work(seconds=chosen.compile_s + evaluated - chosen.since)
     fit = replace(fit, work={**fit.work, "scoring": chosen.work + scored.work + seconds})
@@ -147,21 +157,26 @@ def draw(case: Case, fit: Fit, trained: Trained, chosen: Chosen, at: Boundary) -
     }
     status, made, left = chosen.restarts[chosen.best].status, len(draws.log_p), len(kept.log_p)
     cut = datasets.said_of_kept(left, made, datasets.bytes_of(draws.latents)) if left < made else ""
+    groups["posterior"] = marked(groups["posterior"], scored.latents)
     return Drawn(
         fit=replace(
             fit,
             status=status,
             restarts=chosen.restarts,
             best=chosen.best,
+            **_precision(trained.samplers),
+            draws_judged=len(scored.log_p),
+            draws_kept=groups["posterior"].sizes.get("draw", 0),
             compile_s=trained.training.compile_s + chosen.compile_s,
             evaluate_s=evaluated - chosen.since,
         ),
-        to_score=ToScore(evidence, status, trained.stopped),
+        to_score=ToScore(evidence, status, trained.stopped, names=case.names),
         groups={**groups, "posterior": groups["posterior"].assign_attrs(kept=cut)} if cut else groups,
         remarks=(
             *trained.remarks,
             *_stopped(trained, chosen.best),
             *own_method.said(trained.training, chosen.best),
+            *_rounded(trained.samplers.rounding),
             *_remarks(case, chosen.restarts),
             *([cut] if cut else []),
         ),
@@ -205,6 +220,22 @@ def check_density(scored: Draws, structure: ModelStructure, *, point: bool) -> N
             f"log p or log q is not finite for {share:.1%} of its draws: its support is not the model's, "
             "or its training went astray"
         )
+
+
+def _precision(samplers: Samplers) -> dict[str, Any]:
+    """Return in which precision a fit is scored, and what float32 was found to cost."""
+    found = samplers.rounding
+    return {"scored_in": "float64" if samplers.x64 else "float32", "rounding": None if found is None else found.spread}
+
+
+def _rounded(found: Rounding | None) -> Iterator[str]:
+    """Yield why a fit is scored in float64, where the run is in float32."""
+    if found is None or not found.too_much:
+        return
+    cost = f"would add noise of {found.spread:.2g} nat to its log weights"
+    if found.lost:
+        cost = f"has no finite log weight for {found.lost} of {PROBED} of its draws"
+    yield f"drawn and scored in float64, for float32 {cost}"
 
 
 def _stopped(trained: Trained, best: int) -> Iterator[str]:

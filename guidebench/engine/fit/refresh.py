@@ -15,6 +15,7 @@ from guidebench.config.seeds import derive
 from guidebench.engine import datasets
 from guidebench.engine.fit.case import Case
 from guidebench.engine.fit.draw import Drawn, Refreshed
+from guidebench.engine.fit.subset import marked
 from guidebench.engine.worth import effective
 from guidebench.inference.chains.moves import BLOCK, CHAINS
 from guidebench.inference.chains.run import FIRST, Settled, run_chains
@@ -99,9 +100,11 @@ def _told(case: Case, found: Settled, work: Work) -> Refreshed:
         acceptance=found.acceptance,
         remembered=found.remembered,
         drift=found.drift,
+        unknown=found.unknown,
     )
     if not found.settled:
         return Refreshed(chains, work)
     sites = {site.name: site for site in case.prepared.structure.latents}
     draws = {name: value.reshape(-1, *value.shape[2:]) for name, value in found.latents.items()}
-    return Refreshed(chains, work, draws, effective(found.latents), datasets.of_draws(draws, sites))
+    group = marked(datasets.of_draws(draws, sites), draws).assign_attrs(source="chains")
+    return Refreshed(chains, work, draws, effective(found.latents), group)

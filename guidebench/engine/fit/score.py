@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
 
 from guidebench.analysis.verdict import Judgement, judge
+from guidebench.config.seeds import derive
 from guidebench.config.settings import RunConfig
 from guidebench.contracts import Metric, MetricValue
 from guidebench.engine.fit.draw import ToScore
+from guidebench.engine.fit.lent import Lent, lend, mixture_of
 from guidebench.engine.gate import Reference
 from guidebench.metrics.evidence import Evidence, read_only
 from guidebench.plugins.isolation.boundary import Boundary
@@ -20,12 +24,16 @@ from guidebench.request.selection import ChosenGuide
 
 @dataclass(frozen=True, kw_only=True)
 class Scored:
-    """What the draws of a fit are worth: the metrics, the verdict, and the metrics that failed."""
+    """What the draws of a fit are worth: the metrics, the verdict, and the metrics that failed.
+
+    `lent` are draws of the mixture by latent site, where they stand in for those of the guide.
+    """
 
     metrics: tuple[MetricValue, ...]
     judgement: Judgement
     failures: tuple[Failure, ...]
     seconds: float
+    lent: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
 
 
 def score(
@@ -41,7 +49,7 @@ def score(
     if reference.witness is not None:
         evidence = replace(evidence, witness=reference.witness.draws, witness_ess=reference.witness.effective)
     values, failures = compute(evidence, metrics, config.time_limit)
-    declaration = guide.declaration
+    declaration, mixture = guide.declaration, mixture_of(reference)
     judgement = judge(
         [value for value, metric in values if metric.distribution == OWN],
         declaration.bound,
@@ -50,13 +58,53 @@ def score(
         trained=declaration.fit is None,
         chains=drawn.chains,
         doubts=reference.doubts,
+        apart="" if reference.disagreement is None else reference.disagreement.said,
+        mixture=mixture is not None,
     )
+    lent = Lent({}, {})
+    if mixture is not None and any(one.source == "mixture" for one in judgement.evidence):
+        lent = lend(mixture, config.draws, derive(config.seed, *drawn.names, "lent"))
+        values, more = _with_lent(evidence, lent, values, metrics, config.time_limit, same=mixture is reference)
+        failures = [*failures, *more]
     return Scored(
         metrics=tuple(value for value, _ in values),
         judgement=judgement,
         failures=tuple(failures),
         seconds=time.perf_counter() - began,
+        lent=lent.draws,
     )
+
+
+#: A value, and the metric that made it.
+_Value = tuple[MetricValue, Registered[Metric]]
+
+
+def _with_lent(
+    evidence: Evidence,
+    lent: Lent,
+    values: Sequence[_Value],
+    metrics: Sequence[Registered[Metric]],
+    time_limit: float | None,
+    *,
+    same: bool,
+) -> tuple[list[_Value], list[Failure]]:
+    """Return values with those of refreshed draws made of the mixture's, in their places.
+
+    No error of these is computed against the mixture itself, be it the witness or, where it is the `same`, the
+    reference: it would be nothing but noise.
+    """
+    seen = replace(evidence, refreshed=lent.draws, refreshed_ess=lent.effective, witness={}, witness_ess={})
+    if same:
+        seen = replace(seen, reference={}, reference_ess={})
+    asking = [one for one in metrics if "refreshed" in one.declaration.needs]
+    again, failures = compute(seen, asking, time_limit)
+    found: list[_Value] = []
+    for one in metrics:
+        if one in asking:
+            found += [pair for pair in again if pair[1] is one]
+        else:
+            found += [pair for pair in values if pair[1] is one and not pair[0].metric.startswith("witness_refreshed_")]
+    return found, failures
 
 
 def compute(

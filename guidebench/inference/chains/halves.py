@@ -99,15 +99,24 @@ def remembered(
     """
     directions = _widest(middle)
     first, last = (np.concatenate([one, one @ directions], axis=1) for one in (first, last))
-    varying = (np.ptp(first, axis=0) > 0) & (np.ptp(last, axis=0) > 0)
-    if not varying.any():
+    found = correlations(first, last)
+    found = found[np.isfinite(found)]
+    if not len(found):
         return 0.0
-    ranks = [rankdata(one[:, varying], axis=0) for one in (first, last)]
-    ranks = [(one - one.mean(axis=0)) / one.std(axis=0) for one in ranks]
-    found = np.abs(np.mean(ranks[0] * ranks[1], axis=0))
     noise = 1 / math.sqrt(len(first))
     together = math.sqrt(max(float(np.mean(found**2)) - noise**2, 0.0))
     return max(float(found.max()) - allowance(len(found)) * noise, together, 0.0)
+
+
+def correlations(first: Float64[np.ndarray, "C K"], last: Float64[np.ndarray, "C K"]) -> Float64[np.ndarray, " K"]:
+    """Return the size of the rank correlation over chains of first and last; NaN of what does not vary."""
+    found = np.full(first.shape[1], np.nan)
+    varying = (np.ptp(first, axis=0) > 0) & (np.ptp(last, axis=0) > 0)
+    if varying.any():
+        ranks = [rankdata(one[:, varying], axis=0) for one in (first, last)]
+        ranks = [(one - one.mean(axis=0)) / one.std(axis=0) for one in ranks]
+        found[varying] = np.abs(np.mean(ranks[0] * ranks[1], axis=0))
+    return found
 
 
 def _widest(points: Float64[np.ndarray, "C K"]) -> Float64[np.ndarray, "K W"]:

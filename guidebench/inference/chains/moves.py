@@ -106,6 +106,12 @@ class Moves:
         """How many quantities are watched: every component of every site, the log density, the coordinates."""
         return sum(self.sizes.values()) + 1 + (self.target.dim if self.watches_u else 0)
 
+    def site_of(self, quantity: int) -> str:
+        """Return the latent site that a quantity belongs to, or nothing for the log density."""
+        sites = [name for name, size in self.sizes.items() for _ in range(size)]
+        free = [name for name, shape in self.target.shapes.items() for _ in range(int(np.prod(shape)))]
+        return [*sites, "", *free][quantity]
+
     def begin(self, u: Float64[np.ndarray, "C D"], whitening: Affine, step: float) -> State:
         """Return the state of chains at unconstrained points."""
         with double():

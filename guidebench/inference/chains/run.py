@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float64
 
-from guidebench.inference.chains.halves import Half, change, errors, remembered
+from guidebench.inference.chains.halves import Half, change, correlations, errors, remembered
 from guidebench.inference.chains.moves import BLOCK, CHAINS, Moves, State
 from guidebench.inference.coordinates import Affine
 from guidebench.results.noise import allowance
@@ -73,6 +73,9 @@ class Settled:
         Some of them in unconstrained coordinates, shape ``(N, D)``.
     work : Work
         The gradients of all leapfrog steps, and those where chains began and were whitened anew.
+    unknown : tuple of str
+        Sites of which chains that have not settled tell nothing: a moment still moves, is not known well enough, or
+        they remember where they began.  Nothing where it is not one site that keeps them.
     """
 
     settled: bool
@@ -85,6 +88,7 @@ class Settled:
     latents: dict[str, Float64[np.ndarray, "C S ..."]]
     points: Float64[np.ndarray, "N D"]
     work: Work = NOTHING
+    unknown: tuple[str, ...] = ()
 
 
 #: Of the first step size, in units of the whitening, at one dimension.
@@ -162,6 +166,8 @@ class _Run:
         self.first = (raw - self.offset) / self.scale
         self.blocks = self.gradients = self.whitened = self.careful = 0
         self.acceptance = 0.0
+        #: The halves, and where the chains were, at the last look.
+        self.looked: tuple[Half, Half, np.ndarray] | None = None
         self._begin()
 
     def _begin(self) -> None:
@@ -205,6 +211,7 @@ class _Run:
         """Return what the halves say."""
         first, middle, lost = self.marks[self.length // 2]
         second = self.seen.minus(first)
+        self.looked = first, second, self.last
         found, noise = change(first, second, self.least), allowance(self.moves.quantities)
         own = errors(second, self.least)
         return _Look(
@@ -215,6 +222,22 @@ class _Run:
             sd_known=float(noise * np.max(own[1])),
             lost=(self.lost - lost) / (second.length * CHAINS),
         )
+
+    def unknown(self) -> tuple[str, ...]:
+        """Return the sites of a quantity that kept the chains from being believed when they were looked at last."""
+        if self.looked is None:
+            return tuple(self.moves.sizes)
+        first, second, last = self.looked
+        found, noise = change(first, second, self.least), allowance(self.moves.quantities)
+        mean_error, sd_error = errors(second, self.least)
+        beyond = (
+            (np.abs(found.mean) - noise * found.mean_error > MOVED_MEAN)
+            | (np.abs(found.sd) - noise * found.sd_error > MOVED_SD)
+            | (noise * np.maximum(mean_error, sd_error) > KNOWN)
+            | (correlations(self.first, last) - noise / math.sqrt(CHAINS) > REMEMBERED)
+        )
+        names = dict.fromkeys(self.moves.site_of(int(index)) for index in np.flatnonzero(beyond))
+        return tuple(name for name in self.moves.sizes if name in names)
 
     def second_half(self) -> Float64[np.ndarray, "C S K"]:
         """Return the quantities, in their own units, where chains were now and then in the second half."""
@@ -306,10 +329,9 @@ def run_chains(
             if run.length <= FIRST or look.remembered > REMEMBERED:
                 run.whiten()
         settled = look is not None and look.believed and run.length >= FIRST
-    note = "" if settled else "no time to look" if look is None else look.note()
     return Settled(
         settled=settled,
-        note=note if settled or look is None else f"{note} after {run.blocks * BLOCK} transitions",
+        note="" if settled else _note(run, look, budget),
         transitions=run.blocks * BLOCK,
         gradients=run.gradients,
         acceptance=run.acceptance,
@@ -318,4 +340,13 @@ def run_chains(
         latents=run.latents() if settled else {},
         points=run.points() if settled else np.zeros((0, moves.target.dim)),
         work=Work(gradients=run.gradients + CHAINS * (1 + run.whitened)),
+        unknown=() if settled else run.unknown(),
     )
+
+
+def _note(run: _Run, look: _Look | None, budget: int) -> str:
+    """Return why chains have not settled, and whether that is for want of gradients."""
+    spent = f"their {budget:,} gradients were spent" if run.gradients >= budget else "they had gone on for long enough"
+    if look is None:
+        return f"{spent} before there was anything to see"
+    return f"{look.note()} after {run.blocks * BLOCK} transitions, when {spent}"

@@ -22,13 +22,14 @@ def over_draws(function: Callable[..., Any], draws: Any, values_per_draw: int) -
     return jax.vmap(function)(draws) if batch >= count else jax.lax.map(function, draws, batch_size=batch)
 
 
-def _options(level: int) -> dict[str, Any] | None:
+def options(level: int) -> dict[str, Any] | None:
+    """Return the compiler options of an LLVM optimisation level (CPU only)."""
     return {"xla_backend_optimization_level": level} if jax.default_backend() == "cpu" else None
 
 
 def compile_for(function: Callable[..., Any], *args: Any, level: int) -> Callable[..., Any]:
     """Return `function` compiled for arguments like `args` at LLVM optimisation `level` (CPU only)."""
-    return jax.jit(function).lower(*args).compile(compiler_options=_options(level))
+    return jax.jit(function).lower(*args).compile(compiler_options=options(level))
 
 
 def once(function: Callable[..., Any], *args: Any) -> Any:

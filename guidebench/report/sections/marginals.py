@@ -11,6 +11,7 @@ from guidebench.report.drawing import legend, legend_height, reference_handle, t
 from guidebench.report.draws import SAMPLE_DIMS, Array, Component, moments, weights
 from guidebench.report.page import Block, Cell, Figure, Page, Table
 from guidebench.report.palette import INK, REFERENCE
+from guidebench.report.text import listed
 from guidebench.results import Fit, Verdict
 
 MAX_COMPONENTS = 12
@@ -18,7 +19,7 @@ MAX_COMPONENTS = 12
 #: What the rows of repaired draws are, by verdict.
 _REPAIRED = {
     Verdict.REWEIGHT: "; reweighted: repaired by the importance weights",
-    Verdict.REFRESH: "; refreshed: of the chains that began at these draws",
+    Verdict.REFRESH: "; refreshed: of the chains that began at these draws{}",
 }
 
 
@@ -34,15 +35,22 @@ def build(page: Page) -> Block:
         Table(
             ["mean (sd)", *(component.name for component in components)],
             rows(page, components),
-            caption="Mean and, in parentheses, sd of the draws"
-            + "".join(text for verdict, text in _REPAIRED.items() if any(fit.verdict is verdict for fit in page.drawn))
-            + ".",
+            caption="Mean and, in parentheses, sd of the draws" + _repaired_in_words(page) + ".",
         ),
     )
 
 
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
+
+
+def _repaired_in_words(page: Page) -> str:
+    """Return what the rows of repaired draws are."""
+    lent = [fit.guide for fit in page.drawn if fit.verdict is Verdict.REFRESH and fit.refreshed_by == "mixture"]
+    but = f" (of {listed(lent)}: of the mixture, which owes nothing to the guide)" if lent else ""
+    return "".join(
+        text.format(but) for verdict, text in _REPAIRED.items() if any(fit.verdict is verdict for fit in page.drawn)
+    )
 
 
 def rows(page: Page, components: Sequence[Component]) -> list[list[Cell]]:
@@ -82,7 +90,7 @@ def repaired(page: Page, fit: Fit, component: Component) -> tuple[float, float] 
 
 
 def refreshed(page: Page, fit: Fit, component: Component) -> tuple[float, float] | None:
-    """Return mean and sd of the chains' draws: those of the metrics, or else of the draws that are kept."""
+    """Return mean and sd of the refreshed draws: those of the metrics, or else of the draws that are kept."""
     mean, sd = (fit.value(f"{moment}_refreshed", component.name) for moment in ("mean", "sd"))
     if mean is not None and sd is not None:
         return mean, sd
@@ -139,7 +147,7 @@ def window(samples: Sequence[Array], marks: Sequence[float]) -> tuple[float, flo
 
 
 def refreshed_name(fit: Fit) -> str:
-    """Return what the draws of a guide's chains are called."""
+    """Return what the refreshed draws of a guide are called."""
     return f"{fit.guide}, refreshed"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -250,11 +250,27 @@ def modes(page: Page) -> list[Note | Table]:
     return [Note(text, "warning" if dropping else "info"), Table(columns, body, caption=caption)]
 
 
+def judged(fits: Sequence[Fit]) -> Iterator[str]:
+    """Yield which draws the numbers are of, where not all of these are kept."""
+    several = [fit for fit in fits if fit.draws_judged > fit.draws_kept > 0]
+    if not several:
+        return
+    totals, kept = ({getattr(fit, name) for fit in several} for name in ("draws_judged", "draws_kept"))
+    yield (
+        f"Moments, ELBO, weights and verdicts are of {_counts(totals)} draws. The first {_counts(kept)} of these "
+        "are kept: densities, pairs and predictions are of them."
+    )
+
+
+def _counts(found: set[int]) -> str:
+    return " to ".join(f"{one:,}" for one in sorted({min(found), max(found)}))
+
+
 def notes(fits: Sequence[Fit], problem: ProblemRecord) -> list[str]:
     """Return how to read the table."""
     dash = "An en dash (–) means that the number is not defined for this guide; it never stands for zero."
     error = "± is one Monte Carlo standard error of the number on its left, for the draws and the data at hand."
-    found = [dash, error]
+    found = [dash, error, *judged(fits)]
     if any(fit.bound == "none" for fit in fits):
         found.append(
             "A point estimate has no density, hence no ELBO, no k-hat and no weights: a number in those cells could "
