@@ -22,6 +22,9 @@ from guidebench.results import Status
 #: Improvements below this many nats do not count.
 TOLERANCE = 0.02
 
+#: The same per latent coordinate, where these are many.
+PER_COORDINATE = 1e-4
+
 #: Standard errors that an improvement must exceed to count.
 SIGNIFICANT = 3.0
 
@@ -35,6 +38,18 @@ FEWEST = 50
 
 #: Largest share of skipped steps in a training that converged.
 MOST_SKIPPED = 0.05
+
+
+def tolerance(dim: int) -> float:
+    r"""Return the improvement that does not count, in nats, of a guide on so many latent coordinates D.
+
+    .. math:: \max(0.02,\; 10^{-4} D)
+
+    Divergences of independent coordinates add up, so the same limit on their sum asks for more of each the more there
+    are.  A coordinate whose mean is off by :math:`\delta` standard deviations costs :math:`\delta^2 / 2`: at
+    :math:`10^{-4}` nat each that is 0.014 of a standard deviation, an order below what a verdict looks at.
+    """
+    return max(TOLERANCE, PER_COORDINATE * dim)
 
 
 def improvement(losses: Float[np.ndarray, " T"], block: int, back: int = 0) -> tuple[float, float]:

@@ -18,6 +18,7 @@ from guidebench.engine.fit.draw import Drawn
 from guidebench.engine.worth import effective
 from guidebench.inference.chains.moves import BLOCK, CHAINS
 from guidebench.inference.chains.run import FIRST, Settled, run_chains
+from guidebench.inference.train import Training
 from guidebench.plugins.isolation.failures import reason
 from guidebench.results import Chaining
 
@@ -25,7 +26,7 @@ from guidebench.results import Chaining
 FEWEST_STEPS = 4
 
 
-def refresh(case: Case, drawn: Drawn, rounds: tuple[int, ...]) -> Drawn:
+def refresh(case: Case, drawn: Drawn, training: Training) -> Drawn:
     """Return a fit with what chains from its draws came to.
 
     Parameters
@@ -34,12 +35,12 @@ def refresh(case: Case, drawn: Drawn, rounds: tuple[int, ...]) -> Drawn:
         The guide on its problem.
     drawn : Drawn
         Its draws.
-    rounds : tuple of int
-        Steps of its training, round by round; nothing where it found its parameters by itself.
+    training : Training
+        How it was trained, or found its parameters by itself.
     """
     if case.declaration.bound == "none":
         return drawn
-    budget = gradients_of_training(case, rounds)
+    budget = budget_of_judging(case, training)
     obstacle = _obstacle(case, budget)
     if obstacle:
         return _with(drawn, Chaining(settled=False, note=obstacle))
@@ -56,10 +57,13 @@ def refresh(case: Case, drawn: Drawn, rounds: tuple[int, ...]) -> Drawn:
     return replace(chained, fit=replace(chained.fit, evaluate_s=(chained.fit.evaluate_s or 0) + seconds))
 
 
-def gradients_of_training(case: Case, rounds: tuple[int, ...]) -> int:
-    """Return how many gradients on all data training took; one that was not by steps counts as the recipe says."""
-    steps = sum(rounds) or case.recipe.steps
-    found = steps * case.recipe.particles * case.recipe.restarts
+def budget_of_judging(case: Case, training: Training) -> int:
+    """Return how many gradients on all data training by steps takes; any other counts as one round of it.
+
+    Training that ends early must not be judged by less.
+    """
+    steps = 0 if training.endings else sum(training.rounds)
+    found = (steps or case.recipe.steps) * case.recipe.particles * case.recipe.restarts
     minibatches = case.prepared.minibatches
     if minibatches is None:
         return found

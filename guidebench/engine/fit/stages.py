@@ -37,7 +37,7 @@ def fit_guide(case: Case) -> Drawn | Fit:
         at.begin("draw")
         case.phase("drawing")
         chosen = choose(case, trained, at)
-        return refresh(case, draw(case, fit, trained, chosen, at), trained.training.rounds)
+        return refresh(case, draw(case, fit, trained, chosen, at), trained.training)
     assert at.failure is not None  # for every other way out returns
     return failed(empty, at.failure)
 

@@ -20,6 +20,7 @@ from guidebench.inference import convergence
 from guidebench.inference.coordinates import Frame
 from guidebench.inference.recipe import Recipe
 from guidebench.inference.train import Callbacks, Training, train
+from guidebench.inference.training.deterministic import train_deterministically
 from guidebench.plugins.isolation.boundary import Boundary
 from guidebench.results import Restart, Status
 
@@ -59,26 +60,93 @@ def train_guide(case: Case, at: Boundary) -> Trained:
     frame = case.bench.frame(case.declaration.family)
     samplers = Samplers(case, frame)
     if case.declaration.fit is None:
-        attempt = partial(_attempt, case, frame, samplers, at.in_time(case.steps))
-        training, remarks = _at_a_rate_that_holds(attempt, case)
+        training, remarks = _trained(case, frame, samplers, at.in_time(case.steps))
     else:
         training, remarks = own_method.run(case, frame, make_guide(case.guide, frame.model), at)
     return Trained(frame, samplers, training, _restarts(case, training), tuple(remarks))
 
 
-def _at_a_rate_that_holds(attempt: Callable[[Recipe], Training], case: Case) -> tuple[Training, list[str]]:
+def _trained(case: Case, frame: Frame, samplers: Samplers, on_chunk: OnChunk) -> tuple[Training, list[str]]:
+    """Train under fixed noise where that is possible, else step by step."""
+    if not _under_fixed_noise(case, frame):
+        return _by_steps(case, frame, samplers, on_chunk, case.recipe)
+    found = _fixed(case, _from(frame, _first_valid(case, case.recipe.restarts)), on_chunk)
+    if found is not None:
+        return found, []
+    recipe = case.recipe.at_first()
+    return _by_steps(case, _from(frame, _first_valid(case, recipe.restarts)), samplers, on_chunk, recipe)
+
+
+def _under_fixed_noise(case: Case, frame: Frame) -> bool:
+    """Return whether what training looks at is one function of the guide's parameters and its noise."""
+    prepared = case.prepared
+    return (
+        case.recipe.fixed_noise
+        and frame.stochastic is None
+        and not prepared.structure.params
+        and case.bench.target is not None
+        and own_objective(case) is None
+    )
+
+
+def _first_valid(case: Case, count: int) -> np.ndarray:
+    """Return the first starts at which the density is finite."""
+    return np.flatnonzero(case.prepared.valid)[:count]
+
+
+def _fixed(case: Case, frame: Frame, on_chunk: OnChunk) -> Training | None:
+    """Train under fixed noise, if the guide allows it; from every start where the search saw several places."""
+    landscape, recipe, seed = case.prepared.landscape, case.recipe, case.config.seed
+    several = landscape is not None and any(
+        one is not None and landscape.best is not None and not np.array_equal(one.mean, landscape.best.mean)
+        for one in landscape.places[: recipe.restarts]
+    )
+    return train_deterministically(
+        make_guide(case.guide, frame.model),
+        frame,
+        recipe,
+        keys(seed, _count(frame), *case.names, "train"),
+        seed=derive(seed, *case.names, "fixed noise"),
+        all_starts=recipe.first_starts is None or several,
+        callbacks=Callbacks(on_chunk=on_chunk),
+    )
+
+
+def _from(frame: Frame, chosen: np.ndarray) -> Frame:
+    """Return a frame with some of its starting points."""
+    return replace(frame, starts={name: value[chosen] for name, value in frame.starts.items()})
+
+
+def _count(frame: Frame) -> int:
+    return len(next(iter(frame.starts.values())))
+
+
+def _by_steps(
+    case: Case, frame: Frame, samplers: Samplers, on_chunk: OnChunk, recipe: Recipe
+) -> tuple[Training, list[str]]:
     """Train, and once more at a lower rate where that was too much for some starts and the rate is not the user's."""
-    recipe, first = case.recipe, attempt(case.recipe)
-    lost = int(np.sum(case.prepared.valid & (~first.finite | (first.skipped > UNSTABLE * sum(first.rounds)))))
+    attempt = partial(_attempt, case, frame, samplers, on_chunk)
+    first = attempt(recipe)
+    lost = int(np.sum(_valid(case, first) & (~first.finite | (first.skipped > UNSTABLE * sum(first.rounds)))))
     if not lost or case.config.learning_rate is not None or not recipe.standardise:
         return first, []
     slower = replace(recipe, learning_rate=recipe.learning_rate * SLOWER)
     second = attempt(slower)
-    compile_s, train_s = first.compile_s + second.compile_s, first.train_s + second.train_s
+    spent = {
+        "compile_s": first.compile_s + second.compile_s,
+        "train_s": first.train_s + second.train_s,
+        "gradients": first.gradients + second.gradients,
+    }
     if not _best(second) < _best(first):
-        return replace(first, compile_s=compile_s, train_s=train_s), []
+        return replace(first, **spent), []
     said = f"trained at a learning rate of {slower.learning_rate:g}, for {recipe.learning_rate:g} was too much"
-    return replace(second, compile_s=compile_s, train_s=train_s), [f"{said} for {lost} of {len(first.finite)} starts"]
+    return replace(second, **spent), [f"{said} for {lost} of {len(first.finite)} starts"]
+
+
+def _valid(case: Case, training: Training) -> np.ndarray:
+    """Return which restarts of a training began where the density is finite: all of them, or all that could."""
+    valid, count = case.prepared.valid, len(training.finite)
+    return valid if count == len(valid) else np.ones(count, bool)
 
 
 def _best(training: Training) -> float:
@@ -106,7 +174,7 @@ def _attempt(case: Case, frame: Frame, samplers: Samplers, on_chunk: OnChunk, re
         make_guide(case.guide, shown.model, in_parts=frame.stochastic is not None and frame.kind == "own"),
         shown,
         recipe,
-        keys(seed, recipe.restarts, *case.names, "train"),
+        keys(seed, _count(frame), *case.names, "train"),
         loss=own_objective(case),
         watched=watched,
         callbacks=Callbacks(on_chunk=on_chunk, settled=settling),
@@ -116,7 +184,12 @@ def _attempt(case: Case, frame: Frame, samplers: Samplers, on_chunk: OnChunk, re
 
 def _restarts(case: Case, training: Training) -> tuple[Restart, ...]:
     """Return how each restart ended; a guide that finds its parameters itself says so itself."""
-    valid, decays = case.prepared.valid, case.recipe.decayed()
+    valid, decays = _valid(case, training), case.recipe.decayed()
+    if training.endings:
+        return tuple(
+            Restart(index=index, status=one.status, loss=one.loss, skipped=int(training.skipped[index]))
+            for index, one in enumerate(training.endings)
+        )
     if training.solutions:
         return own_method.restarts(training, valid, final_loss)
     found = []
