@@ -1,7 +1,7 @@
 """Whether training has converged, read from the loss alone.
 
 The mean loss of a block of steps is compared with that of the block before it.  Training has
-converged where the later block is not lower by more than 0.02 nat and three standard errors, over
+converged where the later block is not lower by more than 0.02 nat (where there are many latents, more) and three standard errors, over
 two block lengths and, for the shorter one, twice running, and where the learning rate has decayed.
 Otherwise the steps simply ran out.  An absence of evidence is not enough: where the longer blocks
 are too short or too noisy to show an improvement of 0.1 nat, or many steps were skipped (the rate
@@ -83,29 +83,36 @@ def _finite(values: Float[np.ndarray, " T"]) -> Float[np.ndarray, " F"]:
     return np.asarray(values[np.isfinite(values)])
 
 
-def plateaued(losses: Float[np.ndarray, " T"], resolution: float = RESOLUTION) -> bool:
+def plateaued(losses: Float[np.ndarray, " T"], resolution: float = RESOLUTION, limit: float = TOLERANCE) -> bool:
     """Return whether the loss has visibly stopped improving, over every horizon and twice running."""
     for share, before_end in COMPARISONS:
         block = max(int(share * len(losses)), 2)
         gain, error = improvement(losses, block, int(before_end * len(losses)))
-        if gain > max(SIGNIFICANT * error, TOLERANCE):
+        if gain > max(SIGNIFICANT * error, limit):
             return False
     return block >= FEWEST and SIGNIFICANT * error <= resolution
 
 
-def agree(before: Float[np.ndarray, " S"], after: Float[np.ndarray, " S"]) -> bool:
+def agree(
+    before: Float[np.ndarray, " S"],
+    after: Float[np.ndarray, " S"],
+    resolution: float = RESOLUTION,
+    limit: float = TOLERANCE,
+) -> bool:
     """Return whether a guide has visibly stopped improving from one time to another, under common draws.
 
     Parameters
     ----------
     before, after : ndarray
         log p - log q of both guides at the same draws of their noise, in nats, each of shape ``(S,)``.
+    resolution, limit : float
+        The difference that they must be able to show, and the one that does not count, in nats.
     """
     difference = after - before
     if not np.isfinite(difference).all():
         return False
     error = float(np.std(difference, ddof=1) / np.sqrt(len(difference)))
-    return abs(float(np.mean(difference))) <= max(SIGNIFICANT * error, TOLERANCE) and SIGNIFICANT * error <= RESOLUTION
+    return abs(float(np.mean(difference))) <= max(SIGNIFICANT * error, limit) and SIGNIFICANT * error <= resolution
 
 
 def judge(
@@ -115,6 +122,7 @@ def judge(
     finite: bool,
     decayed: bool,
     resolution: float = RESOLUTION,
+    limit: float = TOLERANCE,
 ) -> Status:
     """Return how the training of one restart ended.
 
@@ -131,8 +139,10 @@ def judge(
         rate they never settle.
     resolution : float
         The improvement, in nats, that the losses must be able to show.
+    limit : float
+        The improvement that does not count.
     """
     if not finite or skipped > len(losses) // 2 or not np.isfinite(losses[-max(len(losses) // 20, 1) :]).any():
         return Status.DIVERGED
-    settled = decayed and skipped <= MOST_SKIPPED * len(losses) and plateaued(losses, resolution)
+    settled = decayed and skipped <= MOST_SKIPPED * len(losses) and plateaued(losses, resolution, limit)
     return Status.CONVERGED if settled else Status.MAX_STEPS

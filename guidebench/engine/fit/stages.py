@@ -71,6 +71,7 @@ def _after_training(case: Case, empty: Fit, trained: Trained) -> Fit:
         coordinates=trained.frame.kind,
         rounds=training.rounds,
         steps=sum(training.rounds),
+        iterations=training.rounds[0] if training.endings else 0,
         stopped=trained.stopped,
         compile_s=training.compile_s,
         train_s=training.train_s,

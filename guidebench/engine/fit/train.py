@@ -14,7 +14,7 @@ from guidebench.config.seeds import derive
 from guidebench.engine.fit import own_method
 from guidebench.engine.fit.case import Case
 from guidebench.engine.fit.making import RANKED, Samplers, make_guide, own_objective
-from guidebench.engine.fit.settling import Settling, final_loss
+from guidebench.engine.fit.settling import Limits, Settling, final_loss
 from guidebench.engine.starts import keys
 from guidebench.inference import convergence
 from guidebench.inference.coordinates import Frame
@@ -165,6 +165,7 @@ def _attempt(case: Case, frame: Frame, samplers: Samplers, on_chunk: OnChunk, re
         most=RANKED,
         # The loss of a point is its density, without any noise.
         comparable=case.declaration.bound != "none" and case.declaration.draw is None,
+        limits=_limits(case),
     )
     watched = None
     if prepared.validation is not None:
@@ -180,6 +181,10 @@ def _attempt(case: Case, frame: Frame, samplers: Samplers, on_chunk: OnChunk, re
         callbacks=Callbacks(on_chunk=on_chunk, settled=settling),
     )
     return replace(training, agreed=settling.agreed)
+
+
+def _limits(case: Case) -> Limits:
+    return Limits.of(case.recipe, case.prepared.structure.latent_dim)
 
 
 def _restarts(case: Case, training: Training) -> tuple[Restart, ...]:
@@ -200,6 +205,7 @@ def _restarts(case: Case, training: Training) -> tuple[Restart, ...]:
             skipped=int(training.skipped_lately[index]),
             finite=bool(training.finite[index] and valid[index]),
             decayed=decays and training.at_the_end(index),
+            **_limits(case)._asdict(),
         )
         if status is Status.MAX_STEPS and index in training.agreed and training.at_the_end(index):
             status = Status.CONVERGED

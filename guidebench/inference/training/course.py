@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float64
 
-from guidebench.inference.convergence import TOLERANCE, tolerance
+from guidebench.inference.convergence import tolerance
 from guidebench.inference.training.lbfgs import Path, minimise
 from guidebench.inference.training.objective import Objective, Sample
 from guidebench.inference.training.polish import polish
 from guidebench.inference.training.results import Callbacks
 
-#: Draws of the first fixed sample: at least, and per parameter of a coordinate; how samples grow, and how far.
+#: Draws of the first fixed sample, at least, and per number of noise where second moments have to be exact; up to how
+#: many such numbers that is cheap for a guide of independent coordinates; how samples grow, and how far.
 FIRST = 32
-PER_PARAMETER = 8
+PER_NUMBER = 2.5
+FEW = 256
 GROWTH = 4
 LARGEST = 8_192
 
-#: Draws under which two guides are compared, and at most.
+#: Draws under which two guides are compared at first, and doublings of them.
 COMPARED = 256
-MOST_COMPARED = 4_096
+DOUBLINGS = 4
 
 #: Iterations of L-BFGS on one sample, and on a loss without noise; how often it is begun anew there.
 ITERATIONS = 300
@@ -32,12 +35,21 @@ ANEW = 4
 #: The gain below which a loss without noise has been minimised, in nats.
 NEXT_TO_NOTHING = 1e-7
 
-#: Steps of the first polish and the peak of its rate; each further one has twice the steps and draws, at half the rate.
+#: Steps of the first polish, and the largest peak of its rate; each further one has twice the steps and draws.
 STEPS = 300
 RATE = 0.02
 
+#: Calls that the noise of the gradient is measured from, and the way, in all steps, below which none are worth taking.
+MEASURED = 12
+SHORTEST = 0.05
+
 #: The first parameters are moved by so much over the root of the dimension: a saddle is no place to start from.
 NUDGE = 0.1
+
+#: Iterations over which L-BFGS must gain something, and what share of what counts: under the first sample, which costs
+#: little, and without noise; and under larger ones, near an optimum.
+LONG, TIGHT = 5, 1 / 40
+WINDOW, LOOSE = 2, 1 / 10
 
 
 class Leg(NamedTuple):
@@ -87,6 +99,14 @@ class Found(NamedTuple):
     skipped: int = 0
 
 
+class Polishes(NamedTuple):
+    """Where the best start is after its polishes, the losses of each, and how many of their steps were not taken."""
+
+    leg: Leg
+    losses: tuple[tuple[float, ...], ...]
+    skipped: int
+
+
 class Gain(NamedTuple):
     """By how much one guide's ELBO is above another's under common draws, in nats, and the standard error."""
 
@@ -101,7 +121,7 @@ def gain(before: Float64[np.ndarray, " S"], after: Float64[np.ndarray, " S"]) ->
     if not np.isfinite(before).all():
         return Gain(np.inf, 0.0)
     difference = after - before
-    return Gain(float(np.mean(difference)), float(np.std(difference, ddof=1) / np.sqrt(len(difference))))
+    return Gain(float(np.mean(difference)), float(np.std(difference, ddof=1)) / len(difference) ** 0.5)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,9 +146,13 @@ class Course:
     callbacks: Callbacks
 
     @property
-    def tolerance(self) -> float:
-        """What a sample must still gain for a larger one to be worth it, in nats: a quarter of what counts."""
-        return tolerance(self.dim) / 4
+    def worth(self) -> float:
+        """What a sample must have gained for a larger one to be worth it, in nats.
+
+        Four times the draws leave a quarter of the bias, so three quarters of it show as a gain: what is left is a
+        third of that.
+        """
+        return tolerance(self.dim)
 
     def to_modes(self, points: Float64[np.ndarray, "R K"]) -> Found:
         """Take a point from every start to a mode."""
@@ -141,7 +165,7 @@ class Course:
         leg = Leg(point)
         for _ in range(ANEW):  # where curvatures differ much, a fresh memory goes on
             before, _ = self.objective.slope(leg.theta, nothing)
-            leg = leg.after(self._minimise(leg.theta, nothing, NEXT_TO_NOTHING, AT_A_POINT))
+            leg = leg.after(minimise(lambda at: self._told(at, nothing), leg.theta, gain=NEXT_TO_NOTHING, window=LONG, most=AT_A_POINT))
             after, slope = self.objective.slope(leg.theta, nothing)
             if before - after < NEXT_TO_NOTHING:
                 break
@@ -149,29 +173,36 @@ class Course:
 
     def to_optimum(self, points: Float64[np.ndarray, "R K"], *, standard: bool, all_starts: bool) -> Found:
         """Take a Gaussian guide to its optimum from the best of the starts."""
-        sample, compared = self.objective.fixed(self._first(points.shape[1])), self.objective.fresh(COMPARED)
+        count = self._first(points.shape[1])
+        sample = self.objective.fixed(count)
         legs: list[Leg] = []
-        weights: list[Float64[np.ndarray, " S"]] = []
         for index, point in enumerate(points):
-            if index >= 2 and not all_starts and self._alike(weights):
+            if index >= 2 and not all_starts and self._alike(*legs[:2]):
                 break
             begun = self._at_gaussian(point, sample) if standard and index == 0 else self._nudged(point)
-            legs.append(Leg(begun).after(self._minimise(begun, sample, self.tolerance / 5, ITERATIONS)))
-            weights.append(self.objective.log_weights(legs[-1].theta, compared))
-        losses = [float(-np.mean(one)) for one in weights]
+            legs.append(Leg(begun).after(self._minimise(begun, sample, LONG, TIGHT)))
+        losses = tuple(float(-np.mean(self.objective.compared(leg.theta, COMPARED))) for leg in legs)
         best = _lowest(losses)
-        leg = self._grown(legs[best], len(sample))
-        return self._polished(leg, legs, best, losses)
+        polished = self._polished(self._grown(legs[best], count))
+        legs[best] = polished.leg
+        return Found(tuple(legs), best, losses, polished.losses, polished.skipped)
 
-    def _alike(self, weights: list[Float64[np.ndarray, " S"]]) -> bool:
-        """Return whether the first two starts came to guides that are as good."""
-        found = gain(*weights[:2])
+    def _alike(self, one: Leg, other: Leg) -> bool:
+        """Return whether two starts came to guides that are as good."""
+        found = gain(*(self.objective.compared(leg.theta, COMPARED) for leg in (one, other)))
         return abs(found.mean) <= max(3 * found.error, tolerance(self.dim))
 
     def _first(self, parameters: int) -> int:
-        """Return the size of the first sample: with too few draws a matrix of parameters fits them, not the posterior."""
-        wanted = max(FIRST, PER_PARAMETER * parameters / self.dim)
-        return int(2 ** np.ceil(np.log2(wanted)))
+        """Return the size of the first sample.
+
+        A guide with a matrix of parameters would fit the second moments of a few draws in the place of the posterior:
+        it gets as many as it takes to have these exact.
+        """
+        return max(FIRST, self._exact() if parameters > 2 * self.dim else 0)
+
+    def _exact(self) -> int:
+        """Return how many draws can have exact second moments."""
+        return int(np.ceil(PER_NUMBER * self.objective.size))
 
     def _nudged(self, point: Float64[np.ndarray, " K"]) -> Float64[np.ndarray, " K"]:
         rng = np.random.default_rng(len(point))
@@ -180,60 +211,78 @@ class Course:
     def _at_gaussian(self, point: Float64[np.ndarray, " K"], sample: Sample) -> Float64[np.ndarray, " K"]:
         """Return the parameters at which a guide is the standard normal of the standardised coordinates."""
         path = minimise(
-            lambda theta: self.objective.slope(theta, sample, plain=True), point, gain=1e-4 * self.dim, most=ITERATIONS
+            lambda theta: self.objective.slope(theta, sample, plain=True),
+            point,
+            gain=1e-4 * self.dim,
+            window=WINDOW,
+            most=ITERATIONS,
         )
         return self._nudged(path.point)
 
-    def _grown(self, leg: Leg, chunks: int) -> Leg:
+    def _grown(self, leg: Leg, count: int) -> Leg:
         """Take a guide on under larger and larger samples, until they gain nothing on fresh draws."""
-        at_once = self.objective.at_once
-        size = chunks * at_once
-        while size * GROWTH <= LARGEST and self.objective.gradients < self.most / 2:
-            size *= GROWTH
-            sample = self.objective.fixed(size)
-            on = leg.after(self._minimise(leg.theta, sample, self.tolerance / 5, ITERATIONS))
+        leg = leg._replace(level=False)
+        size = max(GROWTH * count, self._exact() if self.objective.size <= FEW else 0)
+        while size <= LARGEST and self.objective.gradients < self.most / 2:
+            on = leg.after(self._minimise(leg.theta, self.objective.fixed(size)))
             found = self._gain(leg, on)
-            leg = on if found.mean > 0 else on._replace(theta=leg.theta)
-            if on.level and abs(found.mean) + found.error < self.tolerance:
+            settled = on.level and abs(found.mean) - found.error < self.worth
+            leg = on._replace(theta=on.theta if found.mean > 0 else leg.theta, level=settled)
+            if settled:
                 break
-            leg = leg._replace(level=False)
+            size *= GROWTH
         return leg
 
     def _gain(self, before: Leg, after: Leg) -> Gain:
-        """Compare two guides, with as many fresh draws as it takes to see what counts."""
-        weights: tuple[list[Float64[np.ndarray, " S"]], ...] = ([], [])
-        count = COMPARED
-        while True:
-            sample = self.objective.fresh(count)
-            for own, leg in zip(weights, (before, after), strict=True):
-                own.append(self.objective.log_weights(leg.theta, sample))
-            found = gain(*(np.concatenate(own) for own in weights))
-            if found.error <= self.tolerance / 2 or count >= MOST_COMPARED or not np.isfinite(found.mean):
-                return found
-            count *= 2
+        """Compare two guides, with as many draws as it takes to see what counts."""
+        for doubling in range(DOUBLINGS + 1):
+            count = COMPARED * 2**doubling
+            found = gain(*(self.objective.compared(leg.theta, count) for leg in (before, after)))
+            clear = found.mean + 3 * found.error < 0 or found.mean - 3 * found.error > self.worth
+            if clear or found.error <= self.worth / 4:
+                break
+        return found
 
-    def _polished(self, leg: Leg, legs: list[Leg], best: int, losses: list[float]) -> Found:
-        """Take the best to its end, by one polish after another until one gains nothing."""
-        polished: list[tuple[float, ...]] = []
-        skipped = 0
-        steps, draws, rate = STEPS, self.objective.at_once, RATE
-        settled = False
-        while not settled and self.objective.gradients + steps * draws <= self.most:
-            done = polish(
-                lambda theta, draws=draws: self._told(theta, self.objective.fresh(draws)), leg.theta, steps=steps, rate=rate
-            )
-            polished.append(done.losses)
-            skipped += done.skipped
-            on = leg._replace(theta=done.point)
-            found = self._gain(leg, on)
-            settled = leg.level and found.mean - 2 * found.error < tolerance(self.dim) and 3 * found.error <= 5 * tolerance(self.dim)
-            leg = on._replace(level=True) if found.mean > 0 else leg._replace(level=True)
-            steps, draws, rate = 2 * steps, 2 * draws, rate / 2
-        legs[best] = leg._replace(level=settled)
-        return Found(tuple(legs), best, tuple(losses), tuple(polished), skipped)
+    def _polished(self, leg: Leg) -> Polishes:
+        """Take a guide to its end, by one polish after another until one gains nothing."""
+        losses: list[tuple[float, ...]] = []
+        skipped, steps, draws = 0, STEPS, self.objective.at_once
+        while self.objective.gradients + steps * draws <= self.most:
+            rate = self._rate(leg, draws)
+            if rate * steps < SHORTEST:  # steps could only add noise
+                break
+            found = polish(partial(self._noisy, draws), leg.theta, steps=steps, rate=rate)
+            losses.append(found.losses)
+            skipped += found.skipped
+            on = leg._replace(theta=found.point)
+            won = self._gain(leg, on)
+            done = won.mean < self.worth
+            leg = leg._replace(theta=on.theta if won.mean > 0 else leg.theta, level=leg.level and done)
+            if done:
+                break
+            leg = leg._replace(level=True)  # it is for the next one to say
+            steps, draws = 2 * steps, 2 * draws
+        return Polishes(leg, tuple(losses), skipped)
 
-    def _minimise(self, theta: Float64[np.ndarray, " K"], sample: Sample, worth: float, most: int) -> Path:
-        return minimise(lambda at: self._told(at, sample), theta, gain=worth, most=most)
+    def _rate(self, leg: Leg, draws: int) -> float:
+        r"""Return the rate of a polish that can add no more than a quarter of what is worth anything.
+
+        About an optimum with curvature h steps of size :math:`\eta` under gradients of noise :math:`\sigma` wander about
+        with a mean loss of :math:`\eta \sigma^2 / 4` above it; Adam's are :math:`\eta = r / \sigma`.
+        """
+        slopes = [self._noisy(draws, leg.theta)[1] for _ in range(MEASURED)]
+        noise = float(np.sum(np.std(slopes, axis=0, ddof=1)))
+        return min(RATE, self.worth / noise) if noise > 0 else RATE
+
+    def _noisy(self, draws: int, theta: Float64[np.ndarray, " K"]) -> tuple[float, Float64[np.ndarray, " K"]]:
+        return self._told(theta, self.objective.fresh(draws))
+
+    def _minimise(
+        self, theta: Float64[np.ndarray, " K"], sample: Sample, window: int = WINDOW, share: float = LOOSE
+    ) -> Path:
+        return minimise(
+            lambda at: self._told(at, sample), theta, gain=share * self.worth, window=window, most=ITERATIONS
+        )
 
     def _told(self, theta: Float64[np.ndarray, " K"], sample: Sample) -> tuple[float, Float64[np.ndarray, " K"]]:
         """Return loss and gradient, and tell of it now and then."""

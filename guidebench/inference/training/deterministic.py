@@ -64,7 +64,10 @@ def train_deterministically(
     dtype = jnp.result_type(float)
     with double(), np.errstate(all="ignore"):
         began = time.perf_counter()
-        started = start(make_guide, _in_double(frame), keys)
+        try:
+            started = start(make_guide, _in_double(frame), keys)
+        except Exception:  # noqa: BLE001 - what a guide cannot do in double precision it may do in single, or fails there
+            return None
         if started is None:
             return None
         ready = time.perf_counter()

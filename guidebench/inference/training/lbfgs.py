@@ -11,8 +11,7 @@ from jaxtyping import Float64
 #: ``function(point)`` returns the loss and its gradient.
 Smooth = Callable[[Float64[np.ndarray, " K"]], tuple[float, Float64[np.ndarray, " K"]]]
 
-#: Iterations over which a gain is measured, and pairs of steps and gradients that are remembered.
-WINDOW = 5
+#: Pairs of steps and gradients that are remembered.
 MEMORY = 20
 
 
@@ -37,7 +36,7 @@ class Path(NamedTuple):
     level: bool
 
 
-def minimise(function: Smooth, start: Float64[np.ndarray, " K"], *, gain: float, most: int) -> Path:
+def minimise(function: Smooth, start: Float64[np.ndarray, " K"], *, gain: float, window: int, most: int) -> Path:
     """Minimise a loss, in at most so many iterations.
 
     Parameters
@@ -48,6 +47,8 @@ def minimise(function: Smooth, start: Float64[np.ndarray, " K"], *, gain: float,
         Shape ``(K,)``.
     gain : float
         Ends where the last few iterations together gained less than this many nats.
+    window : int
+        How many are a few.
     most : int
         Iterations.
     """
@@ -68,7 +69,7 @@ def minimise(function: Smooth, start: Float64[np.ndarray, " K"], *, gain: float,
     def after_each(intermediate_result: object) -> None:
         losses.append(float(intermediate_result.fun))  # type: ignore[attr-defined]
         points.append(np.array(intermediate_result.x))  # type: ignore[attr-defined]
-        if len(losses) > WINDOW and losses[-WINDOW - 1] - losses[-1] < gain:
+        if len(losses) > window and losses[-window - 1] - losses[-1] < gain:
             raise StopIteration
 
     options = {"maxiter": most, "maxfun": 4 * most, "ftol": 1e-15, "gtol": 1e-10, "maxcor": MEMORY}
@@ -76,5 +77,5 @@ def minimise(function: Smooth, start: Float64[np.ndarray, " K"], *, gain: float,
     if not losses:
         return Path(start, (), (), bool(np.max(np.abs(found.jac)) < 1e-6))
     best = int(np.argmin(losses))
-    stopped = len(losses) > WINDOW and losses[-WINDOW - 1] - losses[-1] < gain
+    stopped = len(losses) > window and losses[-window - 1] - losses[-1] < gain
     return Path(points[best], tuple(losses), tuple(points), bool(stopped or len(losses) < most))

@@ -16,6 +16,9 @@ import numpyro.distributions as dist
 from jaxtyping import Array, Float, Float64
 from numpyro.primitives import Messenger
 
+#: Pairs of draws per number of noise from which on their second moments can be made exact.
+ENOUGH = 1.2
+
 #: ``take(shape)`` returns standard normal noise of that shape.
 Take = Callable[[tuple[int, ...]], Float[Array, "..."]]
 
@@ -146,7 +149,7 @@ def balanced(rng: np.random.Generator, count: int, size: int) -> Float64[np.ndar
         Its shape; `count` is even.
     """
     half = rng.standard_normal((count // 2, size))
-    if len(half) >= 2 * size:
+    if len(half) >= ENOUGH * size:
         values, vectors = np.linalg.eigh(half.T @ half / len(half))
         half = half @ (vectors / np.sqrt(values)[None, :]) @ vectors.T
     else:

@@ -35,6 +35,8 @@ class Objective:
     def __init__(self, started: Started, seed: int) -> None:
         self._started, self._rng = started, np.random.default_rng(seed)
         self.gradients = 0
+        self._blocks: list[Sample] = []  # of draws to compare guides by
+        self._known: dict[bytes, list[Float64[np.ndarray, " _"]]] = {}
 
     @property
     def size(self) -> int:
@@ -47,7 +49,9 @@ class Objective:
         return self._started.at_once
 
     def fixed(self, count: int) -> Sample:
-        """Return a sample to be used over and over, its second moments those of the normal."""
+        """Return a sample to be used over and over, its second moments those of the normal; one empty draw of a point."""
+        if not self.size:
+            return (np.zeros((1, 0)),)
         return self._split(balanced(self._rng, self._whole(count), self.size))
 
     def fresh(self, count: int) -> Sample:
@@ -64,7 +68,20 @@ class Objective:
             gradient += np.asarray(found.gradient) / len(sample)
         return value, gradient
 
-    def log_weights(self, theta: Float64[np.ndarray, " K"], sample: Sample) -> Float64[np.ndarray, " S"]:
+    def compared(self, theta: Float64[np.ndarray, " K"], count: int) -> Float64[np.ndarray, " H"]:
+        """Return the log weights of fresh draws, half as many pairs, that are the same for all guides.
+
+        Each guide's are computed once; `count` is a power of two, and of more draws the first ones are those of fewer.
+        """
+        known = self._known.setdefault(theta.tobytes(), [])
+        while 2 * sum(map(len, known)) < count:
+            if len(known) == len(self._blocks):
+                have = sum(len(one) * self.at_once for one in self._blocks)
+                self._blocks.append(self.fresh(have or count))
+            known.append(self._log_weights(theta, self._blocks[len(known)]))
+        return np.concatenate(known)[: count // 2]
+
+    def _log_weights(self, theta: Float64[np.ndarray, " K"], sample: Sample) -> Float64[np.ndarray, " H"]:
         """Return the log weights of the draws, pair by pair: the mean of two draws of opposite noise counts as one."""
         parts = [np.asarray(found.log_weights) for found in self._evaluated(theta, sample)]
         return np.concatenate(parts).reshape(-1, min(2, self._started.at_once)).mean(axis=1)
