@@ -37,7 +37,17 @@ def recipe_of(config: RunConfig) -> Recipe:
 
 
 #: Options of a training by steps: whoever gives one wants every guide trained so.
-OF_STEPS = ("optimizer", "learning_rate", "schedule", "clip_norm", "clip_share", "steps", "particles", "loss", "validation")
+OF_STEPS = (
+    "optimizer",
+    "learning_rate",
+    "schedule",
+    "clip_norm",
+    "clip_share",
+    "steps",
+    "particles",
+    "loss",
+    "validation",
+)
 
 
 def _named(config: RunConfig) -> str:

@@ -1,8 +1,8 @@
 """Whether training has converged, read from the loss alone.
 
 The mean loss of a block of steps is compared with that of the block before it.  Training has
-converged where the later block is not lower by more than 0.02 nat (where there are many latents, more) and three standard errors, over
-two block lengths and, for the shorter one, twice running, and where the learning rate has decayed.
+converged where the later block is not lower by more than 0.02 nat (or what :func:`tolerance` says) and three standard
+errors, over two block lengths and, for the shorter one, twice running, and where the learning rate has decayed.
 Otherwise the steps simply ran out.  An absence of evidence is not enough: where the longer blocks
 are too short or too noisy to show an improvement of 0.1 nat, or many steps were skipped (the rate
 decays with the steps that are taken), nothing is called converged.  Longer blocks would see the

@@ -68,6 +68,7 @@ def draw_guide(
 
 
 def check_sites(model_trace: Mapping[str, Any], guide_trace: Mapping[str, Any]) -> None:
+    """Raise a ValueError where a guide does not have exactly the model's latent sites."""
     wanted = {name for name, site in model_trace.items() if site["type"] == "sample" and not site["is_observed"]}
     given = {
         name

@@ -197,7 +197,9 @@ def test_the_recipe_is_told_whole() -> None:
 def test_the_default_recipe_says_how_each_kind_of_guide_is_trained() -> None:
     told = asked().describe()
     assert told.startswith("Recipe default: Gaussian guides by L-BFGS under fixed noise, from 2 starts, up to 4 where")
-    assert "Laplace approximations by L-BFGS to the mode, from 4 starts; other guides by adam (learning rate 0.05" in told
+    assert (
+        "Laplace approximations by L-BFGS to the mode, from 4 starts; other guides by adam (learning rate 0.05" in told
+    )
     assert "10 particles, 2 starts, objective Trace_ELBO" in told
     assert "under fixed noise, from 3 starts, with larger samples" in asked(restarts=3).describe()
 

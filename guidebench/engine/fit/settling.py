@@ -95,7 +95,9 @@ class Settling:
     def _level(self, last: Round, index: int) -> bool:
         """Return whether the losses of a restart alone say that it has converged."""
         skipped, decayed = int(last.skipped[index]), self._recipe.decayed()
-        status = convergence.judge(last.losses[index], skipped=skipped, finite=True, decayed=decayed, **self._limits._asdict())
+        status = convergence.judge(
+            last.losses[index], skipped=skipped, finite=True, decayed=decayed, **self._limits._asdict()
+        )
         return status is Status.CONVERGED
 
     def _agree(self, before: Params, after: Params, index: int) -> bool:

@@ -165,8 +165,12 @@ class Course:
         leg = Leg(point)
         for _ in range(ANEW):  # where curvatures differ much, a fresh memory goes on
             before, _ = self.objective.slope(leg.theta, nothing)
-            leg = leg.after(minimise(lambda at: self._told(at, nothing), leg.theta, gain=NEXT_TO_NOTHING, window=LONG, most=AT_A_POINT))
-            after, slope = self.objective.slope(leg.theta, nothing)
+            leg = leg.after(
+                minimise(
+                    lambda at: self._told(at, nothing), leg.theta, gain=NEXT_TO_NOTHING, window=LONG, most=AT_A_POINT
+                )
+            )
+            after, _ = self.objective.slope(leg.theta, nothing)
             if before - after < NEXT_TO_NOTHING:
                 break
         return leg
@@ -267,8 +271,8 @@ class Course:
     def _rate(self, leg: Leg, draws: int) -> float:
         r"""Return the rate of a polish that can add no more than a quarter of what is worth anything.
 
-        About an optimum with curvature h steps of size :math:`\eta` under gradients of noise :math:`\sigma` wander about
-        with a mean loss of :math:`\eta \sigma^2 / 4` above it; Adam's are :math:`\eta = r / \sigma`.
+        About an optimum with curvature h steps of size :math:`\eta` under gradients of noise :math:`\sigma` wander
+        about with a mean loss of :math:`\eta \sigma^2 / 4` above it; Adam's are :math:`\eta = r / \sigma`.
         """
         slopes = [self._noisy(draws, leg.theta)[1] for _ in range(MEASURED)]
         noise = float(np.sum(np.std(slopes, axis=0, ddof=1)))

@@ -9,7 +9,6 @@ stochastic steps that take away what bias of the sample is left.  A point has no
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 
 import jax
@@ -93,7 +92,9 @@ def _training(objective: Objective, found: Found, dtype: jnp.dtype) -> Training:
     """Return what training came to, its parameters in the precision of the run."""
     ends = [_rounded(objective.params(leg.theta), dtype) for leg in found.legs]
     iterations = max(len(leg.losses) for leg in found.legs)
-    finite = np.array([bool(np.isfinite(loss)) and _is_finite(own) for loss, own in zip(found.losses, ends, strict=True)])
+    finite = np.array(
+        [bool(np.isfinite(loss)) and _is_finite(own) for loss, own in zip(found.losses, ends, strict=True)]
+    )
     skipped = np.where(np.arange(len(ends)) == found.best, found.skipped, 0)
     snapshots, at = _snapshots(objective, found.legs[found.best], len(ends), dtype)
     return Training(
@@ -130,9 +131,7 @@ def _losses(found: Found, iterations: int) -> Float64[np.ndarray, "R T"]:
     return losses
 
 
-def _snapshots(
-    objective: Objective, leg: Leg, count: int, dtype: jnp.dtype
-) -> tuple[Params, np.ndarray]:
+def _snapshots(objective: Objective, leg: Leg, count: int, dtype: jnp.dtype) -> tuple[Params, np.ndarray]:
     """Return the small parameters of the best start along its way; those of others were not kept."""
     if not leg.points:
         return {}, np.zeros(0, int)

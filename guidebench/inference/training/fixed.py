@@ -5,7 +5,7 @@ r"""The ELBO of a guide under given noise, with its gradient: a smooth function,
 with the same :math:`\epsilon_1, \dots, \epsilon_M` in every evaluation (Giordano, Ingram & Broderick 2024, JMLR
 25(18), arXiv:2304.05527; Burroni, Domke & Sheldon 2023, arXiv:2304.06803).  One program serves for every
 :math:`M`: it computes a few draws at a time.  In a standardised frame it can leave the model out and look at a
-standard normal in its place, so that a guide can be fitted to the Gaussian of the search without a gradient of the model.
+standard normal in its place, so that a guide can be fitted to the Gaussian of the search at no cost.
 """
 
 from __future__ import annotations
@@ -190,7 +190,7 @@ def base_noise(make_guide: MakeGuide, frame: Frame, key: Key[Array, ""]) -> Base
 
 
 def start(make_guide: MakeGuide, frame: Frame, keys: Key[Array, " R"]) -> Started | None:
-    """Initialise every restart and compile what evaluates any; ``None`` where the guide is neither Gaussian nor a point.
+    """Initialise every restart and compile what evaluates any; ``None`` of a guide neither Gaussian nor a point.
 
     To be called in double precision.
 

@@ -49,7 +49,7 @@ class Objective:
         return self._started.at_once
 
     def fixed(self, count: int) -> Sample:
-        """Return a sample to be used over and over, its second moments those of the normal; one empty draw of a point."""
+        """Return a sample to be used over and over, with the moments of the normal; of a point one empty draw."""
         if not self.size:
             return (np.zeros((1, 0)),)
         return self._split(balanced(self._rng, self._whole(count), self.size))

@@ -42,7 +42,12 @@ def build(page: Page) -> Block:
     if meaning is not None:
         tabs.insert(0, ("validation", Block(validation.draw(page, shown, curves))))
     return Block(
-        meaning, several_rounds(shown), under_fixed_noise(shown), own_paths(shown), Tabs(tuple(tabs)), page.left_out(shown, "a recorded loss")
+        meaning,
+        several_rounds(shown),
+        under_fixed_noise(shown),
+        own_paths(shown),
+        Tabs(tuple(tabs)),
+        page.left_out(shown, "a recorded loss"),
     )
 
 
@@ -75,8 +80,8 @@ def under_fixed_noise(shown: Sequence[Fit]) -> str | None:
     if not told:
         return None
     return (
-        "The first steps are iterations of L-BFGS, whose loss has no noise: that of a fixed sample of draws, which grows, "
-        "so that it may jump; those after a dotted line are stochastic ones, of the best start alone. "
+        "The first steps are iterations of L-BFGS, whose loss has no noise: that of a fixed sample of draws, which "
+        "grows, so that it may jump; those after a dotted line are stochastic ones, of the best start alone. "
         f"Iterations: {listed(told)}."
     )
 
