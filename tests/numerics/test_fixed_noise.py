@@ -193,6 +193,16 @@ def test_as_many_starts_as_are_asked_for(count: int) -> None:
     assert found.status is Status.CONVERGED
 
 
+def test_a_density_without_a_maximum_has_no_mode_to_converge_to() -> None:
+    def model() -> None:
+        scale = numpyro.sample("scale", dist.HalfNormal(1.0))
+        with numpyro.plate("ten", 10):
+            numpyro.sample("x", dist.Normal(0.0, scale))
+
+    found = fitted(model, "auto_delta")
+    assert not any(one.status is Status.CONVERGED for one in found.training.endings)
+
+
 # -- what is left to training by steps
 
 
@@ -202,7 +212,7 @@ def by_steps(found: Fitted) -> bool:
 
 def test_other_guides_are_trained_by_steps_from_the_first_starts() -> None:
     def build(model: Any) -> Any:
-        def guide() -> None:
+        def guide(*_: Any) -> None:
             mean = numpyro.param("mean", jnp.zeros(3))
             x = numpyro.sample("x_base", dist.Normal(mean, 1.0).to_event(1), infer={"is_auxiliary": True})
             numpyro.sample(

@@ -107,7 +107,8 @@ class Settling:
             if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(own)):
                 return False
             found.append(self._sampler(own)(own, self._key, keep_latents=False, most=self._most).log_weights)
-        return convergence.agree(*found, **self._limits._asdict())
+        earlier, later = found
+        return convergence.agree(earlier, later, self._limits.resolution, self._limits.limit)
 
 
 def final_loss(losses: np.ndarray) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -132,7 +132,7 @@ def _by_steps(
         return first, []
     slower = replace(recipe, learning_rate=recipe.learning_rate * SLOWER)
     second = attempt(slower)
-    spent = {
+    spent: dict[str, Any] = {
         "compile_s": first.compile_s + second.compile_s,
         "train_s": first.train_s + second.train_s,
         "gradients": first.gradients + second.gradients,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
@@ -35,6 +36,9 @@ ANEW = 4
 #: The gain below which a loss without noise has been minimised, in nats.
 NEXT_TO_NOTHING = 1e-7
 
+#: What steps down the gradient promise to gain, in nats, that see whether there is a bottom.
+HOPED = (1.0, 1e-3)
+
 #: Steps of the first polish, and the largest peak of its rate; each further one has twice the steps and draws.
 STEPS = 300
 RATE = 0.02
@@ -42,6 +46,9 @@ RATE = 0.02
 #: Calls that the noise of the gradient is measured from, and the way, in all steps, below which none are worth taking.
 MEASURED = 12
 SHORTEST = 0.05
+
+#: Seconds between two words on how far training is.
+PAUSE = 0.2
 
 #: The first parameters are moved by so much over the root of the dimension: a saddle is no place to start from.
 NUDGE = 0.1
@@ -124,6 +131,22 @@ def gain(before: Float64[np.ndarray, " S"], after: Float64[np.ndarray, " S"]) ->
     return Gain(float(np.mean(difference)), float(np.std(difference, ddof=1)) / len(difference) ** 0.5)
 
 
+class Clock:
+    """Counts evaluations, and says when it is time to tell of them."""
+
+    def __init__(self) -> None:
+        self._done, self._told = 0, time.perf_counter()
+
+    def step(self) -> int:
+        """Return how many evaluations there have been, or 0 where that was told a moment ago."""
+        self._done += 1
+        now = time.perf_counter()
+        if now - self._told < PAUSE:
+            return 0
+        self._told = now
+        return self._done
+
+
 @dataclass(frozen=True, kw_only=True)
 class Course:
     """What stays the same throughout.
@@ -138,12 +161,15 @@ class Course:
         Gradients that may be spent.
     callbacks : Callbacks
         Whom to tell.
+    clock : Clock
+        When.
     """
 
     objective: Objective
     dim: int
     most: int
     callbacks: Callbacks
+    clock: Clock = field(default_factory=Clock)
 
     @property
     def worth(self) -> float:
@@ -173,7 +199,17 @@ class Course:
             after, _ = self.objective.slope(leg.theta, nothing)
             if before - after < NEXT_TO_NOTHING:
                 break
-        return leg
+        return leg._replace(level=leg.level and not self._falls(leg.theta, nothing))
+
+    def _falls(self, theta: Float64[np.ndarray, " K"], nothing: Sample) -> bool:
+        """Return whether the loss goes on falling down its gradient, as where a density has no maximum."""
+        value, slope = self.objective.slope(theta, nothing)
+        square = float(np.sum(slope**2))
+        return any(
+            value - self.objective.slope(theta - hoped / square * slope, nothing)[0] > hoped / 3
+            for hoped in HOPED
+            if square > 0
+        )
 
     def to_optimum(self, points: Float64[np.ndarray, "R K"], *, standard: bool, all_starts: bool) -> Found:
         """Take a Gaussian guide to its optimum from the best of the starts."""
@@ -210,7 +246,7 @@ class Course:
 
     def _nudged(self, point: Float64[np.ndarray, " K"]) -> Float64[np.ndarray, " K"]:
         rng = np.random.default_rng(len(point))
-        return point + NUDGE / np.sqrt(self.dim) * rng.standard_normal(len(point))
+        return np.asarray(point + NUDGE / np.sqrt(self.dim) * rng.standard_normal(len(point)))
 
     def _at_gaussian(self, point: Float64[np.ndarray, " K"], sample: Sample) -> Float64[np.ndarray, " K"]:
         """Return the parameters at which a guide is the standard normal of the standardised coordinates."""
@@ -290,10 +326,11 @@ class Course:
 
     def _told(self, theta: Float64[np.ndarray, " K"], sample: Sample) -> tuple[float, Float64[np.ndarray, " K"]]:
         """Return loss and gradient, and tell of it now and then."""
-        before = self.objective.gradients
         value, slope = self.objective.slope(theta, sample)
-        if self.callbacks.on_chunk is not None and before // 1000 != self.objective.gradients // 1000:
-            self.callbacks.on_chunk(self.objective.gradients, self.most, value)
+        if self.callbacks.on_chunk is not None:
+            done = self.clock.step()
+            if done:
+                self.callbacks.on_chunk(done, max(done, ITERATIONS + STEPS), value)
         return value, slope
 
 

@@ -110,7 +110,8 @@ def _training(objective: Objective, found: Found, dtype: jnp.dtype) -> Training:
         train_s=0.0,
         gradients=objective.gradients,
         endings=tuple(
-            Ending(_status(leg, own), loss) for leg, own, loss in zip(found.legs, finite, found.losses, strict=True)
+            Ending(_status(leg, bool(own)), loss)
+            for leg, own, loss in zip(found.legs, finite, found.losses, strict=True)
         ),
     )
 
@@ -145,7 +146,8 @@ def _snapshots(objective: Objective, leg: Leg, count: int, dtype: jnp.dtype) -> 
 
 
 def _rounded(params: Params, dtype: jnp.dtype) -> Params:
-    return jax.tree.map(lambda value: np.asarray(value, dtype), params)
+    rounded: Params = jax.tree.map(lambda value: np.asarray(value, dtype), params)
+    return rounded
 
 
 def _is_finite(params: Params) -> bool:

@@ -14,6 +14,9 @@ Smooth = Callable[[Float64[np.ndarray, " K"]], tuple[float, Float64[np.ndarray, 
 #: Pairs of steps and gradients that are remembered.
 MEMORY = 20
 
+#: How far above the highest loss so far one that is not finite counts, relative to that.
+CLIFF = 10.0
+
 
 class Path(NamedTuple):
     """Where a minimisation ended.
@@ -56,14 +59,15 @@ def minimise(function: Smooth, start: Float64[np.ndarray, " K"], *, gain: float,
 
     losses: list[float] = []
     points: list[Float64[np.ndarray, " K"]] = []
-    last: dict[bytes, float] = {}
+    highest = -np.inf
 
     def finite(point: Float64[np.ndarray, " K"]) -> tuple[float, Float64[np.ndarray, " K"]]:
+        nonlocal highest
         value, slope = function(point)
         if not (np.isfinite(value) and np.isfinite(slope).all()):
-            return np.inf, np.zeros_like(point)  # the line search steps back
-        last.clear()
-        last[point.tobytes()] = value
+            # Higher than all so far: the line search steps back.  It cannot reckon with infinity.
+            return highest + CLIFF * (1 + abs(highest)) if np.isfinite(highest) else np.inf, np.zeros_like(point)
+        highest = max(highest, value)
         return value, slope
 
     def after_each(intermediate_result: object) -> None:

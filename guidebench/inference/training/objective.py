@@ -84,7 +84,7 @@ class Objective:
     def _log_weights(self, theta: Float64[np.ndarray, " K"], sample: Sample) -> Float64[np.ndarray, " H"]:
         """Return the log weights of the draws, pair by pair: the mean of two draws of opposite noise counts as one."""
         parts = [np.asarray(found.log_weights) for found in self._evaluated(theta, sample)]
-        return np.concatenate(parts).reshape(-1, min(2, self._started.at_once)).mean(axis=1)
+        return np.asarray(np.concatenate(parts).reshape(-1, min(2, self.at_once)).mean(axis=1))
 
     def params(self, theta: Float64[np.ndarray, " K"]) -> Params:
         """Return the parameters as the guide has them."""
