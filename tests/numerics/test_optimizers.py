@@ -132,7 +132,7 @@ def test_every_objective_trains_to_the_elbo_that_trace_elbo_trains_to(
 def test_a_guide_in_the_models_own_coordinates_as_well(
     run: Run, monkeypatch: pytest.MonkeyPatch, seed_problem: Comparison, loss: str
 ) -> None:
-    monkeypatch.setitem(RECIPES, "default", replace(RECIPES["default"], standardise=False))
+    monkeypatch.setitem(RECIPES, "adam", replace(RECIPES["adam"], standardise=False))
     fit = run("linear-regression", "auto_normal", loss=loss, restarts=2)["auto_normal"]
     assert fit.coordinates == "own"
     assert fit.value("elbo") == pytest.approx(seed_problem["auto_normal"].value("elbo"), abs=0.03)
