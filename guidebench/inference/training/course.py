@@ -36,8 +36,9 @@ ANEW = 4
 #: The gain below which a loss without noise has been minimised, in nats.
 NEXT_TO_NOTHING = 1e-7
 
-#: What steps down the gradient promise to gain, in nats, that see whether there is a bottom.
-HOPED = (1.0, 1e-3)
+#: What a step down one coordinate promises to gain, in nats, that sees whether there is a bottom; how many are tried.
+HOPED = 0.1
+MOST_TRIED = 200
 
 #: Steps of the first polish, and the largest peak of its rate; each further one has twice the steps and draws.
 STEPS = 300
@@ -202,14 +203,17 @@ class Course:
         return leg._replace(level=leg.level and not self._falls(leg.theta, nothing))
 
     def _falls(self, theta: Float64[np.ndarray, " K"], nothing: Sample) -> bool:
-        """Return whether the loss goes on falling down its gradient, as where a density has no maximum."""
+        """Return whether the loss goes on falling along a coordinate, as where a density has no maximum.
+
+        There L-BFGS may come to a halt between walls that grow ever steeper, and the whole gradient points at these.
+        """
         value, slope = self.objective.slope(theta, nothing)
-        square = float(np.sum(slope**2))
-        return any(
-            value - self.objective.slope(theta - hoped / square * slope, nothing)[0] > hoped / 3
-            for hoped in HOPED
-            if square > 0
-        )
+        for index in np.flatnonzero(slope)[:MOST_TRIED]:
+            along = theta.copy()
+            along[index] -= HOPED / slope[index]
+            if value - self.objective.slope(along, nothing)[0] > HOPED / 3:
+                return True
+        return False
 
     def to_optimum(self, points: Float64[np.ndarray, "R K"], *, standard: bool, all_starts: bool) -> Found:
         """Take a Gaussian guide to its optimum from the best of the starts."""
