@@ -18,10 +18,11 @@ class TrainingOptions(Options):
     """What of training the user may say; ``None`` means "as the recipe has it"."""
 
     recipe: Annotated[
-        Literal["default", "plain"],
+        Literal["default", "adam", "plain"],
         Option(
-            help="default: built to converge. plain: Adam at a constant rate, one particle, one start.",
-            metavar="default|plain",
+            help="default: ends when it is done. adam: Adam throughout, built to converge. plain: Adam at a constant "
+            "rate, one particle, one start.",
+            metavar="default|adam|plain",
             panel=TRAINING,
         ),
     ] = "default"

@@ -14,7 +14,7 @@ from guidebench.engine.allowance import Meter, spent
 from guidebench.engine.events import Tell
 from guidebench.engine.fit.case import Case
 from guidebench.engine.fit.draw import Drawn, Refreshed
-from guidebench.engine.fit.refresh import LEAST, gradients_of_training, refresh
+from guidebench.engine.fit.refresh import LEAST, of_steps, refresh
 from guidebench.engine.request import Settings
 from guidebench.engine.workbench import Workbench
 from guidebench.request.selection import ChosenGuide
@@ -84,7 +84,7 @@ def _judge(case: Case, drawn: Drawn) -> Refreshed | None:
     """Return what chains came to, or that nothing was left for them."""
     if case.declaration.bound == "none":
         return None
-    wanted = gradients_of_training(case, ())  # as many as a training that is not cut takes
+    wanted = of_steps(case)  # as many as a training that is not cut takes
     most = case.meter.most(wanted)
     if most < min(wanted, LEAST):
         note = f"not judged: {case.meter.said}"

@@ -28,11 +28,33 @@ def recipe_of(config: RunConfig) -> Recipe:
     """
     _check_companions(config)
     _check_budget(config)
-    recipe = replace(RECIPES[config.recipe], **_changes(config))
+    recipe = replace(RECIPES[_named(config)], **_changes(config))
+    if config.restarts is not None and recipe.first_starts is not None:
+        recipe = replace(recipe, first_starts=None)  # so many were asked for
     if config.steps is not None or not recipe.decayed():  # so many, and no more; without a decay nothing settles
         recipe = replace(recipe, rounds=1)
     _check(recipe, config)
     return recipe
+
+
+#: Options of a training by steps: whoever gives one wants every guide trained so.
+OF_STEPS = (
+    "optimizer",
+    "learning_rate",
+    "schedule",
+    "clip_norm",
+    "clip_share",
+    "steps",
+    "particles",
+    "loss",
+    "validation",
+)
+
+
+def _named(config: RunConfig) -> str:
+    """Return the name of the recipe: the default one gives way to ``adam`` where an option needs that."""
+    by_steps = any(getattr(config, name) is not None for name in OF_STEPS)
+    return "adam" if config.recipe == "default" and by_steps else config.recipe
 
 
 def _changes(config: RunConfig) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """Whether training has converged, read from the loss alone.
 
 The mean loss of a block of steps is compared with that of the block before it.  Training has
-converged where the later block is not lower by more than 0.02 nat and three standard errors, over
-two block lengths and, for the shorter one, twice running, and where the learning rate has decayed.
+converged where the later block is not lower by more than 0.02 nat (or what :func:`tolerance` says) and three standard
+errors, over two block lengths and, for the shorter one, twice running, and where the learning rate has decayed.
 Otherwise the steps simply ran out.  An absence of evidence is not enough: where the longer blocks
 are too short or too noisy to show an improvement of 0.1 nat, or many steps were skipped (the rate
 decays with the steps that are taken), nothing is called converged.  Longer blocks would see the
@@ -22,6 +22,9 @@ from guidebench.results import Status
 #: Improvements below this many nats do not count.
 TOLERANCE = 0.02
 
+#: The same per latent coordinate, where these are many.
+PER_COORDINATE = 1e-4
+
 #: Standard errors that an improvement must exceed to count.
 SIGNIFICANT = 3.0
 
@@ -35,6 +38,18 @@ FEWEST = 50
 
 #: Largest share of skipped steps in a training that converged.
 MOST_SKIPPED = 0.05
+
+
+def tolerance(dim: int) -> float:
+    r"""Return the improvement that does not count, in nats, of a guide on so many latent coordinates D.
+
+    .. math:: \max(0.02,\; 10^{-4} D)
+
+    Divergences of independent coordinates add up, so the same limit on their sum asks for more of each the more there
+    are.  A coordinate whose mean is off by :math:`\delta` standard deviations costs :math:`\delta^2 / 2`: at
+    :math:`10^{-4}` nat each that is 0.014 of a standard deviation, an order below what a verdict looks at.
+    """
+    return max(TOLERANCE, PER_COORDINATE * dim)
 
 
 def improvement(losses: Float[np.ndarray, " T"], block: int, back: int = 0) -> tuple[float, float]:
@@ -68,29 +83,36 @@ def _finite(values: Float[np.ndarray, " T"]) -> Float[np.ndarray, " F"]:
     return np.asarray(values[np.isfinite(values)])
 
 
-def plateaued(losses: Float[np.ndarray, " T"], resolution: float = RESOLUTION) -> bool:
+def plateaued(losses: Float[np.ndarray, " T"], resolution: float = RESOLUTION, limit: float = TOLERANCE) -> bool:
     """Return whether the loss has visibly stopped improving, over every horizon and twice running."""
     for share, before_end in COMPARISONS:
         block = max(int(share * len(losses)), 2)
         gain, error = improvement(losses, block, int(before_end * len(losses)))
-        if gain > max(SIGNIFICANT * error, TOLERANCE):
+        if gain > max(SIGNIFICANT * error, limit):
             return False
     return block >= FEWEST and SIGNIFICANT * error <= resolution
 
 
-def agree(before: Float[np.ndarray, " S"], after: Float[np.ndarray, " S"]) -> bool:
+def agree(
+    before: Float[np.ndarray, " S"],
+    after: Float[np.ndarray, " S"],
+    resolution: float = RESOLUTION,
+    limit: float = TOLERANCE,
+) -> bool:
     """Return whether a guide has visibly stopped improving from one time to another, under common draws.
 
     Parameters
     ----------
     before, after : ndarray
         log p - log q of both guides at the same draws of their noise, in nats, each of shape ``(S,)``.
+    resolution, limit : float
+        The difference that they must be able to show, and the one that does not count, in nats.
     """
     difference = after - before
     if not np.isfinite(difference).all():
         return False
     error = float(np.std(difference, ddof=1) / np.sqrt(len(difference)))
-    return abs(float(np.mean(difference))) <= max(SIGNIFICANT * error, TOLERANCE) and SIGNIFICANT * error <= RESOLUTION
+    return abs(float(np.mean(difference))) <= max(SIGNIFICANT * error, limit) and SIGNIFICANT * error <= resolution
 
 
 def judge(
@@ -100,6 +122,7 @@ def judge(
     finite: bool,
     decayed: bool,
     resolution: float = RESOLUTION,
+    limit: float = TOLERANCE,
 ) -> Status:
     """Return how the training of one restart ended.
 
@@ -116,8 +139,10 @@ def judge(
         rate they never settle.
     resolution : float
         The improvement, in nats, that the losses must be able to show.
+    limit : float
+        The improvement that does not count.
     """
     if not finite or skipped > len(losses) // 2 or not np.isfinite(losses[-max(len(losses) // 20, 1) :]).any():
         return Status.DIVERGED
-    settled = decayed and skipped <= MOST_SKIPPED * len(losses) and plateaued(losses, resolution)
+    settled = decayed and skipped <= MOST_SKIPPED * len(losses) and plateaued(losses, resolution, limit)
     return Status.CONVERGED if settled else Status.MAX_STEPS

@@ -51,7 +51,7 @@ def draw(
     model_key = own_key if model_key is None else model_key
     log_q, guide_trace = draw_guide(key, params, guide, args, kwargs)
     log_p, model_trace = log_density(replay(seed(model, model_key), guide_trace), args, dict(kwargs), dict(params))
-    _check_sites(model_trace, guide_trace)
+    check_sites(model_trace, guide_trace)
     return Draw(log_p, log_q, model_trace, guide_trace)
 
 
@@ -67,7 +67,8 @@ def draw_guide(
     return log_density(seed(guide, guide_key), args, dict(kwargs), dict(params))  # type: ignore[no-any-return]
 
 
-def _check_sites(model_trace: Mapping[str, Any], guide_trace: Mapping[str, Any]) -> None:
+def check_sites(model_trace: Mapping[str, Any], guide_trace: Mapping[str, Any]) -> None:
+    """Raise a ValueError where a guide does not have exactly the model's latent sites."""
     wanted = {name for name, site in model_trace.items() if site["type"] == "sample" and not site["is_observed"]}
     given = {
         name

@@ -1,12 +1,14 @@
 """Recipes: how a guide is trained.
 
-Two are named.  ``default`` is built to converge without tuning; ``plain`` is what tutorials do
-(Adam at a constant rate, one particle, one start).  Every field can be overridden.
+Three are named.  ``default`` ends when it is done: Gaussian guides and points are trained under fixed noise by
+L-BFGS and polished, others by Adam from two starts.  ``adam`` trains every guide by Adam, from four
+starts, and is built to converge without tuning; ``plain`` is what tutorials do (Adam at a constant rate, one
+particle, one start).  Every field can be overridden.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import optax
@@ -23,7 +25,7 @@ class Recipe(Trained):
     Attributes
     ----------
     name : str
-        ``default`` or ``plain``, with what was changed told by the engine.
+        ``default``, ``adam`` or ``plain``, with what was changed told by the engine.
     schedule : Schedule
         Of the learning rate over a round.
     second_moment_decay : float or None
@@ -37,14 +39,23 @@ class Recipe(Trained):
         learning rate each time, up to so many rounds in all.
     standardise : bool
         Whether guides are trained in standardised coordinates, as far as their family allows.
+    fixed_noise : bool
+        Whether Gaussian guides and points are trained under fixed noise, by
+        :func:`~guidebench.inference.training.deterministic.train_deterministically`; for these `steps` and
+        `particles` only say how many gradients there may be.
+    first_starts : int or None
+        From how many of the starts a guide is trained at first: further ones are for where these end in different
+        places, under fixed noise.  ``None`` is for all.
     """
 
-    name: Literal["default", "plain"]
+    name: Literal["default", "adam", "plain"]
     schedule: Schedule
     second_moment_decay: float | None = None
     tail: float = 0.0
     rounds: int = 1
     standardise: bool = False
+    fixed_noise: bool = False
+    first_starts: int | None = None
 
     def decayed(self) -> bool:
         """Return whether the learning rate ends at nothing, or next to it."""
@@ -54,12 +65,37 @@ class Recipe(Trained):
         """Return the steps of all rounds together."""
         return int(self.steps * (2**self.rounds - 1))
 
+    def allowance(self) -> int:
+        """Return the gradients of one round from every start: what a guide may cost, whatever it does."""
+        return self.steps * self.particles * self.restarts
+
+    def most_gradients(self) -> int:
+        """Return the gradients of all rounds from every start."""
+        return self.most_steps() * self.particles * self.restarts
+
+    def at_first(self) -> Recipe:
+        """Return the recipe of a guide that is trained by steps: from the first starts alone."""
+        return self if self.first_starts is None else replace(self, restarts=min(self.first_starts, self.restarts))
+
     def patience_in(self, steps: int) -> int:
         """Return after how many steps without an improvement a round of so many steps is stopped."""
         return self.patience or max(steps // 10, 1)
 
     def describe(self) -> str:
         """Return one sentence that says how the guides were trained."""
+        by_steps = self.at_first()._by_steps()
+        if not self.fixed_noise:
+            return f"Recipe {self.name}: {by_steps}."
+        first = f"from {self.first_starts} starts, up to {self.restarts} where these disagree"
+        starts = first if self.first_starts and self.first_starts < self.restarts else f"from {_counted(self.restarts)}"
+        return (
+            f"Recipe {self.name}: Gaussian guides by L-BFGS under fixed noise, {starts}, with larger samples until the "
+            f"ELBO of fresh draws no longer gains, then by a short stochastic polish; point estimates and Laplace "
+            f"approximations by L-BFGS to the mode, from {_counted(self.restarts)}; other guides by {by_steps}."
+        )
+
+    def _by_steps(self) -> str:
+        """Return how guides are trained that are trained by steps."""
         optimizer = optimizers.find(self.optimizer)
         rate = f"learning rate {self.learning_rate:g}, {self.schedule.describe()}"
         parts = [f"{optimizer.describe()} ({rate})"]
@@ -72,7 +108,7 @@ class Recipe(Trained):
             f"{self.steps:,} steps" + (f" (up to {self.most_steps():,} where needed)" if self.rounds > 1 else "")
         )
         parts.append(f"{self.particles} particle{'s' if self.particles > 1 else ''}")
-        parts.append(f"{self.restarts} start{'s' if self.restarts > 1 else ''}")
+        parts.append(_counted(self.restarts))
         parts.append(f"objective {self.loss}")
         if self.tail:
             parts.append(f"parameters averaged over the last {self.tail:.0%} of the steps")
@@ -84,7 +120,11 @@ class Recipe(Trained):
             )
         if self.standardise:
             parts.append("coordinates standardised as far as a family allows")
-        return f"Recipe {self.name}: " + ", ".join(parts) + "."
+        return ", ".join(parts)
+
+
+def _counted(starts: int) -> str:
+    return f"{starts} start{'s' if starts > 1 else ''}"
 
 
 def _during(share: float) -> str:
@@ -93,21 +133,24 @@ def _during(share: float) -> str:
     return " in the first quarter" if share == 0.25 else f" in the first {100 * share:g}% of the steps"
 
 
+_ADAM = Recipe(
+    name="adam",
+    learning_rate=0.05,
+    schedule=Schedule(name="cosine"),
+    second_moment_decay=0.99,
+    clip_norm=100.0,
+    clip_share=0.25,
+    tail=0.3,
+    steps=4000,
+    restarts=4,
+    particles=10,
+    rounds=3,
+    standardise=True,
+)
+
 RECIPES = {
-    "default": Recipe(
-        name="default",
-        learning_rate=0.05,
-        schedule=Schedule(name="cosine"),
-        second_moment_decay=0.99,
-        clip_norm=100.0,
-        clip_share=0.25,
-        tail=0.3,
-        steps=4000,
-        restarts=4,
-        particles=10,
-        rounds=3,
-        standardise=True,
-    ),
+    "default": replace(_ADAM, name="default", fixed_noise=True, first_starts=2),
+    "adam": _ADAM,
     "plain": Recipe(
         name="plain",
         learning_rate=0.01,

@@ -7,6 +7,7 @@ What is compiled is pure (:mod:`guidebench.inference.training.program`); the hos
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -93,7 +94,8 @@ def train(
     rounds = Rounds(recipe=recipe, cut=cut, started=started, callbacks=callbacks)
     course = rounds.run(begun(started.carry, len(keys), watched=watched is not None))
     jax.block_until_ready(course.carry)
-    return _ended(course, cut, compile_s=ready - began, train_s=time.perf_counter() - ready)
+    ended = _ended(course, cut, compile_s=ready - began, train_s=time.perf_counter() - ready)
+    return replace(ended, gradients=sum(ended.rounds) * recipe.particles * len(keys))
 
 
 def _ended(course: Course, cut: Cut, *, compile_s: float, train_s: float) -> Training:

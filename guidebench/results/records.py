@@ -108,6 +108,8 @@ class Fit:
         Whether data that were held back from training stopped it early.
     rounds : tuple of int
         The steps round by round, where training went on because it had not settled.
+    iterations : int
+        How many of the steps are iterations of L-BFGS under fixed noise: the first round, where there are any.
     restarts : tuple of Restart
         All of them; `best` is the index of the one whose draws are kept.
     metrics : tuple of MetricValue
@@ -150,6 +152,7 @@ class Fit:
     steps: int = 0
     stopped: bool = False
     rounds: tuple[int, ...] = ()
+    iterations: int = 0
     restarts: tuple[Restart, ...] = ()
     best: int = 0
     metrics: tuple[MetricValue, ...] = ()

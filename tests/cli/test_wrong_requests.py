@@ -75,7 +75,7 @@ WRONG = {
         "-g auto_iaf_normal:num_flows=2,num_flows=3",
         "guide 'auto_iaf_normal': option 'num_flows' is given twice",
     ),
-    "unknown recipe": ("--recipe best", "--recipe best: input should be 'default' or 'plain'"),
+    "unknown recipe": ("--recipe best", "--recipe best: input should be 'default', 'adam' or 'plain'"),
     "negative learning rate": ("--learning-rate -1", "--learning-rate -1.0: input should be greater than 0"),
     "infinite learning rate": ("--learning-rate inf", "--learning-rate inf: input should be a finite number"),
     "no steps": ("--steps 0", "--steps 0: input should be greater than or equal to 20"),

@@ -141,7 +141,7 @@ def test_every_objective_trains_to_the_elbo_that_trace_elbo_trains_to(
 
 @pytest.mark.parametrize("loss", ["TraceMeanField_ELBO", pytest.param("TraceGraph_ELBO", marks=pytest.mark.slow)])
 def test_a_guide_in_the_models_own_coordinates_as_well(run: Run, monkeypatch: pytest.MonkeyPatch, loss: str) -> None:
-    monkeypatch.setitem(RECIPES, "default", replace(RECIPES["default"], standardise=False))
+    monkeypatch.setitem(RECIPES, "adam", replace(RECIPES["adam"], standardise=False))
     fit = run("linear-regression", "auto_normal", loss=loss, restarts=2)["auto_normal"]
     assert fit.coordinates == "own"
     assert fit.value("elbo") == pytest.approx(linear_regression_exact.best_elbo(full_rank=False), abs=0.03)

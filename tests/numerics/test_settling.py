@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from guidebench.engine.fit.settling import Settling
+from guidebench.engine.fit.settling import Limits, Settling
 from guidebench.inference import convergence
 from guidebench.inference.gaussians import Gaussian
 from guidebench.inference.recipe import RECIPES
@@ -40,11 +40,17 @@ def losses(spread: float, drift: float = 0.0, count: int = 2) -> np.ndarray:
 
 
 def settling(**options: Any) -> Settling:
-    return Settling(RECIPES["default"], sampler, jax.random.key(0), most=400, **{"comparable": True, **options})
+    return Settling(
+        RECIPES["adam"],
+        sampler,
+        jax.random.key(0),
+        most=400,
+        **{"comparable": True, "limits": Limits.of(RECIPES["adam"], 3), **options},
+    )
 
 
-def ended(*elbos: float, spread: float = 7.0) -> Round:
-    return Round(losses(spread, count=len(elbos)), np.zeros(len(elbos), int), {"elbo": np.asarray(elbos)})
+def ended(*elbos: float, spread: float = 7.0, drift: float = 0.0) -> Round:
+    return Round(losses(spread, drift, count=len(elbos)), np.zeros(len(elbos), int), {"elbo": np.asarray(elbos)})
 
 
 def test_a_quiet_loss_decides_alone() -> None:
@@ -103,3 +109,12 @@ def test_conditional_sds_are_those_of_a_gaussian_given_its_other_coordinates() -
         cross = covariance[index, others]
         expected = covariance[index, index] - cross @ np.linalg.solve(covariance[np.ix_(others, others)], cross)
         assert found[index] == pytest.approx(np.sqrt(expected))
+
+
+def test_what_counts_grows_with_the_latents_but_not_in_the_recipe_that_came_first() -> None:
+    small, large = (Limits.of(RECIPES["default"], dim) for dim in (10, 2_000))
+    assert tuple(small) == pytest.approx((convergence.RESOLUTION, convergence.TOLERANCE))
+    assert tuple(large) == pytest.approx((1.0, 0.2))
+    assert tuple(Limits.of(RECIPES["adam"], 2_000)) == pytest.approx((0.1, 0.02))
+    assert not settling(limits=small)(ended(0.0, spread=0.1, drift=1.0))
+    assert settling(limits=large)(ended(0.0, spread=0.1, drift=1.0))

@@ -200,7 +200,7 @@ def test_an_argument_by_position_is_the_models(asked: Asked) -> None:
         ((model, X), {"steps": 3}, "steps 3: input should be greater than or equal to 20"),
         ((model, X), {"learning_rate": 0}, "learning_rate 0: input should be greater than 0"),
         ((model, X), {"seed": True}, "seed True: should be a number"),
-        ((model, X), {"recipe": "best"}, "recipe best: input should be 'default' or 'plain'"),
+        ((model, X), {"recipe": "best"}, "recipe best: input should be 'default', 'adam' or 'plain'"),
         ((model, X), {"guides": []}, "guides: none are given"),
         ((model, X), {"guides": 3}, "guides: int is no guide"),
         ((model, X), {"guides": "auto_nromal"}, "did you mean 'auto_normal'?"),

@@ -76,7 +76,7 @@ def test_options_come_before_the_file_and_the_file_before_defaults(
         ("learning_rate = inf", "learning_rate = inf: input should be a finite number"),
         ("learning_rate = nan", "learning_rate = nan: input should be a finite number"),
         ("optimizer = 3", "optimizer = 3: input should be a valid string"),
-        ('recipe = "Default"', "recipe = 'Default': input should be 'default' or 'plain'"),
+        ('recipe = "Default"', "recipe = 'Default': input should be 'default', 'adam' or 'plain'"),
         ("guides = 3", "guides = 3: should be a name or a list of names"),
         ("guides = [1]", "guides = [1]: should be a name or a list of names"),
         ("guides = []", "guides = []: should be a name or a list of names"),
@@ -111,7 +111,7 @@ def test_an_error_names_the_key_and_what_is_allowed(written: Path, text: str, me
     [
         ({"steps": 0}, "--steps 0: input should be greater than or equal to 20"),
         ({"learning_rate": -0.1}, "--learning-rate -0.1: input should be greater than 0"),
-        ({"recipe": "fast"}, "--recipe fast: input should be 'default' or 'plain'"),
+        ({"recipe": "fast"}, "--recipe fast: input should be 'default', 'adam' or 'plain'"),
         ({"guides": (3,)}, "--guide (3,): should be a name or a list of names"),
         ({"stepz": 3}, "unknown key 'stepz'; known keys are "),
         ({"minibatch": {"batch_size": "many"}}, "--minibatch batch_size=many: should be a whole number of at least 1"),

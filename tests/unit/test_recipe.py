@@ -19,7 +19,7 @@ from guidebench.engine.recipe import recipe_of
 from guidebench.inference import optimizers
 from guidebench.inference.arguments import Arguments
 from guidebench.inference.coordinates import Frame
-from guidebench.inference.recipe import RECIPES, make_optimizer
+from guidebench.inference.recipe import RECIPES, Recipe, make_optimizer
 from guidebench.inference.schedules import Pace, Schedule, decaying
 from guidebench.inference.train import ROUND_RATE, Callbacks, Round, Training, train
 from guidebench.inference.training.carry import Carry, new_round
@@ -169,8 +169,8 @@ def test_gradients_are_clipped_during_the_first_share_of_the_steps(
 
 
 def test_the_recipe_is_told_whole() -> None:
-    assert asked().describe() == (
-        "Recipe default: adam (learning rate 0.05, cosine decay to 0), b2 = 0.99, gradients clipped at norm 100 in the "
+    assert asked(recipe="adam").describe() == (
+        "Recipe adam: adam (learning rate 0.05, cosine decay to 0), b2 = 0.99, gradients clipped at norm 100 in the "
         "first quarter, 4,000 steps (up to 28,000 where needed), 10 particles, 4 starts, objective Trace_ELBO, "
         "parameters averaged over the last 30% of the steps, coordinates standardised as far as a family allows."
     )
@@ -192,6 +192,36 @@ def test_the_recipe_is_told_whole() -> None:
     plain = asked(recipe="plain", clip_norm=5.0, validation=0.5, patience=70).describe()
     assert "clipped at norm 5 throughout" in plain
     assert "has not improved for 70 steps" in plain
+
+
+def test_the_default_recipe_says_how_each_kind_of_guide_is_trained() -> None:
+    told = asked().describe()
+    assert told.startswith("Recipe default: Gaussian guides by L-BFGS under fixed noise, from 2 starts, up to 4 where")
+    assert (
+        "Laplace approximations by L-BFGS to the mode, from 4 starts; other guides by adam (learning rate 0.05" in told
+    )
+    assert "10 particles, 2 starts, objective Trace_ELBO" in told
+    assert "under fixed noise, from 3 starts, with larger samples" in asked(restarts=3).describe()
+
+
+def test_the_default_recipe_has_the_numbers_of_adam() -> None:
+    """What a guide may cost, and how one is trained by steps, is the same."""
+    default, adam = RECIPES["default"], RECIPES["adam"]
+    assert replace(default, name="adam", fixed_noise=False, first_starts=None) == adam
+    assert adam == Recipe(
+        name="adam",
+        learning_rate=0.05,
+        schedule=Schedule(name="cosine"),
+        second_moment_decay=0.99,
+        clip_norm=100.0,
+        clip_share=0.25,
+        tail=0.3,
+        steps=4_000,
+        restarts=4,
+        particles=10,
+        rounds=3,
+        standardise=True,
+    )
 
 
 def test_the_memory_that_a_user_gives_wins() -> None:

@@ -15,7 +15,6 @@ import xarray as xr
 from guidebench.config.seeds import derive
 from guidebench.contracts import MetricValue
 from guidebench.engine.fit.case import Case
-from guidebench.engine.fit.counting import gradients_of
 from guidebench.engine.fit.making import make_guide, own_objective
 from guidebench.engine.simulations import DRAWS, Simulations, recipe_for
 from guidebench.inference import convergence
@@ -122,7 +121,7 @@ def ranks(case: Case, simulations: Simulations, frame: Frame, at: Boundary) -> t
         coords={"component": components},
         attrs={"draws": DRAWS, "broken": int(np.sum(~usable)), "steps": recipe.steps},
     )
-    return found, Work(gradients=gradients_of(training, recipe), densities=simulations.count * DRAWS)
+    return found, Work(gradients=training.gradients, densities=simulations.count * DRAWS)
 
 
 def _converged(training: Training, recipe: Recipe) -> np.ndarray:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from guidebench.engine.prepared import PreparedProblem
-from guidebench.inference.recipe import Recipe
 from guidebench.inference.train import Training
 from guidebench.results import Work
 
 
-def of_training(training: Training, recipe: Recipe, prepared: PreparedProblem, watching: int = 0) -> Work | None:
+def of_training(training: Training, prepared: PreparedProblem, watching: int = 0) -> Work | None:
     """Return what a training has computed, or ``None`` where a method of the guide's own does not say.
 
     Every step takes a gradient for each particle of each start, whatever becomes of it; on a part of the data one
@@ -18,7 +17,7 @@ def of_training(training: Training, recipe: Recipe, prepared: PreparedProblem, w
     if training.solutions:
         own = [one.gradients for one in training.solutions if one.gradients is not None]
         return Work(gradients=sum(own), seconds=seconds) if len(own) == len(training.solutions) else None
-    work = Work(gradients=gradients_of(training, recipe), seconds=seconds)
+    work = Work(gradients=training.gradients, seconds=seconds)
     if (minibatches := prepared.minibatches) is not None:
         size, part = minibatches.plates[minibatches.main]
         work = work.of_part(part, size)
@@ -26,8 +25,3 @@ def of_training(training: Training, recipe: Recipe, prepared: PreparedProblem, w
         return work
     watched = Work(densities=training.evaluations.losses.size * watching)
     return work + watched.of_part(prepared.validation.kept, prepared.validation.trained)
-
-
-def gradients_of(training: Training, recipe: Recipe) -> int:
-    """Return the gradients of all particles of all starts in all steps."""
-    return sum(training.rounds) * recipe.particles * len(training.finite)

@@ -19,6 +19,7 @@ from guidebench.engine.fit.subset import marked
 from guidebench.engine.worth import effective
 from guidebench.inference.chains.moves import BLOCK, CHAINS
 from guidebench.inference.chains.run import FIRST, Settled, run_chains
+from guidebench.inference.train import Training
 from guidebench.plugins.isolation.failures import reason
 from guidebench.results import Chaining, Work
 
@@ -57,10 +58,17 @@ def refresh(case: Case, drawn: Drawn, most: int) -> Refreshed | None:
     return _told(case, found, work)
 
 
-def gradients_of_training(case: Case, rounds: tuple[int, ...]) -> int:
-    """Return how many gradients on all data training took; one that was not by steps counts as the recipe says."""
-    steps = sum(rounds) or case.recipe.steps
-    found = steps * case.recipe.particles * case.recipe.restarts
+def budget_of_judging(case: Case, training: Training) -> int:
+    """Return how many gradients on all data training by steps took; any other counts as one round of it.
+
+    Training that ends early must not be judged by less.
+    """
+    return of_steps(case, 0 if training.endings else sum(training.rounds))
+
+
+def of_steps(case: Case, steps: int = 0) -> int:
+    """Return how many gradients on all data so many steps from all starts take; those of one round by default."""
+    found = (steps or case.recipe.steps) * case.recipe.particles * case.recipe.restarts
     minibatches = case.prepared.minibatches
     if minibatches is None:
         return found

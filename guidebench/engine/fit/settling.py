@@ -12,6 +12,7 @@ progress tells them apart; and the later one had twice the steps.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -24,6 +25,19 @@ from guidebench.results import Status, Work
 
 #: Restarts whose final loss is within so many nats of the best may turn out the best.
 WITHIN = 0.1
+
+
+class Limits(NamedTuple):
+    """The improvement that must be visible, and the one that does not count, in nats."""
+
+    resolution: float = convergence.RESOLUTION
+    limit: float = convergence.TOLERANCE
+
+    @classmethod
+    def of(cls, recipe: Recipe, dim: int) -> Limits:
+        """Return those of a recipe on so many latent coordinates."""
+        limit = convergence.tolerance(dim) if recipe.fixed_noise else convergence.TOLERANCE
+        return cls(limit * convergence.RESOLUTION / convergence.TOLERANCE, limit)
 
 
 class Settling:
@@ -42,6 +56,8 @@ class Settling:
         Draws of each, where each density costs much.
     comparable : bool
         Whether the guide has a density that two rounds can be compared by.
+    limits : Limits
+        What counts.
     """
 
     def __init__(
@@ -52,9 +68,10 @@ class Settling:
         *,
         most: int,
         comparable: bool,
+        limits: Limits,
     ) -> None:
         self._recipe, self._sampler, self._key = recipe, sampler, key
-        self._most, self._comparable = most, comparable
+        self._most, self._comparable, self._limits = most, comparable, limits
         self._before: Params | None = None
         #: The restarts that two rounds agree on, after the last round.
         self.agreed: frozenset[int] = frozenset()
@@ -80,7 +97,9 @@ class Settling:
     def _level(self, last: Round, index: int) -> bool:
         """Return whether the losses of a restart alone say that it has converged."""
         skipped, decayed = int(last.skipped[index]), self._recipe.decayed()
-        status = convergence.judge(last.losses[index], skipped=skipped, finite=True, decayed=decayed)
+        status = convergence.judge(
+            last.losses[index], skipped=skipped, finite=True, decayed=decayed, **self._limits._asdict()
+        )
         return status is Status.CONVERGED
 
     def _agree(self, before: Params, after: Params, index: int) -> bool:
@@ -92,7 +111,8 @@ class Settling:
             draws = self._sampler(own)(own, self._key, keep_latents=False, most=self._most)
             self.work += draws.work
             found.append(draws.log_weights)
-        return convergence.agree(*found)
+        earlier, later = found
+        return convergence.agree(earlier, later, self._limits.resolution, self._limits.limit)
 
 
 def final_loss(losses: np.ndarray) -> float:

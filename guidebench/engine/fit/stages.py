@@ -9,7 +9,7 @@ from guidebench.engine.fit.case import Case, blank
 from guidebench.engine.fit.choose import choose
 from guidebench.engine.fit.defend import defend
 from guidebench.engine.fit.draw import Drawn, draw
-from guidebench.engine.fit.refresh import gradients_of_training, refresh
+from guidebench.engine.fit.refresh import budget_of_judging, refresh
 from guidebench.engine.fit.train import Trained, train_guide
 from guidebench.engine.fit.within import limited
 from guidebench.plugins.isolation.boundary import Boundary
@@ -50,7 +50,7 @@ def fit_guide(case: Case) -> Drawn | Fit:
         case.ended("scoring", drawn.fit.work["scoring"])
         if case.meter.limited:
             return drawn if drawn.fit.status is Status.CONVERGED else drawn.leaving_out(unless_settled)
-        drawn = drawn.with_chains(refresh(case, drawn, gradients_of_training(case, trained.training.rounds)))
+        drawn = drawn.with_chains(refresh(case, drawn, budget_of_judging(case, trained.training)))
         return defend(case, drawn, trained.frame, chosen.params)
     assert at.failure is not None  # for every other way out returns
     return failed(empty, at.failure)
@@ -85,6 +85,7 @@ def _after_training(case: Case, empty: Fit, trained: Trained) -> Fit:
         coordinates=trained.frame.kind,
         rounds=training.rounds,
         steps=sum(training.rounds),
+        iterations=training.rounds[0] if training.endings else 0,
         stopped=trained.stopped,
         compile_s=training.compile_s,
         train_s=training.train_s,

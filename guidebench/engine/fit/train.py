@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -15,12 +15,13 @@ from guidebench.engine.fit import own_method
 from guidebench.engine.fit.case import Case
 from guidebench.engine.fit.counting import of_training
 from guidebench.engine.fit.making import RANKED, Samplers, make_guide, own_objective
-from guidebench.engine.fit.settling import Settling, final_loss
+from guidebench.engine.fit.settling import Limits, Settling, final_loss
 from guidebench.engine.starts import keys
 from guidebench.inference import convergence
 from guidebench.inference.coordinates import Frame
 from guidebench.inference.recipe import Recipe
 from guidebench.inference.train import Callbacks, Training, train
+from guidebench.inference.training.deterministic import train_deterministically
 from guidebench.plugins.isolation.boundary import Boundary
 from guidebench.results import Restart, Status, Work
 
@@ -60,15 +61,15 @@ class Trained(NamedTuple):
 
 def train_guide(case: Case, at: Boundary) -> Trained:
     """Train a guide in the coordinates that its family allows."""
-    frame = _first(case.bench.frame(case.declaration.family), case.recipe.restarts)
+    frame = case.bench.frame(case.declaration.family)
     samplers = Samplers(case, frame)
     if case.declaration.fit is None:
-        attempt = partial(_attempt, case, frame, samplers, _within(case, at.in_time(case.steps)))
-        training, counted, remarks = _at_a_rate_that_holds(attempt, case)
+        training, counted, remarks = _trained(case, frame, samplers, _within(case, at.in_time(case.steps)))
         work: Work | None = counted
     else:
-        training, remarks = own_method.run(case, frame, make_guide(case.guide, frame.model), at)
-        work = of_training(training, case.recipe, case.prepared)
+        own = _first(frame, case.recipe.restarts)
+        training, remarks = own_method.run(case, own, make_guide(case.guide, frame.model), at)
+        work = of_training(training, case.prepared)
     return Trained(frame, samplers, training, _restarts(case, training), tuple(remarks), work, _ended(case, training))
 
 
@@ -94,6 +95,14 @@ def _ended(case: Case, training: Training) -> tuple[str, ...]:
     return (f"training was ended after {sum(training.rounds):,} steps: {case.meter.said}",)
 
 
+class _Trained(NamedTuple):
+    """A training, what it and the comparisons of its rounds have computed, and what was done otherwise."""
+
+    training: Training
+    work: Work
+    remarks: list[str]
+
+
 class _Attempt(NamedTuple):
     """A training, and what it has computed with the comparisons of its rounds."""
 
@@ -101,24 +110,96 @@ class _Attempt(NamedTuple):
     work: Work
 
 
-def _at_a_rate_that_holds(attempt: Callable[[Recipe], _Attempt], case: Case) -> tuple[Training, Work, list[str]]:
+def _trained(case: Case, frame: Frame, samplers: Samplers, on_chunk: OnChunk) -> _Trained:
+    """Train under fixed noise where that is possible, else step by step."""
+    if not _under_fixed_noise(case, frame):
+        return _by_steps(case, _first(frame, case.recipe.restarts), samplers, on_chunk, case.recipe)
+    found = _fixed(case, _from(frame, _first_valid(case, case.recipe.restarts)), on_chunk)
+    if found is not None:
+        return _Trained(found, _counted(case, found), [])
+    recipe = case.recipe.at_first()
+    return _by_steps(case, _from(frame, _first_valid(case, recipe.restarts)), samplers, on_chunk, recipe)
+
+
+def _under_fixed_noise(case: Case, frame: Frame) -> bool:
+    """Return whether what training looks at is one function of the guide's parameters and its noise."""
+    prepared = case.prepared
+    return (
+        case.recipe.fixed_noise
+        and frame.stochastic is None
+        and not prepared.structure.params
+        and case.bench.target is not None
+        and own_objective(case) is None
+    )
+
+
+def _first_valid(case: Case, count: int) -> np.ndarray:
+    """Return the first starts at which the density is finite."""
+    return np.flatnonzero(case.prepared.valid)[:count]
+
+
+def _fixed(case: Case, frame: Frame, on_chunk: OnChunk) -> Training | None:
+    """Train under fixed noise, if the guide allows it; from every start where the search saw several places."""
+    landscape, recipe, seed = case.prepared.landscape, case.recipe, case.config.seed
+    several = landscape is not None and any(
+        one is not None and landscape.best is not None and not np.array_equal(one.mean, landscape.best.mean)
+        for one in landscape.places[: recipe.restarts]
+    )
+    return train_deterministically(
+        make_guide(case.guide, frame.model),
+        frame,
+        recipe,
+        keys(seed, _count(frame), *case.names, "train"),
+        seed=derive(seed, *case.names, "fixed noise"),
+        all_starts=recipe.first_starts is None or several,
+        callbacks=Callbacks(on_chunk=on_chunk),
+    )
+
+
+def _from(frame: Frame, chosen: np.ndarray) -> Frame:
+    """Return a frame with some of its starting points."""
+    return replace(frame, starts={name: value[chosen] for name, value in frame.starts.items()})
+
+
+def _count(frame: Frame) -> int:
+    return len(next(iter(frame.starts.values())))
+
+
+def _by_steps(case: Case, frame: Frame, samplers: Samplers, on_chunk: OnChunk, recipe: Recipe) -> _Trained:
     """Train, and once more at a lower rate where that was too much for some starts and the rate is not the user's."""
-    recipe, (first, work) = case.recipe, attempt(case.recipe)
-    valid = case.prepared.valid[: len(first.finite)]
-    lost = int(np.sum(valid & (~first.finite | (first.skipped > UNSTABLE * sum(first.rounds)))))
+    attempt = partial(_attempt, case, frame, samplers, on_chunk)
+    first, work = attempt(recipe)
+    lost = int(np.sum(_valid(case, first) & (~first.finite | (first.skipped > UNSTABLE * sum(first.rounds)))))
     if not lost or case.config.learning_rate is not None or not recipe.standardise:
-        return first, work, []
+        return _Trained(first, work, [])
     case.meter.charge(work)
     if case.meter.over(work.gradients):
-        return first, work, []
+        return _Trained(first, work, [])
     slower = replace(recipe, learning_rate=recipe.learning_rate * SLOWER)
     second, more = attempt(slower)
-    compile_s, train_s = first.compile_s + second.compile_s, first.train_s + second.train_s
+    spent: dict[str, Any] = {
+        "compile_s": first.compile_s + second.compile_s,
+        "train_s": first.train_s + second.train_s,
+        "gradients": first.gradients + second.gradients,
+    }
     if not _best(second) < _best(first):
-        return replace(first, compile_s=compile_s, train_s=train_s), work + more, []
+        return _Trained(replace(first, **spent), work + more, [])
     said = f"trained at a learning rate of {slower.learning_rate:g}, for {recipe.learning_rate:g} was too much"
     remark = f"{said} for {lost} of {len(first.finite)} starts"
-    return replace(second, compile_s=compile_s, train_s=train_s), work + more, [remark]
+    return _Trained(replace(second, **spent), work + more, [remark])
+
+
+def _counted(case: Case, training: Training, watching: int = 0) -> Work:
+    """Return what a training that was not of the guide's own has computed."""
+    work = of_training(training, case.prepared, watching)
+    assert work is not None
+    return work
+
+
+def _valid(case: Case, training: Training) -> np.ndarray:
+    """Return which restarts of a training began where the density is finite: all of them, or all that could."""
+    valid, count = case.prepared.valid, len(training.finite)
+    return valid if count == len(valid) else np.ones(count, bool)
 
 
 def _best(training: Training) -> float:
@@ -137,6 +218,7 @@ def _attempt(case: Case, frame: Frame, samplers: Samplers, on_chunk: OnChunk, re
         most=RANKED,
         # The loss of a point is its density, without any noise.
         comparable=case.declaration.bound != "none" and case.declaration.draw is None,
+        limits=_limits(case),
     )
     watched = None
     if prepared.validation is not None:
@@ -146,19 +228,27 @@ def _attempt(case: Case, frame: Frame, samplers: Samplers, on_chunk: OnChunk, re
         make_guide(case.guide, shown.model, in_parts=frame.stochastic is not None and frame.kind == "own"),
         shown,
         recipe,
-        keys(seed, recipe.restarts, *case.names, "train"),
+        keys(seed, _count(frame), *case.names, "train"),
         loss=own_objective(case),
         watched=watched,
         callbacks=Callbacks(on_chunk=on_chunk, settled=settling),
     )
-    work = of_training(training, recipe, prepared, 0 if watched is None else watched.particles)
-    assert work is not None  # for it was trained
+    work = _counted(case, training, 0 if watched is None else watched.particles)
     return _Attempt(replace(training, agreed=settling.agreed), work + settling.work)
+
+
+def _limits(case: Case) -> Limits:
+    return Limits.of(case.recipe, case.prepared.structure.latent_dim)
 
 
 def _restarts(case: Case, training: Training) -> tuple[Restart, ...]:
     """Return how each restart ended; a guide that finds its parameters itself says so itself."""
-    valid, decays = case.prepared.valid, case.recipe.decayed()
+    valid, decays = _valid(case, training), case.recipe.decayed()
+    if training.endings:
+        return tuple(
+            Restart(index=index, status=one.status, loss=one.loss, skipped=int(training.skipped[index]))
+            for index, one in enumerate(training.endings)
+        )
     if training.solutions:
         return own_method.restarts(training, valid, final_loss)
     found = []
@@ -169,6 +259,7 @@ def _restarts(case: Case, training: Training) -> tuple[Restart, ...]:
             skipped=int(training.skipped_lately[index]),
             finite=bool(training.finite[index] and valid[index]),
             decayed=decays and training.at_the_end(index),
+            **_limits(case)._asdict(),
         )
         if status is Status.MAX_STEPS and index in training.agreed and training.at_the_end(index):
             status = Status.CONVERGED

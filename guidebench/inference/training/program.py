@@ -175,7 +175,7 @@ def start(program: Program, starts: Mapping[str, Any], keys: Key[Array, " R"], a
         np.int32(0),
         np.int32(0),
         given,
-        level=_level(program.arguments),
+        level=optimization_level(program.arguments),
     )
     return Started(advance, given, carry)
 
@@ -185,6 +185,6 @@ def _is_small(value: Any) -> bool:
     return isinstance(value, jax.Array) and value.size <= RECORDED_SIZE
 
 
-def _level(arguments: Arguments) -> int:
+def optimization_level(arguments: Arguments) -> int:
     """Optimise fully where a step is long enough to repay it."""
     return 1 if arguments.size() < 10_000 else 3

@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Float64, Int, Key, Shaped
 
 from guidebench.contracts import Solution
 from guidebench.inference.arguments import Arguments
+from guidebench.results import Status
 
 #: The share of a round that is its end: over it the rate of a cosine is below 0.025 of its peak.
 LAST = 0.1
@@ -38,6 +39,13 @@ class Watched:
     arguments: Arguments
     key: Key[Array, ""]
     particles: int
+
+
+class Ending(NamedTuple):
+    """How one start ended, where no curve of losses says so: its status, and its loss in nats."""
+
+    status: Status
+    loss: float
 
 
 class Round(NamedTuple):
@@ -127,6 +135,10 @@ class Training:
         The restarts of which the last two rounds ended at guides that are as good.
     ended : bool
         Whether it was told to end amid a round.
+    endings : tuple of Ending
+        How each restart ended, of training under fixed noise; its first round are the iterations of L-BFGS.
+    gradients : int
+        Gradients of the log joint that all restarts together have taken.
     """
 
     params: Params
@@ -143,6 +155,8 @@ class Training:
     solutions: tuple[Solution, ...] = ()
     agreed: frozenset[int] = frozenset()
     ended: bool = False
+    endings: tuple[Ending, ...] = ()
+    gradients: int = 0
 
     def at_the_end(self, restart: int) -> bool:
         """Return whether the parameters of a restart are from the end of a round, where the rate has decayed."""

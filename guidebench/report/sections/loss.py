@@ -42,7 +42,12 @@ def build(page: Page) -> Block:
     if meaning is not None:
         tabs.insert(0, ("validation", Block(validation.draw(page, shown, curves))))
     return Block(
-        meaning, several_rounds(shown), own_paths(shown), Tabs(tuple(tabs)), page.left_out(shown, "a recorded loss")
+        meaning,
+        several_rounds(shown),
+        under_fixed_noise(shown),
+        own_paths(shown),
+        Tabs(tuple(tabs)),
+        page.left_out(shown, "a recorded loss"),
     )
 
 
@@ -59,13 +64,25 @@ def own_paths(shown: Sequence[Fit]) -> str | None:
 
 def several_rounds(shown: Sequence[Fit]) -> str | None:
     """Return what rounds are and who needed more than one, or ``None`` where nobody did."""
-    counts = [f"{fit.guide} ({fit.steps:,} steps)" for fit in shown if round_starts(fit)]
+    counts = [f"{fit.guide} ({fit.steps:,} steps)" for fit in shown if round_starts(fit) and not fit.iterations]
     if not counts:
         return None
     return (
         "Training that has not settled after a round goes on for another one: twice the steps, and the learning rate "
         "up again, to a third of what it was before. Dotted lines mark where a round begins; the loss may jump there. "
         f"More than one round: {listed(counts)}."
+    )
+
+
+def under_fixed_noise(shown: Sequence[Fit]) -> str | None:
+    """Return whose curves begin with iterations of L-BFGS, or ``None``."""
+    told = [f"{fit.guide} ({fit.iterations:,} of {fit.steps:,})" for fit in shown if fit.iterations]
+    if not told:
+        return None
+    return (
+        "The first steps are iterations of L-BFGS, whose loss has no noise: that of a fixed sample of draws, which "
+        "grows, so that it may jump; those after a dotted line are stochastic ones, of the best start alone. "
+        f"Iterations: {listed(told)}."
     )
 
 
