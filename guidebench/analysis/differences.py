@@ -21,6 +21,10 @@ from guidebench.results import Fit
 #: Standard errors that a difference must exceed, where they are well known.
 SIGNIFICANT = 3.0
 
+#: The most errors of training that are asked for, however few restarts there are: of two, one pair of equal guides in
+#: twenty is then called different, of three one in 160, of more one in 370.
+MOST_ERRORS = float(t.isf(0.025, 1))
+
 #: Differences below this many nats do not count: training is not called unsettled for less.
 SMALLEST = 0.01
 
@@ -42,7 +46,7 @@ class Difference:
         Its standard error, from draws and restarts together; not a number where there is one start.
     limit : float
         What noise may reach: three standard errors of the draws, and as many of training as a t distribution
-        with so few restarts asks for; infinite where there is one start.
+        with so few restarts asks for, at most :data:`MOST_ERRORS`; infinite where there is one start.
     """
 
     first: str
@@ -73,7 +77,7 @@ def difference(first: Fit, second: Fit) -> Difference | None:
     drawing = np.hypot(one.mcse or 0.0, other.mcse or 0.0)
     paired = _paired(first, second)
     training = np.std(paired, ddof=1) if len(paired) > 1 else np.nan
-    quantile = float(t.isf(norm.sf(SIGNIFICANT), len(paired) - 1)) if len(paired) > 1 else np.inf
+    quantile = min(float(t.isf(norm.sf(SIGNIFICANT), len(paired) - 1)), MOST_ERRORS) if len(paired) > 1 else np.inf
     return Difference(
         first=first.guide,
         second=second.guide,

@@ -134,7 +134,7 @@ def mean_error(evidence: Evidence) -> Iterator[MetricValue]:
     r"""Absolute error of the mean, :math:`|\mu_q - \mu_p| / \sigma_p`."""
 
     def each() -> Iterator[MetricValue]:
-        count = len(next(iter(evidence.reference.values())))
+        count = max(map(len, evidence.reference.values()), default=1)
         share = float(np.sqrt((count - 1) / count))
         for name, own, true in _both(evidence):
             # The plain sd of the reference's draws is the unit of all distances here.

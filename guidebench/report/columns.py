@@ -9,7 +9,7 @@ from guidebench.report.page import Cell, Number, Page
 from guidebench.results import Fit
 
 #: What these tables, or a section of their own, show with marks and details.
-OWN = frozenset({"elbo", "kl", "khat", "ess", "ess_share", "coverage_90", "simulated_coverage_90"})
+OWN = frozenset({"elbo", "kl", "khat", "ess", "ess_share", "coverage_90", "simulated_coverage_90", "gradients"})
 
 
 def further(page: Page) -> list[tuple[str, Callable[[Fit], Cell]]]:

@@ -56,7 +56,8 @@ def test_full_rank_is_exact(case: tuple[conjugate.Conjugate, Comparison]) -> Non
     assert fit.value("log_evidence") == pytest.approx(exact.log_evidence, abs=5e-3)
     found = fit.metric("elbo")
     assert found is not None
-    assert exact.log_evidence - 0.01 - 2 * (found.mcse or 0) < found.value < exact.log_evidence + 3 * (found.mcse or 0)
+    noise = 3 * (found.mcse or 0) + 1e-5  # the last bits of float32 in a hundred nats
+    assert exact.log_evidence - 0.01 - noise < found.value < exact.log_evidence + noise
 
 
 @pytest.mark.parametrize("guide", ["auto_normal", "mean_field"])

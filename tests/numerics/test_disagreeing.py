@@ -114,7 +114,7 @@ def test_weights_that_are_good_and_contradict_the_chains_leave_neither(monkeypat
     def weighed(**parts: Any) -> Reference:
         mixture = Mixture(**{"accepted": False, "reason": "so", "draws": {"w": DRAWS + 1.0}, **parts})
         monkeypatch.setattr(chained, "witness", lambda *_: mixture)
-        return chained._weighed("p", posterior, groups, own, 0.0)
+        return chained._weighed("p", posterior, groups, own, 0.0)[0]
 
     assert weighed() is own
     apart = weighed(contradicts=True)

@@ -90,6 +90,7 @@ def target_of(name: str) -> tuple[Target, Any]:
 def whole_density(name: str, target: Target, flat: Any) -> jax.Array:
     """The density by NumPyro, on the model without minibatches."""
     model, data, _ = MODELS[name]
+    data = jax.tree.map(jnp.asarray, data)
     values, log_jacobian = target.constrain(flat, target.arguments.arrays)
     return log_density(handlers.seed(model, jax.random.key(0)), (), data, values)[0] + log_jacobian
 
@@ -119,7 +120,7 @@ def test_a_stratified_sample_of_many_stays_inside() -> None:
 def test_blocks_add_up_to_the_whole_and_so_do_their_gradients(name: str, rows: int) -> None:
     target, found = target_of(name)
     flat = jnp.asarray(np.random.default_rng(1).normal(size=target.dim), jnp.float32)
-    arrays = found.arguments.arrays
+    arrays = jax.tree.map(jnp.asarray, dict(found.arguments.arrays))
 
     def blocked(point: Any) -> Any:
         at_a_time = min(rows, found.minibatches.plates[found.minibatches.main][0])

@@ -95,7 +95,7 @@ def test_no_gaussian_at_one_of_two_far_modes_is_trusted() -> None:
         numpyro.sample("x", modes)
 
     guides = ["mean_field", "auto_multivariate_normal", "auto_laplace_approximation"]
-    found = gb.compare(model, guides=guides, reference="none", steps=2000, restarts=2)
+    found = gb.compare(model, guides=guides, reference="none")
     for fit in found:  # what is kept beside its draws is the mixture's, which knows both
         assert (fit.verdict, fit.own_verdict) == (Verdict.REFRESH, Verdict.DISTRUST), fit.reason
         data = group(fit.inference_data, "refreshed")

@@ -53,8 +53,8 @@ def test_guides_without_an_elbo_are_left_out() -> None:
     assert [(one.first, one.second) for one in found] == [("best", "near"), ("best", "worse"), ("near", "worse")]
 
 
-@pytest.mark.parametrize("restarts", [2, 4])
-def test_noise_makes_few_differences(restarts: int) -> None:
+@pytest.mark.parametrize(("restarts", "most"), [(2, 65), (3, 13), (4, 10)])
+def test_noise_makes_few_differences(restarts: int, most: int) -> None:
     """Two copies of one guide, each represented by the best of its restarts."""
     rng = np.random.default_rng(0)
     wrong = 0
@@ -63,7 +63,7 @@ def test_noise_makes_few_differences(restarts: int) -> None:
         found = difference(*(fit(name, max(own), 1e-4, tuple(own)) for name, own in zip("ab", elbos, strict=True)))
         assert found is not None
         wrong += found.different
-    assert wrong <= 10  # 0.27 % of 1,000 are three
+    assert wrong <= most  # of 1,000 pairs 50, 6 and 3 are expected
 
 
 def test_from_one_start_nothing_is_called_different() -> None:
