@@ -59,11 +59,14 @@ def refresh(case: Case, drawn: Drawn, most: int) -> Refreshed | None:
 
 
 def budget_of_judging(case: Case, training: Training) -> int:
-    """Return how many gradients on all data training by steps took; any other counts as one round of it.
+    """Return how many gradients on all data training by steps took, or would take where there was none.
 
-    Training that ends early must not be judged by less.
+    Training under fixed noise ends early, and is not to be judged by less: it counts as two rounds, where there may be
+    as many.  A method of a guide's own counts as one.
     """
-    return of_steps(case, 0 if training.endings else sum(training.rounds))
+    if not training.endings:
+        return of_steps(case, sum(training.rounds))
+    return of_steps(case, case.recipe.steps * (3 if case.recipe.rounds > 1 else 1))
 
 
 def of_steps(case: Case, steps: int = 0) -> int:
