@@ -313,6 +313,7 @@ def test_wrong_minibatches_are_refused(case: str) -> None:
         gb.compare(regression, X, y=Y, minibatch=sizes, guides="auto_normal")
 
 
+@pytest.mark.slow
 def test_an_autoguide_in_the_models_own_coordinates_subsamples_its_latents() -> None:
     parts, whole = (fitted("local latents", "auto_delta", minibatch=each, steps=6000) for each in (True, False))
     assert parts.status.has_draws, parts.message

@@ -176,6 +176,7 @@ for problem in islice(guidebench_problems(), 5):
 """
 
 
+@pytest.mark.slow
 def test_two_processes_have_the_same_keys(
     python: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:

@@ -63,6 +63,7 @@ def test_it_agrees_with_the_exact_posterior_of_the_seed_problem() -> None:
             assert np.mean(draws < np.quantile(exact[site], level)) == pytest.approx(level, abs=4 * error), site
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("short_nuts")
 def test_where_both_fail_both_are_named_and_the_sites_that_chains_contradict_each_other_about() -> None:
     one = prepared(funnel.problem(), reference="nuts")

@@ -64,7 +64,7 @@ def drawing(guide: str, offset: float) -> tuple[Sampler, Any]:
     return make_sampler(make, frame, ready.problem.structure, params=params, count=100, scoring=scoring), params
 
 
-@pytest.mark.parametrize("guide", ["auto_normal", "auto_iaf_normal"])
+@pytest.mark.parametrize("guide", ["auto_normal", pytest.param("auto_iaf_normal", marks=pytest.mark.slow)])
 def test_of_one_guide_the_rounding_is_that_of_float32(guide: str) -> None:
     sampler, params = drawing(guide, 0.0)
     found = sampler.rounding(params, jax.random.key(1))

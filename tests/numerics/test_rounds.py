@@ -46,7 +46,11 @@ def stubborn() -> Guide:
 
 @pytest.mark.parametrize(
     ("distance", "steps", "status"),
-    [(5.0, 4_000, Status.CONVERGED), (130.0, 12_000, Status.CONVERGED), (1_000.0, 28_000, Status.MAX_STEPS)],
+    [
+        pytest.param(5.0, 4_000, Status.CONVERGED, marks=pytest.mark.slow),
+        (130.0, 12_000, Status.CONVERGED),
+        pytest.param(1_000.0, 28_000, Status.MAX_STEPS, marks=pytest.mark.slow),
+    ],
 )
 def test_as_many_rounds_as_are_needed_and_no_more(run: Run, distance: float, steps: int, status: Status) -> None:
     fit = run(away(distance), stubborn(), restarts=1, draws=500)["stubborn"]

@@ -191,7 +191,9 @@ def no_curvature() -> None:
 ODD = {"ridge": (ridge, {"y": np.float32(0.5)}), "slope": (slope, {}), "no-curvature": (no_curvature, {})}
 
 
-@pytest.mark.parametrize("case", ODD)
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=() if case == "ridge" else pytest.mark.slow) for case in ODD]
+)
 def test_a_posterior_without_a_mode_ends_the_search_without_an_exception(case: str) -> None:
     model, values = ODD[case]
     found = search(model, **values)

@@ -156,6 +156,7 @@ def test_full_rank_after_a_thousand_plain_steps_is_not_called_converged(run) -> 
     assert "ran out of steps" in fit.reason
 
 
+@pytest.mark.slow
 def test_heldout_data_take_no_part_in_training(run, seed_problem: Comparison) -> None:  # type: ignore[no-untyped-def]
     from dataclasses import replace
 
@@ -170,6 +171,7 @@ def test_heldout_data_take_no_part_in_training(run, seed_problem: Comparison) ->
     assert (fit.value("elpd") or 0) < (before.value("elpd") or 0) - 100
 
 
+@pytest.mark.slow
 def test_adding_a_guide_changes_no_bit_of_another(run, seed_problem: Comparison) -> None:  # type: ignore[no-untyped-def]
     alone = run("linear-regression", "auto_normal")["auto_normal"]
     assert alone.metrics == seed_problem["auto_normal"].metrics

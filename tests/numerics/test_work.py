@@ -173,6 +173,7 @@ def comparison() -> Comparison:
     return found
 
 
+@pytest.mark.slow
 def test_phases_add_up_to_the_whole(comparison: Comparison) -> None:
     for fit in comparison:
         assert set(fit.work) <= set(OF_A_FIT)

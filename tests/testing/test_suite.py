@@ -173,9 +173,7 @@ def test_a_fit_that_changes_when_it_is_loaded_is_found_out(monkeypatch: pytest.M
         drawing.check_saves_and_loads(subject)
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=() if name == "auto_delta" else pytest.mark.slow) for name in BUNDLED]
-)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow) for name in BUNDLED])
 def test_a_bundled_guide_passes(name: str) -> None:
     subject = examined(name)
     found = [examine(check, subject, EXPECTED.get(name)) for check in CHECKS]
