@@ -62,8 +62,9 @@ def train(guide, steps):
     return losses, params
 
 
-def main() -> None:
-    lessons = [
+def lessons():
+    """Return name, guide and steps of each lesson."""
+    return [
         ("mean_field", manual_guide, 1_000),
         ("auto_normal", AutoNormal(model), 1_000),
         ("auto_delta", AutoDelta(model), 300),
@@ -71,7 +72,10 @@ def main() -> None:
         ("auto_laplace_approximation", AutoLaplaceApproximation(model), 1_000),
         ("auto_iaf_normal", AutoIAFNormal(model), 4_000),
     ]
-    for name, guide, steps in lessons:
+
+
+def main() -> None:
+    for name, guide, steps in lessons():
         losses, _ = train(guide, steps)
         print(f"{name:28s} {steps:5d} steps, final loss {losses[-1]:9.3f}")
 

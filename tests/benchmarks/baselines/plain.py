@@ -4,31 +4,13 @@ from __future__ import annotations
 
 import jax
 import numpyro
-from lesson import (
-    AutoDelta,
-    AutoIAFNormal,
-    AutoLaplaceApproximation,
-    AutoMultivariateNormal,
-    AutoNormal,
-    X,
-    Y,
-    manual_guide,
-    model,
-)
+from lesson import X, Y, lessons, model
 from numpyro.infer import SVI, Predictive, Trace_ELBO
 
 
 def main() -> None:
     """Train each guide as long as the lesson does, and predict from it."""
-    lessons = [
-        ("mean_field", manual_guide, 1_000),
-        ("auto_normal", AutoNormal(model), 1_000),
-        ("auto_delta", AutoDelta(model), 300),
-        ("auto_multivariate_normal", AutoMultivariateNormal(model), 4_000),
-        ("auto_laplace_approximation", AutoLaplaceApproximation(model), 1_000),
-        ("auto_iaf_normal", AutoIAFNormal(model), 4_000),
-    ]
-    for name, guide, steps in lessons:
+    for name, guide, steps in lessons():
         svi = SVI(model, guide, numpyro.optim.Adam(0.01), Trace_ELBO())
         done = svi.run(jax.random.key(0), steps, X, Y, progress_bar=False)
         draws = Predictive(guide, params=done.params, num_samples=1_000)(jax.random.key(1), X)
