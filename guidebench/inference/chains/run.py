@@ -22,9 +22,9 @@ from guidebench.results.work import NOTHING, Work
 MOVED_MEAN, MOVED_SD = 0.05, 0.07
 
 #: Largest error that the worst mean, in sds, and the worst sd, as a share, may have once chains are believed, and the
-#: one up to which they go on while no more than a share of the budget is spent.
+#: one up to which they go on while no more than a share of the budget, and so many gradients, are spent.
 KNOWN, WELL_KNOWN = 0.08, 0.04
-CHEAP = 0.25
+CHEAP, MOST_CHEAP = 0.25, 40_000
 
 #: Largest rank correlation of first and last, noise taken off, of what is forgotten.
 REMEMBERED = 0.15
@@ -321,7 +321,7 @@ def run_chains(
             if run.length not in LOOKS:
                 continue
             look = run.look()
-            enough = look.known <= WELL_KNOWN or run.gradients >= CHEAP * budget
+            enough = look.known <= WELL_KNOWN or run.gradients >= min(CHEAP * budget, MOST_CHEAP)
             if look.believed and enough and run.length >= FIRST:
                 break
             if run.length >= FIRST and look.lost > MOST_LOST and run.go_carefully():
