@@ -243,6 +243,7 @@ def test_the_best_gaussian_in_the_funnel(run) -> None:  # type: ignore[no-untype
     assert (fit.value("sd_error", "v") or 0) > 0.8
 
 
+@pytest.mark.slow
 def test_one_mode_alone_loses_its_weight_and_looks_perfect(run) -> None:  # type: ignore[no-untyped-def]
     fit = run("two-modes", "auto_multivariate_normal")["auto_multivariate_normal"]
     theta = group(fit.inference_data, "posterior")["theta"].to_numpy().reshape(-1, 2)

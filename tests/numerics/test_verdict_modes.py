@@ -153,6 +153,7 @@ def test_normals_of_known_error_in_either_precision(run: Run, x64: bool) -> None
         assert fit.value("dropped_mass") is None
 
 
+@pytest.mark.slow
 def test_modes_count_in_float64_and_beside_an_exact_reference(run: Run) -> None:
     """All guides in all four combinations are slow; this is one of each kind."""
     guides = {guide.name: guide for guide in GUIDES}
