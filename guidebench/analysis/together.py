@@ -10,15 +10,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations
-from math import hypot
 
-from guidebench.analysis.limits import MEAN_ERROR, SD_ERROR
+from guidebench.analysis.apart import apart
 from guidebench.contracts import MetricValue
+from guidebench.metrics.moments import Moments
 from guidebench.results import Finding, Fit, Verdict
 from guidebench.results.noise import allowance
 
-#: A component's mean and sd under settled chains, each with its error.
-_Moments = dict[str, tuple[MetricValue, MetricValue]]
+#: Of every component under settled chains.
+_Moments = dict[str, Moments]
 
 
 def together(fits: Sequence[Fit]) -> tuple[Fit, ...]:
@@ -47,29 +47,19 @@ def _moments(fit: Fit) -> _Moments:
         if one.metric in found and one.variable:
             found[one.metric][one.variable] = one
     means, sds = found.values()
-    return {name: (means[name], sds[name]) for name in means if name in sds and sds[name].value > 0}
+    both = ((name, mean, sds[name]) for name, mean in means.items() if name in sds)
+    return {name: Moments(mean.value, sd.value, mean.mcse or 0.0, sd.mcse or 0.0) for name, mean, sd in both}
 
 
 def _apart(own: _Moments, other: _Moments) -> str:
     """Return by how much moments differ for sure, in words, or nothing."""
     shared = [name for name in own if name in other]
     noise = allowance(len(shared))
-    worst, said = 0.0, ""
-    for name in shared:
-        (mean, sd), (their_mean, their_sd) = own[name], other[name]
-        scale = min(sd.value, their_sd.value)
-        for value, error, limit, text in (
-            (abs(mean.value - their_mean.value), _error(mean, their_mean), MEAN_ERROR, "{:.2f} sd in the mean"),
-            (abs(sd.value - their_sd.value), _error(sd, their_sd), SD_ERROR, "{:.0%} in the sd"),
-        ):
-            beyond = (value - noise * error) / scale - limit
-            if beyond > worst:
-                worst, said = beyond, f"{text.format(value / scale)} of {name}"
-    return said
-
-
-def _error(one: MetricValue, other: MetricValue) -> float:
-    return hypot(one.mcse or 0.0, other.mcse or 0.0)
+    found = [(by, name) for name in shared if (by := apart(own[name], other[name], noise)) is not None]
+    if not found:
+        return ""
+    worst, name = max(found, key=lambda one: one[0].beyond)
+    return f"{worst.said} of {name}"
 
 
 def _contradicted(fit: Fit, guide: str, apart: str) -> Fit:

@@ -18,8 +18,8 @@ from guidebench.engine.mixed import reference_of
 from guidebench.engine.searching import NOWHERE, Asked, Posterior, no_density, unaffordable
 from guidebench.engine.worth import effective
 from guidebench.inference.chains.groups import Groups, run_groups
-from guidebench.inference.chains.moves import BLOCK, CHAINS, Moves
-from guidebench.inference.chains.run import FIRST
+from guidebench.inference.chains.moves import CHAINS, Moves
+from guidebench.inference.chains.run import LEAST
 from guidebench.inference.mixture import MOST_REPEATED, witness
 from guidebench.plugins.isolation.failures import reason
 from guidebench.results import Work
@@ -30,7 +30,7 @@ LABEL = "chains"
 BUDGET = 400_000
 
 #: Of all of them, at least: what two groups take until they may be believed.
-LEAST = 2 * FIRST * BLOCK * CHAINS * 4
+OF_TWO = 2 * LEAST
 
 
 def by_chains(asked: Asked) -> Reference | str:
@@ -40,7 +40,7 @@ def by_chains(asked: Asked) -> Reference | str:
         obstacle = f"they take long on {asked.problem.arguments.size():,} numbers of data"
     if obstacle is not None:
         return obstacle
-    if asked.meter.most(LEAST) < LEAST:
+    if asked.meter.most(OF_TWO) < OF_TWO:
         return unaffordable("reference by chains", asked.meter)
     began = time.perf_counter()
     name = asked.problem.problem.name

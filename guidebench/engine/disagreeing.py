@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import hypot
-from typing import NamedTuple
 
 import numpy as np
 
-from guidebench.analysis.limits import MEAN_ERROR, SD_ERROR
+from guidebench.analysis.apart import apart
 from guidebench.engine.gate import Reference
 from guidebench.inference.mode_shares import HALF_WRONG
 from guidebench.inference.modes import Landscape
@@ -20,14 +18,6 @@ from guidebench.results import Disagreement
 from guidebench.results.noise import allowance
 
 
-class _Apart(NamedTuple):
-    """By how much a component is apart beyond its limit and noise, and in words."""
-
-    beyond: float
-    name: str
-    said: str
-
-
 def disagreement(one: Reference, other: Reference) -> Disagreement | None:
     """Return how two references contradict each other, or ``None``.
 
@@ -37,22 +27,22 @@ def disagreement(one: Reference, other: Reference) -> Disagreement | None:
     moments, theirs = _moments(one), _moments(other)
     shared = [name for name in moments if name in theirs]
     noise = allowance(len(shared))
-    apart = [found for name in shared if (found := _apart(name, moments[name], theirs[name], noise)) is not None]
-    if not apart:
+    each = {name: apart(moments[name], theirs[name], noise) for name in shared}
+    found = sorted(((name, by) for name, by in each.items() if by is not None), key=lambda one: -one[1].beyond)
+    if not found:
         return None
-    apart.sort(key=lambda found: -found.beyond)
-    first = apart[0]
-    pair = moments[first.name], theirs[first.name]
+    name, worst = found[0]
+    pair = moments[name], theirs[name]
     told = " and ".join(
-        f"by {label} {first.name} has mean {found.mean:.4g} and sd {found.sd:.3g}"
-        for label, found in zip((one.label, other.label), pair, strict=True)
+        f"by {label} {name} has mean {own.mean:.4g} and sd {own.sd:.3g}"
+        for label, own in zip((one.label, other.label), pair, strict=True)
     )
     return Disagreement(
         between=(one.label, other.label),
-        said=f"{told}, which is {first.said}",
-        components=tuple(found.name for found in apart),
-        means=tuple(found.mean for found in pair),
-        sds=tuple(found.sd for found in pair),
+        said=f"{told}, which is {worst.said}",
+        components=tuple(name for name, _ in found),
+        means=tuple(own.mean for own in pair),
+        sds=tuple(own.sd for own in pair),
     )
 
 
@@ -96,18 +86,3 @@ def unvisited(reference: Reference, landscape: Landscape, target: Target, began:
 
 def _moments(reference: Reference) -> Mapping[str, Moments]:
     return moments_of(reference.draws, reference.effective, varying=True)
-
-
-def _apart(name: str, own: Moments, other: Moments, noise: float) -> _Apart | None:
-    scale = min(own.sd, other.sd)
-    if not scale > 0:
-        return None
-    found = [
-        _Apart((value - noise * error) / scale - limit, name, text.format(value / scale))
-        for value, error, limit, text in (
-            (abs(own.mean - other.mean), hypot(own.mean_error, other.mean_error), MEAN_ERROR, "{:.2f} sd in the mean"),
-            (abs(own.sd - other.sd), hypot(own.sd_error, other.sd_error), SD_ERROR, "{:.0%} in the sd"),
-        )
-    ]
-    worst = max(found)
-    return worst if worst.beyond > 0 else None

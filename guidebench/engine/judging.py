@@ -14,9 +14,10 @@ from guidebench.engine.allowance import Meter, spent
 from guidebench.engine.events import Tell
 from guidebench.engine.fit.case import Case
 from guidebench.engine.fit.draw import Drawn, Refreshed
-from guidebench.engine.fit.refresh import LEAST, of_steps, refresh
+from guidebench.engine.fit.refresh import of_steps, refresh
 from guidebench.engine.request import Settings
 from guidebench.engine.workbench import Workbench
+from guidebench.inference.chains.run import LEAST
 from guidebench.request.selection import ChosenGuide
 from guidebench.results import Chaining, Fit
 

@@ -8,6 +8,8 @@ from typing import Any
 import numpyro.distributions as dist
 from numpyro.primitives import Messenger
 
+from guidebench.inference.wrappers import unwrapped
+
 
 def noise_of(trace: Mapping[str, Any]) -> dict[str, Any]:
     """Return what was random in the trace of a guide, by sample site.
@@ -19,7 +21,7 @@ def noise_of(trace: Mapping[str, Any]) -> dict[str, Any]:
     for name, site in trace.items():
         if site["type"] != "sample" or site["is_observed"]:
             continue
-        inner, between = _inner(site["fn"]), site.get("intermediates")
+        inner, between = unwrapped(site["fn"]), site.get("intermediates")
         if isinstance(inner, dist.Delta):
             continue
         pushed = isinstance(inner, dist.TransformedDistribution) and between
@@ -46,17 +48,10 @@ class Again(Messenger):  # type: ignore[misc]
         """Give a sample site its value, and what its density is computed from."""
         if msg["type"] != "sample" or msg["is_observed"] or msg["name"] not in self._noise:
             return
-        value, inner, between = self._noise[msg["name"]], _inner(msg["fn"]), []
+        value, inner, between = self._noise[msg["name"]], unwrapped(msg["fn"]), []
         if isinstance(inner, dist.TransformedDistribution):
             for transform in inner.transforms:
                 before = value
                 value, found = transform.call_with_intermediates(before)
                 between.append([before, found])
         msg["value"], msg["intermediates"] = value, between
-
-
-def _inner(fn: Any) -> Any:
-    """Return a distribution without what only says how its axes are counted."""
-    while isinstance(fn, (dist.Independent, dist.ExpandedDistribution, dist.MaskedDistribution)):
-        fn = fn.base_dist
-    return fn

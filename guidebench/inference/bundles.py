@@ -165,8 +165,8 @@ def _density(sites: list[Any]) -> Float[Array, ""]:
     if len(sites) > 1:
         return _together([site["fn"] for site in sites], [site["value"] for site in sites])
     given = (first["intermediates"],) if first["intermediates"] else ()
-    density = jnp.sum(first["fn"].log_prob(first["value"], *given))
-    return density if first["scale"] is None else jnp.sum(first["scale"] * first["fn"].log_prob(first["value"], *given))
+    density = first["fn"].log_prob(first["value"], *given)
+    return jnp.sum(density if first["scale"] is None else first["scale"] * density)
 
 
 def _together(priors: list[Any], values: list[Any]) -> Float[Array, ""]:

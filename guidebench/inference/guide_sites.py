@@ -20,6 +20,7 @@ from numpyro.handlers import seed, trace
 from guidebench.config.errors import RequestError
 from guidebench.inference.arguments import Arguments, runnable
 from guidebench.inference.structure import ModelStructure, is_factor
+from guidebench.inference.wrappers import unwrapped
 from guidebench.plugins.isolation.failures import reason
 
 #: Bounds that differ by no more than this, relatively, are the same: one may have been rounded to float32.
@@ -139,7 +140,7 @@ def _sites(
 
 
 def _describe(site: Mapping[str, Any]) -> SampleSite:
-    fn = _unwrapped(site["fn"])
+    fn = unwrapped(site["fn"])
     return SampleSite(
         shape=tuple(int(size) for size in np.shape(site["value"])),
         distribution=type(fn).__name__,
@@ -280,13 +281,6 @@ def _shown(bound: Any) -> str:
     return f"{values[0]:g}" if values.size == 1 else "bounds"
 
 
-def _unwrapped(fn: Any) -> Any:
-    """Return the distribution under reinterpreted dimensions, an expansion or a mask."""
-    while isinstance(fn, (dist.Independent, dist.ExpandedDistribution, dist.MaskedDistribution)):
-        fn = fn.base_dist
-    return fn
-
-
 def _filled(fn: Any) -> Region | None:
     """Return the set of values that a distribution has, where its word can be taken for it.
 
@@ -304,7 +298,7 @@ def _filled(fn: Any) -> Region | None:
 def _onto(fn: Any) -> bool:
     """Return whether each transform is given all values that it takes."""
     parts = [part for one in fn.transforms for part in _parts(one)]
-    before = _filled(_unwrapped(fn.base_dist))
+    before = _filled(unwrapped(fn.base_dist))
     for part in parts:
         taken = _region(part.domain)
         if before is None or taken is None or not _same(before, taken):

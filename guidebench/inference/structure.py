@@ -22,6 +22,7 @@ from numpyro.primitives import Messenger
 from guidebench.config.errors import RequestError
 from guidebench.inference import enumeration
 from guidebench.inference.arguments import Arguments, is_array, runnable
+from guidebench.inference.wrappers import unwrapped
 from guidebench.plugins.isolation.failures import reason
 
 
@@ -241,9 +242,7 @@ def _is_joint(site: Mapping[str, Any]) -> bool:
     if site["type"] != "sample" or not site["is_observed"] or is_factor(site):
         return False
     fn, axes = site["fn"], len(getattr(site["value"], "shape", ()))
-    while isinstance(fn, (dist.Independent, dist.MaskedDistribution, dist.ExpandedDistribution)):
-        fn = fn.base_dist
-    return bool(0 < axes <= fn.event_dim)
+    return bool(0 < axes <= unwrapped(fn).event_dim)
 
 
 def is_factor(site: Mapping[str, Any]) -> bool:

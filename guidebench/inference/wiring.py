@@ -18,6 +18,7 @@ from numpyro.handlers import seed, substitute, trace
 
 from guidebench.inference.arguments import Arguments, runnable
 from guidebench.inference.structure import ModelStructure, Site, is_factor
+from guidebench.inference.wrappers import unwrapped
 
 #: Operations that give an array another shape, or take parts of it, and leave its numbers alone.
 _SAME_NUMBERS = {
@@ -35,9 +36,6 @@ _SAME_NUMBERS = {
 
 #: Programs within a program.
 _CALLS = {"pjit", "jit", "closed_call", "core_call", "remat", "checkpoint"}
-
-#: Distributions that stand for the one inside.
-_WRAPPERS = (dist.Independent, dist.MaskedDistribution, dist.ExpandedDistribution)
 
 #: Supports of parameters; NumPyro keeps the classes to itself.
 _POSITIVE = type(constraints.greater_than(0.0)), type(constraints.softplus_positive)
@@ -112,7 +110,7 @@ def wiring(model: Callable[..., Any], arguments: Arguments, structure: ModelStru
                 continue
             layers = list(_layers(site["fn"]))
             if name in free:
-                priors[name] = next(one for one in layers if not isinstance(one, _WRAPPERS))
+                priors[name] = unwrapped(site["fn"])
                 masked.update({name} if any(isinstance(one, dist.MaskedDistribution) for one in layers) else ())
             for parameter, bounded, value in _held(layers):
                 parameters.append(_Parameter(parameter, name, bounded))

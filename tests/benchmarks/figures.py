@@ -145,39 +145,29 @@ def _path(length: int) -> Figure:
 
 
 def _effects(groups: int) -> Figure:
-    guides = "auto_normal,auto_low_rank_multivariate_normal"
-    return Figure(
-        name=f"effects-{groups}",
-        title=f"Random effects of {groups:,} groups: two guides, judged, beside a plain script of the two",
-        commands=(
-            script("plain (S)", "baselines/plain_on.py", f"effects-{groups}", "--guides", guides),
-            on("two guides", f"effects-{groups}", "--guides", guides),
-        ),
-        over={"two guides": "plain (S)"},
+    return _beside_plain(
+        f"effects-{groups}",
+        f"Random effects of {groups:,} groups: two guides, judged, beside a plain script of the two",
+        "two guides",
+        "auto_normal,auto_low_rank_multivariate_normal",
     )
 
 
 def _independent(size: int) -> Figure:
-    return Figure(
-        name=f"independent-{size}",
-        title=f"{size:,} independent latents: mean field, judged, beside a plain script",
-        commands=(
-            script("plain (S)", "baselines/plain_on.py", f"independent-{size}", "--guides", "auto_normal"),
-            on("auto_normal", f"independent-{size}", "--guides", "auto_normal"),
-        ),
-        over={"auto_normal": "plain (S)"},
-    )
+    title = f"{size:,} independent latents: mean field, judged, beside a plain script"
+    return _beside_plain(f"independent-{size}", title)
 
 
 def _rows(rows: int) -> Figure:
+    title = f"A logistic regression of {rows:,} rows: mean field, judged, beside a plain script"
+    return _beside_plain(f"rows-{rows}", title)
+
+
+def _beside_plain(model: str, title: str, called: str = "auto_normal", guides: str = "auto_normal") -> Figure:
+    """Return guides on a model beside a plain script of the same."""
+    plain = script("plain (S)", "baselines/plain_on.py", model, "--guides", guides)
     return Figure(
-        name=f"rows-{rows}",
-        title=f"A logistic regression of {rows:,} rows: mean field, judged, beside a plain script",
-        commands=(
-            script("plain (S)", "baselines/plain_on.py", f"rows-{rows}", "--guides", "auto_normal"),
-            on("auto_normal", f"rows-{rows}", "--guides", "auto_normal"),
-        ),
-        over={"auto_normal": "plain (S)"},
+        name=model, title=title, commands=(plain, on(called, model, "--guides", guides)), over={called: plain.name}
     )
 
 

@@ -1,6 +1,7 @@
 """The stage of a fit that puts its draws to the test: chains that begin at them, and stay or leave.
 
-They are run for as many gradients as training took, at most; where that does not suffice the verdict says so.  On data
+They are run for as many gradients as training by steps takes, at most; where that does not suffice the verdict says
+so.  On data
 that training saw in parts a gradient of the chains counts for as many as it is worth.
 """
 
@@ -17,17 +18,11 @@ from guidebench.engine.fit.case import Case
 from guidebench.engine.fit.draw import Drawn, Refreshed
 from guidebench.engine.fit.subset import marked
 from guidebench.engine.worth import effective
-from guidebench.inference.chains.moves import BLOCK, CHAINS
-from guidebench.inference.chains.run import FIRST, Settled, run_chains
+from guidebench.inference.chains.moves import CHAINS
+from guidebench.inference.chains.run import LEAST, Settled, run_chains
 from guidebench.inference.train import Training
 from guidebench.plugins.isolation.failures import reason
 from guidebench.results import Chaining, Work
-
-#: Leapfrog steps of a transition, at least: for fewer gradients no program is compiled.
-FEWEST_STEPS = 4
-
-#: Gradients of chains that can be believed, at least.
-LEAST = FIRST * BLOCK * CHAINS * FEWEST_STEPS
 
 
 def refresh(case: Case, drawn: Drawn, most: int) -> Refreshed | None:

@@ -67,15 +67,10 @@ def train_guide(case: Case, at: Boundary) -> Trained:
         training, counted, remarks = _trained(case, frame, samplers, _within(case, at.in_time(case.steps)))
         work: Work | None = counted
     else:
-        own = _first(frame, case.recipe.restarts)
+        own = _from(frame, slice(case.recipe.restarts))
         training, remarks = own_method.run(case, own, make_guide(case.guide, frame.model), at)
         work = of_training(training, case.prepared)
     return Trained(frame, samplers, training, _restarts(case, training), tuple(remarks), work, _ended(case, training))
-
-
-def _first(frame: Frame, count: int) -> Frame:
-    """Return a frame with the first so many of its starting points."""
-    return replace(frame, starts={name: value[:count] for name, value in frame.starts.items()})
 
 
 def _within(case: Case, told: Callable[[int, int, float], None]) -> OnChunk:
@@ -103,17 +98,10 @@ class _Trained(NamedTuple):
     remarks: list[str]
 
 
-class _Attempt(NamedTuple):
-    """A training, and what it has computed with the comparisons of its rounds."""
-
-    training: Training
-    work: Work
-
-
 def _trained(case: Case, frame: Frame, samplers: Samplers, on_chunk: OnChunk) -> _Trained:
     """Train under fixed noise where that is possible, else step by step."""
     if not _under_fixed_noise(case, frame):
-        return _by_steps(case, _first(frame, case.recipe.restarts), samplers, on_chunk, case.recipe)
+        return _by_steps(case, _from(frame, slice(case.recipe.restarts)), samplers, on_chunk, case.recipe)
     found = _fixed(case, _from(frame, _first_valid(case, case.recipe.restarts)), on_chunk)
     if found is not None:
         return _Trained(found, _counted(case, found), [])
@@ -156,7 +144,7 @@ def _fixed(case: Case, frame: Frame, on_chunk: OnChunk) -> Training | None:
     )
 
 
-def _from(frame: Frame, chosen: np.ndarray) -> Frame:
+def _from(frame: Frame, chosen: np.ndarray | slice) -> Frame:
     """Return a frame with some of its starting points."""
     return replace(frame, starts={name: value[chosen] for name, value in frame.starts.items()})
 
@@ -168,7 +156,7 @@ def _count(frame: Frame) -> int:
 def _by_steps(case: Case, frame: Frame, samplers: Samplers, on_chunk: OnChunk, recipe: Recipe) -> _Trained:
     """Train, and once more at a lower rate where that was too much for some starts and the rate is not the user's."""
     attempt = partial(_attempt, case, frame, samplers, on_chunk)
-    first, work = attempt(recipe)
+    first, work, _ = attempt(recipe)
     lost = int(np.sum(_valid(case, first) & (~first.finite | (first.skipped > UNSTABLE * sum(first.rounds)))))
     if not lost or case.config.learning_rate is not None or not recipe.standardise:
         return _Trained(first, work, [])
@@ -176,7 +164,7 @@ def _by_steps(case: Case, frame: Frame, samplers: Samplers, on_chunk: OnChunk, r
     if case.meter.over(work.gradients):
         return _Trained(first, work, [])
     slower = replace(recipe, learning_rate=recipe.learning_rate * SLOWER)
-    second, more = attempt(slower)
+    second, more, _ = attempt(slower)
     spent: dict[str, Any] = {
         "compile_s": first.compile_s + second.compile_s,
         "train_s": first.train_s + second.train_s,
@@ -208,7 +196,7 @@ def _best(training: Training) -> float:
     return min((loss for loss in found if np.isfinite(loss)), default=float("inf"))
 
 
-def _attempt(case: Case, frame: Frame, samplers: Samplers, on_chunk: OnChunk, recipe: Recipe) -> _Attempt:
+def _attempt(case: Case, frame: Frame, samplers: Samplers, on_chunk: OnChunk, recipe: Recipe) -> _Trained:
     prepared, seed = case.prepared, case.config.seed
     shown = frame.in_training()
     settling = Settling(
@@ -234,7 +222,7 @@ def _attempt(case: Case, frame: Frame, samplers: Samplers, on_chunk: OnChunk, re
         callbacks=Callbacks(on_chunk=on_chunk, settled=settling),
     )
     work = _counted(case, training, 0 if watched is None else watched.particles)
-    return _Attempt(replace(training, agreed=settling.agreed), work + settling.work)
+    return _Trained(replace(training, agreed=settling.agreed), work + settling.work, [])
 
 
 def _limits(case: Case) -> Limits:

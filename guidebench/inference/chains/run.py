@@ -35,6 +35,9 @@ LOOKS = (4, 6, 8, 12, 16, 20, 24, 28, 32, 40, 48, 64, 80, 96, 128, 160, 192, 256
 #: The first of them at which chains may be believed.
 FIRST = 12
 
+#: Gradients that this takes, at least, with four leapfrog steps for a transition: for fewer no program is compiled.
+LEAST = FIRST * BLOCK * CHAINS * 4
+
 #: Acceptance that steps are adapted to; the next of them where paths lose their energy, in more than a share.
 ACCEPT = 0.8, 0.95, 0.99
 MOST_LOST = 0.001

@@ -16,6 +16,8 @@ import numpyro.distributions as dist
 from jaxtyping import Array, Float, Float64
 from numpyro.primitives import Messenger
 
+from guidebench.inference.wrappers import unwrapped
+
 #: Pairs of draws per number of noise from which on their second moments can be made exact.
 ENOUGH = 1.2
 
@@ -87,19 +89,12 @@ def _is_drawn(msg: Mapping[str, Any]) -> bool:
     """Return whether a message is about a site whose value is random and still to be drawn."""
     if msg["type"] != "sample" or msg["is_observed"] or msg["value"] is not None:
         return False
-    return not isinstance(_base(msg["fn"]), dist.Delta)
-
-
-def _base(fn: Any) -> Any:
-    """Return what a distribution is under its wrappers."""
-    while isinstance(fn, (dist.Independent, dist.ExpandedDistribution, dist.MaskedDistribution)):
-        fn = fn.base_dist
-    return fn
+    return not isinstance(unwrapped(msg["fn"]), dist.Delta)
 
 
 def drawn(fn: Any, take: Take) -> Drawn | None:
     """Return a draw of a distribution made of the noise it takes; ``None`` where it is no transformed Gaussian."""
-    base = _base(fn)
+    base = unwrapped(fn)
     if isinstance(base, dist.TransformedDistribution):
         if base.shape() != fn.shape():  # expanded: its own base has another shape than its draws need
             return None
