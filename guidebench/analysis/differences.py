@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from scipy.stats import norm, t
+from scipy.special import ndtr, stdtrit
 
 from guidebench.results import Fit
 
@@ -23,7 +23,7 @@ SIGNIFICANT = 3.0
 
 #: The most errors of training that are asked for, however few restarts there are: of two, one pair of equal guides in
 #: twenty is then called different, of three one in 160, of more one in 370.
-MOST_ERRORS = float(t.isf(0.025, 1))
+MOST_ERRORS = -float(stdtrit(1, 0.025))
 
 #: Differences below this many nats do not count: training is not called unsettled for less.
 SMALLEST = 0.01
@@ -77,7 +77,7 @@ def difference(first: Fit, second: Fit) -> Difference | None:
     drawing = np.hypot(one.mcse or 0.0, other.mcse or 0.0)
     paired = _paired(first, second)
     training = np.std(paired, ddof=1) if len(paired) > 1 else np.nan
-    quantile = min(float(t.isf(norm.sf(SIGNIFICANT), len(paired) - 1)), MOST_ERRORS) if len(paired) > 1 else np.inf
+    quantile = min(-float(stdtrit(len(paired) - 1, ndtr(-SIGNIFICANT))), MOST_ERRORS) if len(paired) > 1 else np.inf
     return Difference(
         first=first.guide,
         second=second.guide,

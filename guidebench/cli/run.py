@@ -66,16 +66,16 @@ def run(*, config: Path | None, **given: Any) -> int:
     from guidebench.request.selection import choose_guides, choose_problems
 
     settings = make_config(values(given), config)
-    registry = find_plugins(settings.plugins, no_plugins=settings.no_plugins, running=True)
-    if config is not None and is_results(config):
-        named = settings.model_copy(update={name: () for name in ("problems", "guides") if given[name]})
-        _check_repeatable(config, named.problems, named.guides, registry)
-    problems = choose_problems(registry, settings.problems, settings)
-    guides = choose_guides(registry, settings.guides)
-    name = problems[0].name if len(problems) == 1 else f"{len(problems)}-problems"
-    _check_out(Path(settings.out) / name)
     with ExitStack() as workers:
         executor = workers.enter_context(chosen(settings))  # they have much to import, as this process has now
+        registry = find_plugins(settings.plugins, no_plugins=settings.no_plugins, running=True)
+        if config is not None and is_results(config):
+            named = settings.model_copy(update={name: () for name in ("problems", "guides") if given[name]})
+            _check_repeatable(config, named.problems, named.guides, registry)
+        problems = choose_problems(registry, settings.problems, settings)
+        guides = choose_guides(registry, settings.guides)
+        name = problems[0].name if len(problems) == 1 else f"{len(problems)}-problems"
+        _check_out(Path(settings.out) / name)
         from guidebench.engine.request import Request
 
         asked = Request(name=name, problems=problems, guides=guides, config=settings, registry=registry)

@@ -8,7 +8,7 @@ from typing import Any
 
 from guidebench.engine.events import Tell
 from guidebench.engine.tasks import Task
-from guidebench.inference.device import precision
+from guidebench.inference.device import precision, threads
 from guidebench.plugins.isolation.state import restored
 
 #: NumPyro keeps its handlers on one list for all threads, so two tasks of one process take turns; and whoever notes
@@ -18,7 +18,8 @@ TURN = threading.RLock()
 
 def perform(task: Task, inputs: tuple[Any, ...], tell: Tell) -> Any:
     """Return what a task comes to."""
-    with TURN, restored(), precision.chosen(task.settings.config.x64), warnings.catch_warnings():
+    precise = precision.chosen(task.settings.config.x64)
+    with TURN, threads.one_for_blas(), restored(), precise, warnings.catch_warnings():
         # NumPyro says so for every program that it traces; the report says it once.
         warnings.filterwarnings("ignore", message="Continuous inference poorly handles circular")
         # Another process may be writing the entry; JAX then compiles the program itself.

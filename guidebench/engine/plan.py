@@ -153,13 +153,18 @@ class Plan:
 
         Where tasks go on side by side, the guides that are the richest take longest and go first, so that nobody is
         left waiting for one of them at the end: those whose family any affine map leaves unchanged have at least
-        :math:`D (D + 1) / 2` parameters.
+        :math:`D (D + 1) / 2` parameters, and of these the last goes first, for who names guides begins with the plain.
         """
         return tuple(
-            node
-            for one in self.problems
-            for node in (sorted(one.nodes, key=lambda node: not node.dear) if side_by_side else one.nodes)
+            node for one in self.problems for node in (_richest_first(one.nodes) if side_by_side else one.nodes)
         )
+
+
+def _richest_first(nodes: Sequence[Node]) -> list[Node]:
+    """Return a problem's nodes: those of no guide, then those of dear ones, the last of them first, then others."""
+    shared = [node for node in nodes if not node.guide]
+    dear = [node for node in reversed(nodes) if node.guide and node.dear]
+    return [*shared, *dear, *(node for node in nodes if node.guide and not node.dear)]
 
 
 def checks(request: Request, settings: Settings) -> tuple[Node, ...]:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float64
 
-from guidebench.inference.device.compiled import compile_for, over_draws
+from guidebench.inference.device.compiled import compile_for, level_for, over_draws
 from guidebench.inference.target import Target
 from guidebench.results.work import Work
 
@@ -46,10 +46,11 @@ class Functions:
         self.traced = jax.tree.map(jnp.asarray, dict(traced))
         target.record(self.traced)
         self._target = target
+        self._level = min(level_for(target.evaluated + target.dim), 1)
 
     @cached_property
     def _slope(self) -> Callable[..., Any]:
-        return compile_for(self._slope_at, np.zeros(self.dim), self.traced, level=1)
+        return compile_for(self._slope_at, np.zeros(self.dim), self.traced, level=self._level)
 
     @cached_property
     def _second(self) -> Callable[..., Any]:
@@ -58,7 +59,7 @@ class Functions:
         def all_second(points: Float[Array, "S D"], traced: Mapping[str, Any]) -> Any:
             return over_draws(lambda point: self._second_at(point, traced), points, size)
 
-        return compile_for(all_second, np.zeros((self.batch, self.dim)), self.traced, level=1)
+        return compile_for(all_second, np.zeros((self.batch, self.dim)), self.traced, level=self._level)
 
     @cached_property
     def _many(self) -> Callable[..., Any]:
@@ -68,7 +69,7 @@ class Functions:
             densities: Float[Array, " S"] = over_draws(lambda one: self._target.log_density(one, traced), flat, size)
             return densities
 
-        return compile_for(many, np.zeros((self.batch * DRAWS, self.dim)), self.traced, level=1)
+        return compile_for(many, np.zeros((self.batch * DRAWS, self.dim)), self.traced, level=self._level)
 
     def _slope_at(
         self, flat: Float[Array, " D"], traced: Mapping[str, Any]

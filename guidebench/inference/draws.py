@@ -20,7 +20,7 @@ from jaxtyping import Array, Float, Float64, Key, Shaped
 from guidebench.inference.again import Again, noise_of
 from guidebench.inference.coordinates import Frame
 from guidebench.inference.density import draw, draw_guide
-from guidebench.inference.device.compiled import compile_for, options, over_draws
+from guidebench.inference.device.compiled import compile_for, level_for, options, over_draws
 from guidebench.inference.device.precision import as_double, chosen, double
 from guidebench.inference.rescoring import PACKED, LogJoint
 from guidebench.inference.rounding import PROBED, Rounding, rounding_of
@@ -223,12 +223,13 @@ def make_sampler(
         How the densities of the draws are found.
     """
     program = _program(make_guide, frame, structure, to_draw_from, scoring)
+    level = min(level_for(frame.arguments.size() + structure.latent_dim), 1)
     exact = dict(frame.arguments.arrays if scoring.exact is None else scoring.exact)
     began = time.perf_counter()
     with chosen(scoring.x64):
         traced = exact if scoring.x64 else dict(frame.arguments.arrays)
         start, given = _in_precision(scoring, frame.first()), _in_precision(scoring, params)
-        compiled = compile_for(program, given, jax.random.split(jax.random.key(0), count), start, traced, level=1)
+        compiled = compile_for(program, given, jax.random.split(jax.random.key(0), count), start, traced, level=level)
 
     @cache
     def once_more() -> tuple[Callable[..., Any], Any]:

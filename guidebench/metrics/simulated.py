@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 from jaxtyping import Float, Float64, Real
-from scipy.stats import binom, binomtest, kstest, wilcoxon
 
 from guidebench.contracts import MetricValue
 from guidebench.metrics.parts import INTERVAL_LEVELS
@@ -45,6 +44,8 @@ def bias_p_value(p: Float[np.ndarray, " N"]) -> float:
     mirror images by a Kolmogorov-Smirnov test, whose null distribution does not hold for two samples of
     which one is made of the other; Wilcoxon's signed-rank test has the right size.
     """
+    from scipy.stats import wilcoxon
+
     centred = p - 0.5
     return float(wilcoxon(centred).pvalue) if np.any(centred != 0) else 1.0
 
@@ -65,6 +66,8 @@ def calibration(ranks: Mapping[str, Real[np.ndarray, " N"]], draws: int) -> Iter
     draws : int
         Draws per data set.
     """
+    from scipy.stats import binomtest, kstest
+
     found = {name: probabilities(values, draws) for name, values in ranks.items() if len(values)}
     if not found:
         return
@@ -105,6 +108,8 @@ def band(
     ndarray
         Shape ``(3, points)``: the points z, and the lower and upper limit of F(z) - z.
     """
+    from scipy.stats import binom
+
     z = np.arange(1, points + 1) / (points + 1)
     rng = np.random.default_rng(0)
     reached = np.empty(trials)

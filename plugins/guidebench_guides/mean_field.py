@@ -29,30 +29,29 @@ def build(model: Callable[..., Any], *, init_loc_fn: Any = None, init_scale: flo
     import numpyro.distributions as dist
     from numpyro.distributions import constraints
     from numpyro.distributions.transforms import biject_to
-    from numpyro.handlers import block
+    from numpyro.handlers import block, seed, substitute, trace
     from numpyro.infer.initialization import init_to_uniform
-    from numpyro.infer.util import initialize_model
 
     def guide(*args: Any, **kwargs: Any) -> dict[str, Any]:
         with block():
-            start, _, _, trace = initialize_model(
-                numpyro.prng_key(),
-                model,
-                init_strategy=init_loc_fn or init_to_uniform,
-                model_args=args,
-                model_kwargs=kwargs,
-            )
+            started = substitute(seed(model, numpyro.prng_key()), substitute_fn=init_loc_fn or init_to_uniform)
+            sites = trace(started).get_trace(*args, **kwargs)
+        latents = {
+            name: site
+            for name, site in sites.items()
+            if site["type"] == "sample" and not site["is_observed"] and not site["fn"].support.is_discrete
+        }
         plates = {
             frame.name: numpyro.plate(frame.name, frame.size, dim=frame.dim)
-            for name in start.z
-            for frame in trace[name]["cond_indep_stack"]
+            for site in latents.values()
+            for frame in site["cond_indep_stack"]
         }
         values = {}
-        for name, unconstrained in start.z.items():
-            site = trace[name]
+        for name, site in latents.items():
             transform = biject_to(site["fn"].support)
             event_dim = transform.domain.event_dim
-            prefix = f"{name}_auto" if {f"{name}_loc", f"{name}_scale"} & trace.keys() else name
+            prefix = f"{name}_auto" if {f"{name}_loc", f"{name}_scale"} & sites.keys() else name
+            unconstrained = transform.inv(site["value"])
             loc = numpyro.param(f"{prefix}_loc", unconstrained)
             scale = numpyro.param(
                 f"{prefix}_scale",

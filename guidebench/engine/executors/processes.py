@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from multiprocessing import Pipe
@@ -89,16 +90,21 @@ class Processes:
         needed = {one.name for one in job.inputs}
         lane = min(self._lanes, key=lambda lane: (lane.orders, -len(needed & lane.held)))
         lane.take(_Order(job, tell, future))
+        self._start(self._lanes)
         return future
 
     def __enter__(self) -> Self:
+        # One imports what the others will find in the file system's cache, next to this process, which does the same.
+        self._start(self._lanes[:1])
+        return self
+
+    def _start(self, lanes: Sequence[_Lane]) -> None:
         try:
-            for lane in self._lanes:
+            for lane in lanes:
                 lane.start()
         except BaseException:
             self.__exit__(None, None, None)
             raise
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -205,9 +211,10 @@ class _Lane:
         self._lock = threading.Lock()
 
     def start(self) -> None:
-        """Start a worker, which has much to import, and begin to take orders."""
-        self._worker = _Worker()
-        self._thread.start()
+        """Start a worker, which has much to import, and begin to take orders; unless that is done."""
+        if self._thread.ident is None:
+            self._worker = _Worker()
+            self._thread.start()
 
     @property
     def held(self) -> frozenset[str]:

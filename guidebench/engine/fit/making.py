@@ -15,6 +15,7 @@ from guidebench.inference.coordinates import Frame
 from guidebench.inference.device.precision import as_double
 from guidebench.inference.draws import Sampler, Scoring, make_sampler
 from guidebench.inference.rounding import Rounding
+from guidebench.inference.setting_up import set_up_cheaply
 from guidebench.inference.start import starting_at
 from guidebench.inference.train import Params
 from guidebench.plugins.isolation.failures import raised_in
@@ -35,7 +36,7 @@ def make_guide(
         reserved = {"init_loc_fn": init} if guide.declaration.wants_start() else {}
         options = guide.declaration.options_for("build", guide.options)
         with raised_in("build"), restored():
-            built = guide.declaration.build(model, **options, **reserved)
+            built = set_up_cheaply(lambda shown: guide.declaration.build(shown, **options, **reserved), model)
             if not callable(built):
                 raise TypeError(f"build must return a guide, which is a function, not {type(built).__name__}")
         for part in built if isinstance(built, AutoGuideList) else (built,):

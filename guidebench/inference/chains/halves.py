@@ -21,7 +21,6 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float64
-from scipy.stats import rankdata
 
 from guidebench.results.noise import allowance
 
@@ -110,6 +109,8 @@ def remembered(
 
 def correlations(first: Float64[np.ndarray, "C K"], last: Float64[np.ndarray, "C K"]) -> Float64[np.ndarray, " K"]:
     """Return the size of the rank correlation over chains of first and last; NaN of what does not vary."""
+    from scipy.stats import rankdata
+
     found = np.full(first.shape[1], np.nan)
     varying = (np.ptp(first, axis=0) > 0) & (np.ptp(last, axis=0) > 0)
     if varying.any():

@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Array, Float, Float64, Int, Key
 
 from guidebench.inference.coordinates import Affine, apply
-from guidebench.inference.device.compiled import compile_for, over_draws
+from guidebench.inference.device.compiled import compile_for, level_for, over_draws
 from guidebench.inference.device.precision import double
 from guidebench.inference.modes import in_double
 from guidebench.inference.target import Target
@@ -96,9 +96,10 @@ class Moves:
             shapes = jax.eval_shape(lambda flat, data: target.constrain(flat, data)[0], point, self._data)
             self.sizes = {name: int(np.prod(shapes[name].shape)) for name in target.shapes}
             self.shapes = {name: tuple(shapes[name].shape) for name in target.shapes}
-            self._begin = compile_for(self._first, self._like(), self._traced_like(), level=1)
+            level = min(level_for(target.evaluated + target.dim), 1)
+            self._begin = compile_for(self._first, self._like(), self._traced_like(), level=level)
             state = self._begin(self._like(), self._traced_like())
-            self._advance = compile_for(self._block, state, jax.random.key(0), self._traced_like(), level=1)
+            self._advance = compile_for(self._block, state, jax.random.key(0), self._traced_like(), level=level)
             self._look = compile_for(self._quantities, state, self._traced_like(), level=0)
 
     @property

@@ -11,6 +11,9 @@ from typing import Any
 
 import jax
 
+#: Numbers of data and latents up to which a program is not worth optimising, and from which on it is worth all of it.
+TINY, LARGE = 200, 10_000
+
 #: Numbers held at a time while mapping over draws.
 BATCH_VALUES = 20_000_000
 
@@ -20,6 +23,11 @@ def over_draws(function: Callable[..., Any], draws: Any, values_per_draw: int) -
     count = len(jax.tree.leaves(draws)[0])
     batch = max(1, BATCH_VALUES // max(values_per_draw, 1))
     return jax.vmap(function)(draws) if batch >= count else jax.lax.map(function, draws, batch_size=batch)
+
+
+def level_for(numbers: int) -> int:
+    """Return the optimisation level of a program that runs hundreds of times on so many numbers each time."""
+    return 0 if numbers <= TINY else 1 if numbers < LARGE else 3
 
 
 def options(level: int) -> dict[str, Any] | None:

@@ -27,9 +27,8 @@ from numpyro.infer.util import log_density
 from guidebench.inference.arguments import Arguments
 from guidebench.inference.coordinates import Frame
 from guidebench.inference.density import TraceELBO, check_sites, draw_guide
-from guidebench.inference.device.compiled import compile_for, once
+from guidebench.inference.device.compiled import compile_for, level_for, once
 from guidebench.inference.training.noise import Counted, Given
-from guidebench.inference.training.program import optimization_level
 from guidebench.inference.training.results import MakeGuide, Params
 
 #: Draws that one call of the program computes.
@@ -226,7 +225,7 @@ def start(make_guide: MakeGuide, frame: Frame, keys: Key[Array, " R"]) -> Starte
         np.zeros((at_once, base.size)),
         np.bool_(False),
         given,
-        level=optimization_level(frame.arguments),
+        level=level_for(frame.arguments.size() + sum(np.size(value) for value in frame.first().values())),
     )
     return Started(lambda theta, noise, plain: program(theta, noise, plain, given), points, at_once, fixed)
 

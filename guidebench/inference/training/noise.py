@@ -14,12 +14,16 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 from jaxtyping import Array, Float, Float64
+from numpyro.distributions.flows import BlockNeuralAutoregressiveTransform, InverseAutoregressiveTransform
 from numpyro.primitives import Messenger
 
 from guidebench.inference.wrappers import unwrapped
 
 #: Pairs of draws per number of noise from which on their second moments can be made exact.
 ENOUGH = 1.2
+
+#: Transforms by a network, after which nothing is Gaussian; to find that out by its draws would compile the network.
+FLOWS = BlockNeuralAutoregressiveTransform, InverseAutoregressiveTransform
 
 #: ``take(shape)`` returns standard normal noise of that shape.
 Take = Callable[[tuple[int, ...]], Float[Array, "..."]]
@@ -93,13 +97,13 @@ def _is_drawn(msg: Mapping[str, Any]) -> bool:
 
 
 def drawn(fn: Any, take: Take) -> Drawn | None:
-    """Return a draw of a distribution made of the noise it takes; ``None`` where it is no transformed Gaussian."""
+    """Return a draw of a distribution made of the noise it takes; ``None`` where it is a flow, or nothing Gaussian."""
     base = unwrapped(fn)
     if isinstance(base, dist.TransformedDistribution):
         if base.shape() != fn.shape():  # expanded: its own base has another shape than its draws need
             return None
         inner = drawn(base.base_dist, take)
-        if inner is None:
+        if inner is None or any(isinstance(transform, FLOWS) for transform in base.transforms):
             return None
         value, intermediates = inner.value, []
         for transform in base.transforms:

@@ -19,7 +19,7 @@ from numpyro.infer import SVI
 
 from guidebench.inference.arguments import Arguments
 from guidebench.inference.density import TraceELBO
-from guidebench.inference.device.compiled import compile_for, once
+from guidebench.inference.device.compiled import compile_for, level_for, once
 from guidebench.inference.training.carry import Carry, average, started
 from guidebench.inference.training.cut import Cut
 from guidebench.inference.training.results import MakeGuide, Params, Watched
@@ -175,7 +175,7 @@ def start(program: Program, starts: Mapping[str, Any], keys: Key[Array, " R"], a
         np.int32(0),
         np.int32(0),
         given,
-        level=optimization_level(program.arguments),
+        level=level_for(program.arguments.size() + sum(value[0].size for value in starts.values())),
     )
     return Started(advance, given, carry)
 
@@ -183,8 +183,3 @@ def start(program: Program, starts: Mapping[str, Any], keys: Key[Array, " R"], a
 def _is_small(value: Any) -> bool:
     """Return whether a parameter is one array (a network's weights are many) of few elements."""
     return isinstance(value, jax.Array) and value.size <= RECORDED_SIZE
-
-
-def optimization_level(arguments: Arguments) -> int:
-    """Optimise fully where a step is long enough to repay it."""
-    return 1 if arguments.size() < 10_000 else 3
