@@ -62,6 +62,12 @@ class Starts:
     landscape: Landscape | None = None
     work: Work = NOTHING
 
+    def first(self, count: int) -> Starts:
+        """Return the first so many."""
+        return replace(
+            self, values={name: value[:count] for name, value in self.values.items()}, valid=self.valid[:count]
+        )
+
 
 def find_starts(inspected: Inspected, config: RunConfig, recipe: Recipe) -> Starts:
     """Return the common starting points: the strategy's, or points about what a search from those found.
@@ -73,62 +79,79 @@ def find_starts(inspected: Inspected, config: RunConfig, recipe: Recipe) -> Star
     problem, values, arguments, structure, minibatches = inspected
     searching = recipe.standardise and not structure.params
     count = max(recipe.restarts, SEARCHES) if searching else recipe.restarts
-    start_keys = keys(config.seed, count, problem.name, "start")
-    looked_at = problem.model, arguments
-    if minibatches is not None and not minibatches.local:  # a part of the data says as well what is finite
-        looked_at = Stratified(minibatches.model), minibatches.arguments
-    if structure.discrete:
-        looked_at = marked(problem.model), arguments
-    init = strategy(config.init, structure)
-    many = Target.of(problem.model, arguments, structure, minibatches) if many_alike(structure, minibatches) else None
-    if many is None:
-        sites, unconstrained, valid = starting_points(start_keys, *looked_at, init)
-    else:
-        sites, unconstrained, valid = starting_points_of_many(start_keys, many, *looked_at, init)
-    kept = {name: value[: recipe.restarts] for name, value in sites.items()}
-    looked = Work(gradients=count)
-    if minibatches is not None and not minibatches.local:
-        size, part = minibatches.plates[minibatches.main]
-        looked = looked.of_part(part, size)
-    plain = Starts(values=kept, valid=np.asarray(valid)[: recipe.restarts], work=looked)
-    if not np.any(valid) or structure.params or not (searching or minibatches or structure.discrete):
+    tried, unconstrained, many = _by_strategy(inspected, config, count)
+    plain = tried.first(recipe.restarts)
+    if not tried.valid.any() or structure.params or not (searching or minibatches or structure.discrete):
         return plain
     target = many or Target.of(problem.model, arguments, structure, minibatches)
     points = target.flatten(unconstrained).astype(np.float64)
     if not searching:
         return replace(plain, points=points, target=target)
-    traced = search_values(values, arguments, target)
-    own = points[np.asarray(valid)]
-    plain_draws, pool = _from_the_prior(config.seed, problem.name, target, *looked_at)
+    own, seed = points[tried.valid], config.seed
+    few, pool = _from_the_prior(seed, problem.name, target, *_looked_at(inspected))
     landscape = explore_large(
         target,
-        np.concatenate([own, plain_draws]),
-        traced,
-        derive(config.seed, problem.name, "search"),
+        np.concatenate([own, few]),
+        search_values(values, arguments, target),
+        derive(seed, problem.name, "search"),
         pool,
     )
-    looked += landscape.work
+    work = plain.work + landscape.work
+    found = replace(plain, points=points[: recipe.restarts], target=target, landscape=landscape, work=work)
     if config.init != "uniform":
-        return replace(plain, points=points[: recipe.restarts], target=target, landscape=landscape, work=looked)
-    local = dict(zip(np.flatnonzero(valid).tolist(), landscape.places[: len(own)], strict=True))
+        return found
+    local = dict(zip(np.flatnonzero(tried.valid).tolist(), landscape.places[: len(own)], strict=True))
+    return _scattered(found, target, local, seed, problem.name)
+
+
+def _looked_at(inspected: Inspected) -> tuple[Callable[..., Any], Arguments]:
+    """Return the model, and its arguments, that says where the density is finite."""
+    problem, _, arguments, structure, minibatches = inspected
+    if structure.discrete:
+        return marked(problem.model), arguments
+    if minibatches is not None and not minibatches.local:  # a part of the data says as well what is finite
+        return Stratified(minibatches.model), minibatches.arguments
+    return problem.model, arguments
+
+
+def _by_strategy(
+    inspected: Inspected, config: RunConfig, count: int
+) -> tuple[Starts, Mapping[str, np.ndarray], Target | None]:
+    """Return the points of the strategy, the same in unconstrained coordinates, and the target if sites are many."""
+    problem, _, arguments, structure, minibatches = inspected
+    start_keys, init = keys(config.seed, count, problem.name, "start"), strategy(config.init, structure)
+    many = Target.of(problem.model, arguments, structure, minibatches) if many_alike(structure, minibatches) else None
+    if many is None:
+        sites, unconstrained, valid = starting_points(start_keys, *_looked_at(inspected), init)
+    else:
+        sites, unconstrained, valid = starting_points_of_many(start_keys, many, *_looked_at(inspected), init)
+    looked = Work(gradients=count)
+    if minibatches is not None and not minibatches.local:
+        size, part = minibatches.plates[minibatches.main]
+        looked = looked.of_part(part, size)
+    return Starts(values=sites, valid=np.asarray(valid), work=looked), unconstrained, many
+
+
+def _scattered(found: Starts, target: Target, local: Mapping[int, Any], seed: int, name: str) -> Starts:
+    """Return the starts moved about what the search found from each of them, where the density is finite there."""
+    assert found.points is not None
     scattered = np.stack(
         [
-            _scatter(point, local.get(index), derive(config.seed, problem.name, "scatter", index))
-            for index, point in enumerate(points[: recipe.restarts])
+            _scatter(point, local.get(index), derive(seed, name, "scatter", index))
+            for index, point in enumerate(found.points)
         ]
     )
     moved, finite = check(target, scattered)
     keep = np.asarray(finite)
-    return Starts(
+    return replace(
+        found,
         values={
             name: np.where(keep.reshape(-1, *[1] * (value.ndim - 1)), moved[name], value)
-            for name, value in kept.items()
+            for name, value in found.values.items()
         },
-        valid=keep | plain.valid,
-        points=np.where(keep[:, None], scattered, points[: recipe.restarts]),
-        target=target,
-        landscape=landscape,
-        work=looked + Work(gradients=len(scattered)),
+        valid=keep | found.valid,
+        points=np.where(keep[:, None], scattered, found.points),
+        work=found.work + Work(gradients=len(scattered)),
     )
 
 

@@ -233,9 +233,7 @@ def make_sampler(
 
     @cache
     def once_more() -> tuple[Callable[..., Any], Any]:
-        begin = as_double(frame.first())
-        repeated = jax.jit(partial(program, repeated=True), compiler_options=options(0))
-        return repeated, begin
+        return jax.jit(partial(program, repeated=True), compiler_options=options(0)), as_double(frame.first())
 
     def again(params: Params, draws: Any) -> Any:
         repeated, begin = once_more()

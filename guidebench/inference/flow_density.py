@@ -1,4 +1,4 @@
-r"""The density of a flow at any point, not only at its own draws.
+r"""A flow as a map of its base and as a density at any point, not only at its own draws.
 
 NumPyro's continuous autoguides draw a flat latent vector z from one distribution and hand out its parts, in an order
 of their own, as the sites of the model.  In standardised coordinates :math:`u = m + F z'`, with :math:`z'` the parts in
@@ -11,14 +11,14 @@ with a permutation P, which is read off the parts of :math:`(0, 1, \ldots, D - 1
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
-from jaxtyping import Array, Float, Float64
+from jaxtyping import Array, Float, Float64, Int
 from numpyro.handlers import block, seed, substitute, trace
 
 from guidebench.inference.coordinates import Affine, Frame
@@ -78,23 +78,52 @@ class FlowDensity:
         start: Mapping[str, Any],
         traced: Mapping[str, Any],
     ) -> Float[Array, " S"]:
-        args, kwargs = self._frame.arguments.call(self._frame.model, traced)
-        guide = seed(self._make_guide(start), jax.random.key(0))
-
-        def at(values: Mapping[str, Any]) -> Mapping[str, Any]:
-            with block():
-                sites: Mapping[str, Any] = trace(substitute(guide, data={**params, **values})).get_trace(
-                    *args, **kwargs
-                )
-            return sites
-
-        name, dim = _flat_latent(at({})), points.shape[1]
-        parts = at({name: jnp.arange(dim, dtype=points.dtype)})
-        places = jnp.concatenate([jnp.ravel(parts[site]["value"]) for site in self._frame.starts]).astype(int)
-        flow = at({name: jnp.zeros(dim, points.dtype)})[name]["fn"]
+        flow, places = flow_of(self._make_guide(start), self._frame, params, traced, points[0])
         ordered = jnp.zeros_like(points).at[:, places].set(points)
         value: Float[Array, " S"] = jax.vmap(flow.log_prob)(ordered)
         return value
+
+
+def is_flow(make_guide: MakeGuide, frame: Frame, params: Params) -> bool:
+    """Return whether a guide draws one flat vector from a transformed distribution, found by tracing it."""
+
+    def look(params: Params, start: Mapping[str, Any], traced: Mapping[str, Any]) -> Any:
+        like = jnp.zeros(sum(np.size(value) for value in start.values()))
+        return flow_of(make_guide(start), frame, params, traced, like)[1]
+
+    try:
+        jax.eval_shape(look, params, frame.first(), dict(frame.arguments.arrays))
+    except Exception:  # noqa: BLE001 - of other kinds of guides nothing is known here
+        return False
+    return True
+
+
+def flow_of(
+    guide: Callable[..., Any],
+    frame: Frame,
+    params: Params,
+    traced: Mapping[str, Any],
+    like: Float[Array, " D"],
+) -> tuple[dist.TransformedDistribution, Int[Array, " D"]]:
+    """Return the distribution of a guide's flat latent vector, and where in it each coordinate of the model is.
+
+    Raises
+    ------
+    NoFlowError
+        Where a guide is no flow.
+    """
+    args, kwargs = frame.arguments.call(frame.model, traced)
+    seeded = seed(guide, jax.random.key(0))
+
+    def at(values: Mapping[str, Any]) -> Mapping[str, Any]:
+        with block():
+            sites: Mapping[str, Any] = trace(substitute(seeded, data={**params, **values})).get_trace(*args, **kwargs)
+        return sites
+
+    name = _flat_latent(at({}))
+    parts = at({name: jnp.arange(len(like), dtype=like.dtype)})
+    places = jnp.concatenate([jnp.ravel(parts[site]["value"]) for site in frame.starts]).astype(int)
+    return at({name: jnp.zeros_like(like)})[name]["fn"], places
 
 
 def _flat_latent(sites: Mapping[str, Mapping[str, Any]]) -> str:

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Float64
@@ -164,7 +164,16 @@ def _explore(
     return replace(seen, best=best, places=tuple(places))
 
 
-def in_double(target: Target, values: Mapping[str, Any]) -> Mapping[str, Any]:
+@runtime_checkable
+class InBlocks(Protocol):
+    """What may be evaluated block by block."""
+
+    @property
+    def rows(self) -> int:
+        """Elements of the main plate that are evaluated at a time; 0 for all."""
+
+
+def in_double(target: InBlocks, values: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the data in float64, or as they are where they are so many that each block becomes float64 in turn."""
     return dict(values) if target.rows else as_double(dict(values))
 

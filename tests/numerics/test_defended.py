@@ -86,9 +86,9 @@ def test_a_flow_is_known_to_be_right_where_chains_do_not_settle(monkeypatch: pyt
     seen: dict[str, Any] = {}
     original = stages.defend
 
-    def keep(case: Any, drawn: Any, frame: Any, params: Any) -> Any:
-        seen.update(case=case, drawn=drawn, frame=frame, params=params)
-        return original(case, drawn, frame, params)
+    def keep(case: Any, drawn: Any, trained: Any, params: Any) -> Any:
+        seen.update(case=case, drawn=drawn, frame=trained.frame, params=params)
+        return original(case, drawn, trained, params)
 
     monkeypatch.setattr(stages, "defend", keep)
     problem = Problem(name="a-neck", model=neck, kwargs={"y": READINGS})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Future
 from types import TracebackType
@@ -15,6 +17,9 @@ from guidebench.plugins.isolation.failures import said
 
 #: Jobs that are submitted at a time.  More wait here, in the order in which they are wanted.
 AHEAD = 32
+
+#: Names of what a process was given lately, for which it has compiled programs.
+LATELY = 6
 
 
 class Submitted(Protocol):
@@ -63,14 +68,15 @@ class Futures:
         self._executor, self._session, self._slots = executor, session, slots
         self._in_our_words = lost or broken
         self._running: set[Submitted] = set()
+        self._known = Known()
 
     def slots(self) -> int:
         """Return how many jobs are submitted at a time."""
         return self._slots()
 
     def at_hand(self) -> frozenset[str]:
-        """Return nothing, for where a task will run is not known."""
-        return frozenset()
+        """Return what the processes were given before that have just finished a task: the next one will go there."""
+        return self._known.at_hand()
 
     def submit(self, job: Job, tell: Tell) -> Future[Any]:
         """Submit a job; what its task says meanwhile is not heard."""
@@ -79,11 +85,14 @@ class Futures:
         def finish(inner: Submitted) -> None:
             self._running.discard(inner)
             try:
-                outer.set_result(opened(inner.result()))
+                returned = inner.result()
+                self._known.finished(returned.process, job)
+                outer.set_result(opened(returned))
             except BaseException as error:  # noqa: BLE001 - whatever it is, somebody waits for the outcome
                 outer.set_exception(self._in_our_words(error))
 
         try:
+            self._known.submitted()
             inner = self._executor.submit(run_parcel, self._session, parcel(job))
         except Exception as error:  # noqa: BLE001 - as above
             outer.set_exception(self._in_our_words(error))
@@ -101,6 +110,38 @@ class Futures:
         """Give up what has not begun."""
         for one in list(self._running):
             one.cancel()
+
+
+class Known:
+    """What is known of the processes of an executor that says nothing of them: what they were given, and who is free.
+
+    A process that has finished a task is free until the next one is submitted, which goes to one that is.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._given: dict[str, deque[str]] = {}
+        self._free: set[str] = set()
+
+    def finished(self, process: str, job: Job) -> None:
+        """Note that a process has done a job."""
+        with self._lock:
+            given = self._given.setdefault(process, deque(maxlen=LATELY))
+            for name in (*(one.name for one in job.inputs if one.shared), *([job.name] if job.shared else [])):
+                if name in given:
+                    given.remove(name)
+                given.append(name)
+            self._free.add(process)
+
+    def submitted(self) -> None:
+        """Note that a job goes to one of them."""
+        with self._lock:
+            self._free.clear()
+
+    def at_hand(self) -> frozenset[str]:
+        """Return what the free ones were given."""
+        with self._lock:
+            return frozenset(name for process in self._free for name in self._given[process])
 
 
 def broken(error: BaseException) -> BaseException:

@@ -5,6 +5,8 @@ This module is what a worker of whatever kind imports first; JAX is loaded when 
 
 from __future__ import annotations
 
+import os
+import socket
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -88,11 +90,12 @@ class Parcel(NamedTuple):
 
 
 class Returned(NamedTuple):
-    """What a task has come to: its value, or the exception that ended it, with that in words."""
+    """What a task has come to: its value, or the exception that ended it, with that in words; and in which process."""
 
     value: Packed | None
     error: Packed | None = None
     text: str = ""
+    process: str = ""
 
 
 def parcel(job: Job) -> Parcel:
@@ -114,7 +117,7 @@ def run_parcel(session: Session, parcel: Parcel) -> Returned:
         task = unpack(parcel.task, no_plugins=session.no_plugins)
         return task, tuple(unpack(one, no_plugins=session.no_plugins) for one in parcel.inputs)
 
-    return run(session, load, nobody)
+    return run(session, load, nobody)._replace(process=f"{socket.gethostname()}/{os.getpid()}")
 
 
 def run(

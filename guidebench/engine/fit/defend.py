@@ -13,17 +13,18 @@ import numpy as np
 from guidebench.config.seeds import derive
 from guidebench.engine.fit.case import Case
 from guidebench.engine.fit.draw import Drawn
+from guidebench.engine.fit.in_flow import unsettled
 from guidebench.engine.fit.making import make_guide
+from guidebench.engine.fit.train import Trained
 from guidebench.inference.coordinates import Frame
 from guidebench.inference.defended import MOST_DRAWN, OfGuide, defended
 from guidebench.inference.flow_density import FlowDensity
 from guidebench.inference.mixture import MOST_DIMENSIONS, Mixture
 from guidebench.inference.train import Params
 from guidebench.inference.unconstrained import MOST
-from guidebench.results import Work
 
 
-def defend(case: Case, drawn: Drawn, frame: Frame, params: Params) -> Drawn:
+def defend(case: Case, drawn: Drawn, trained: Trained, params: Params) -> Drawn:
     """Return a fit with draws of the posterior to judge it by, where its chains tell nothing and its density may.
 
     Parameters
@@ -32,40 +33,31 @@ def defend(case: Case, drawn: Drawn, frame: Frame, params: Params) -> Drawn:
         The guide on its problem.
     drawn : Drawn
         Its draws, after chains were run from them.
-    frame : Frame
+    trained : Trained
         What it was trained on.
     params : dict
         Of the chosen restart.
     """
-    if not _wanted(case, drawn, frame):
+    if not _wanted(case, drawn):
         return drawn
     began = time.perf_counter()
     case.phase("weighing it against wide tails")
     try:
-        found = _found(case, drawn, frame, params)
+        found = _found(case, drawn, trained.frame, params)
     except Exception:  # noqa: BLE001 - no flow, or one that cannot be inverted: the fit is sound without a witness
         return drawn
-    drawn = _with(drawn, replace(found.work, seconds=time.perf_counter() - began), _said(found))
+    drawn = drawn.having_judged(replace(found.work, seconds=time.perf_counter() - began))
+    drawn = replace(drawn, remarks=(*drawn.remarks, _said(found)))
     if not found.accepted:
         return drawn
     evidence = replace(drawn.to_score.evidence, witness=found.draws, witness_ess=found.effective)
     return replace(drawn, to_score=drawn.to_score._replace(evidence=evidence))
 
 
-def _wanted(case: Case, drawn: Drawn, frame: Frame) -> bool:
-    """Return whether chains from a guide with a density were run and did not settle, in few dimensions."""
-    chains, prepared = drawn.to_score.chains, case.prepared
-    return (
-        case.declaration.bound == "elbo"
-        and case.declaration.draw is None
-        and frame.to_latents is not None
-        and chains is not None
-        and chains.chains > 0
-        and not chains.settled
-        and prepared.minibatches is None
-        and prepared.landscape is not None
-        and prepared.structure.latent_dim <= MOST_DIMENSIONS
-    )
+def _wanted(case: Case, drawn: Drawn) -> bool:
+    """Return whether chains from a flow were run and did not settle, in few dimensions."""
+    prepared = case.prepared
+    return unsettled(drawn) and prepared.landscape is not None and prepared.structure.latent_dim <= MOST_DIMENSIONS
 
 
 def _found(case: Case, drawn: Drawn, frame: Frame, params: Params) -> Mixture:
@@ -88,14 +80,6 @@ def _unconstrained(case: Case, drawn: Drawn) -> np.ndarray:
     if not np.isfinite(points).all():
         raise ValueError("some of its draws round to the edge of their support")
     return points
-
-
-def _with(drawn: Drawn, work: Work, remark: str) -> Drawn:
-    """Return a fit that this work was spent on judging, with a remark on it."""
-    fit = drawn.fit
-    spent = {**fit.work, "judging": fit.work["judging"] + work}
-    fit = replace(fit, work=spent, evaluate_s=(fit.evaluate_s or 0) + work.seconds)
-    return replace(drawn, fit=fit, remarks=(*drawn.remarks, remark))
 
 
 def _said(found: Mixture) -> str:

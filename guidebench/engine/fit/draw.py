@@ -27,6 +27,7 @@ from guidebench.inference.structure import ModelStructure
 from guidebench.metrics.evidence import Evidence
 from guidebench.plugins.isolation.boundary import Boundary
 from guidebench.results import Chaining, Fit, Restart, Status, Work
+from guidebench.results.work import NOTHING
 
 #: A guide is scored with this many times the draws that are kept: weights are cheap, their noise is not.
 SCORE_BATCHES = 10
@@ -108,14 +109,19 @@ class Drawn:
         """Return the fit with more that the budget of the run did not allow."""
         return replace(self, fit=replace(self.fit, left_out=(*self.fit.left_out, *said)))
 
+    def having_judged(self, work: Work) -> Drawn:
+        """Return the fit with work that was spent on judging it, beside what was already."""
+        spent = {**self.fit.work, "judging": self.fit.work.get("judging", NOTHING) + work}
+        fit = replace(self.fit, work=spent, evaluate_s=(self.fit.evaluate_s or 0) + work.seconds)
+        return replace(self, fit=fit)
+
     def with_chains(self, found: Refreshed | None) -> Drawn:
         """Return the fit with what chains from its draws came to, if any were thought of."""
         if found is None:
             return self
         fit = self.fit
         if found.work is not None:
-            seconds = (fit.evaluate_s or 0) + found.work.seconds
-            fit = replace(fit, work={**fit.work, "judging": found.work}, evaluate_s=seconds)
+            fit = self.having_judged(found.work).fit
         fit = replace(fit, left_out=(*fit.left_out, *found.left_out))
         chained = replace(self, fit=fit, to_score=self.to_score.with_chains(found))
         if found.group is None:

@@ -36,7 +36,9 @@ def make_guide(
         reserved = {"init_loc_fn": init} if guide.declaration.wants_start() else {}
         options = guide.declaration.options_for("build", guide.options)
         with raised_in("build"), restored():
-            built = set_up_cheaply(lambda shown: guide.declaration.build(shown, **options, **reserved), model)
+            built: Callable[..., Any] = set_up_cheaply(
+                lambda shown: guide.declaration.build(shown, **options, **reserved), model
+            )
             if not callable(built):
                 raise TypeError(f"build must return a guide, which is a function, not {type(built).__name__}")
         for part in built if isinstance(built, AutoGuideList) else (built,):

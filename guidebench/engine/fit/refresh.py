@@ -50,7 +50,7 @@ def refresh(case: Case, drawn: Drawn, most: int) -> Refreshed | None:
         return Refreshed(Chaining(settled=False, note=reason(error)))
     work = replace(found.work, seconds=time.perf_counter() - began)
     case.ended("judging", work)
-    return _told(case, found, work)
+    return told(case, found, work)
 
 
 def budget_of_judging(case: Case, training: Training) -> int:
@@ -96,7 +96,8 @@ def _run(case: Case, drawn: Drawn, budget: int) -> Settled:
     return run_chains(case.bench.moves, points, seed, budget, case.meter.over)
 
 
-def _told(case: Case, found: Settled, work: Work) -> Refreshed:
+def told(case: Case, found: Settled, work: Work) -> Refreshed:
+    """Return what chains came to as a fit is told of it."""
     chains = Chaining(
         settled=found.settled,
         note=found.note,

@@ -9,9 +9,11 @@ from guidebench.engine.fit.case import Case, blank
 from guidebench.engine.fit.choose import choose
 from guidebench.engine.fit.defend import defend
 from guidebench.engine.fit.draw import Drawn, draw
+from guidebench.engine.fit.in_flow import SHARE, of_a_flow, settle_in_flow
 from guidebench.engine.fit.refresh import budget_of_judging, refresh
 from guidebench.engine.fit.train import Trained, train_guide
 from guidebench.engine.fit.within import limited
+from guidebench.inference.train import Params
 from guidebench.plugins.isolation.boundary import Boundary
 from guidebench.plugins.isolation.failures import Failure
 from guidebench.results import Fit, Status
@@ -50,10 +52,19 @@ def fit_guide(case: Case) -> Drawn | Fit:
         case.ended("scoring", drawn.fit.work["scoring"])
         if case.meter.limited:
             return drawn if drawn.fit.status is Status.CONVERGED else drawn.leaving_out(unless_settled)
-        drawn = drawn.with_chains(refresh(case, drawn, budget_of_judging(case, trained.training)))
-        return defend(case, drawn, trained.frame, chosen.params)
+        return _judged(case, drawn, trained, chosen.params)
     assert at.failure is not None  # for every other way out returns
     return failed(empty, at.failure)
+
+
+def _judged(case: Case, drawn: Drawn, trained: Trained, params: Params) -> Drawn:
+    """Return a fit with what chains from its draws came to, and where they did not settle, what its density tells."""
+    most = budget_of_judging(case, trained.training)
+    if not of_a_flow(case, trained, params):
+        return drawn.with_chains(refresh(case, drawn, most))
+    drawn = drawn.with_chains(refresh(case, drawn, int((1 - SHARE) * most)))
+    drawn = settle_in_flow(case, drawn, trained, params, int(SHARE * most))
+    return defend(case, drawn, trained, params)
 
 
 def failed(empty: Fit, failure: Failure) -> Fit:

@@ -11,7 +11,7 @@ The whitening is an argument: one program serves every guide of a problem.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +22,6 @@ from guidebench.inference.coordinates import Affine, apply
 from guidebench.inference.device.compiled import compile_for, level_for, over_draws
 from guidebench.inference.device.precision import double
 from guidebench.inference.modes import in_double
-from guidebench.inference.target import Target
 
 #: Chains side by side.
 CHAINS = 256
@@ -75,20 +74,63 @@ class Watched(NamedTuple):
     lost: Int[Array, ""]
 
 
+@runtime_checkable
+class Posterior(Protocol):
+    """What chains need of a :class:`~guidebench.inference.target.Target`."""
+
+    @property
+    def dim(self) -> int:
+        """Number of coordinates, D."""
+
+    @property
+    def evaluated(self) -> int:
+        """Numbers of the data that one evaluation holds at a time."""
+
+    @property
+    def rows(self) -> int:
+        """Elements of the main plate that are evaluated at a time; 0 for all."""
+
+    @property
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """Unconstrained shape of every latent site."""
+
+    @property
+    def many(self) -> Mapping[str, tuple[int, ...]]:
+        """Shape of every latent site's own values, where there are many of them."""
+
+    def record(self, traced: Mapping[str, Any]) -> None:
+        """Trace the model once."""
+
+    def log_density(self, flat: Float[Array, " D"], traced: Mapping[str, Any]) -> Float[Array, ""]:
+        """Return the log density of the coordinates at one point, in nats."""
+
+    def constrain(
+        self, flat: Float[Array, " D"], traced: Mapping[str, Any]
+    ) -> tuple[dict[str, Array], Float[Array, ""]]:
+        """Return the values of the latent sites at one point, and the log Jacobian of the map."""
+
+    def packed(
+        self, flat: Float[Array, " D"], traced: Mapping[str, Any]
+    ) -> tuple[Float[Array, " N"], Float[Array, ""]]:
+        """Return the same of many latent sites in one vector."""
+
+
 class Moves:
     """The program of one target, in float64.
 
     Parameters
     ----------
-    target : Target
-        The posterior.
+    target : Posterior
+        The posterior, as a function of some coordinates.
     values : mapping
         The traced arguments in the precision they were given in.
+    watches_u : bool, optional
+        Whether coordinates are watched beside the sites; not where no coordinate belongs to a site.
     """
 
-    def __init__(self, target: Target, values: Mapping[str, Any]) -> None:
+    def __init__(self, target: Posterior, values: Mapping[str, Any], *, watches_u: bool = True) -> None:
         self.target, self.dense = target, target.dim <= MOST_DENSE
-        self.watches_u = target.dim <= MOST_WATCHED
+        self.watches_u = watches_u and target.dim <= MOST_WATCHED
         with double():
             self._data = jax.tree.map(jnp.asarray, dict(in_double(target, values)))
             target.record(self._data)

@@ -109,6 +109,7 @@ class _Look(NamedTuple):
     mean_known: float
     sd_known: float
     lost: float
+    most_lost: float
 
     @property
     def known(self) -> float:
@@ -122,12 +123,12 @@ class _Look(NamedTuple):
             and self.mean_drift <= MOVED_MEAN
             and self.sd_drift <= MOVED_SD
             and self.known <= KNOWN
-            and self.lost <= MOST_LOST
+            and self.lost <= self.most_lost
         )
 
     def note(self) -> str:
         """Return what is not as it has to be."""
-        if self.lost > MOST_LOST:
+        if self.lost > self.most_lost:
             return f"{self.lost:.1%} of their paths met what is too narrow for their steps"
         if self.remembered > REMEMBERED:
             return f"chains still remember where they began (rank correlation {self.remembered:.2f})"
@@ -151,8 +152,8 @@ def whitening_of(points: Float64[np.ndarray, "S D"], *, dense: bool) -> Affine:
 class _Run:
     """Chains on their way: what was seen of them since they were whitened last."""
 
-    def __init__(self, moves: Moves, draws: Float64[np.ndarray, "S D"], seed: int) -> None:
-        self.moves, self.seed = moves, seed
+    def __init__(self, moves: Moves, draws: Float64[np.ndarray, "S D"], seed: int, most_lost: float) -> None:
+        self.moves, self.seed, self.most_lost = moves, seed, most_lost
         rng = np.random.default_rng(seed)
         enough = len(draws) >= CHAINS
         chosen = rng.permutation(len(draws))[:CHAINS] if enough else rng.integers(0, len(draws), CHAINS)
@@ -224,6 +225,7 @@ class _Run:
             mean_known=float(noise * np.max(own[0])),
             sd_known=float(noise * np.max(own[1])),
             lost=(self.lost - lost) / (second.length * CHAINS),
+            most_lost=self.most_lost,
         )
 
     def unknown(self) -> tuple[str, ...]:
@@ -301,6 +303,7 @@ def run_chains(
     seed: int,
     budget: int,
     over: Callable[[], bool] = lambda: False,
+    most_lost: float = MOST_LOST,
 ) -> Settled:
     """Run chains from draws until they are believed, or the budget is spent.
 
@@ -316,9 +319,11 @@ def run_chains(
         Gradients, at most (but for those of the last block).
     over : callable, optional
         Is asked before every block whether there is to be no more.
+    most_lost : float, optional
+        Share of paths that may lose their energy.
     """
     with np.errstate(all="ignore"):
-        run, look = _Run(moves, draws, seed), None
+        run, look = _Run(moves, draws, seed, most_lost), None
         while run.gradients < budget and run.length < LOOKS[-1] and not over():
             run.step()
             if run.length not in LOOKS:
@@ -327,7 +332,7 @@ def run_chains(
             enough = look.known <= WELL_KNOWN or run.gradients >= min(CHEAP * budget, MOST_CHEAP)
             if look.believed and enough and run.length >= FIRST:
                 break
-            if run.length >= FIRST and look.lost > MOST_LOST and run.go_carefully():
+            if run.length >= FIRST and look.lost > most_lost and run.go_carefully():
                 continue
             if run.length <= FIRST or look.remembered > REMEMBERED:
                 run.whiten()
