@@ -146,7 +146,8 @@ def look_at_chains(numbers: Numbers, chains: Chaining | None, *, apart: bool) ->
     if raw is None:
         said = "Chains from its draws settled, but how far its draws are from theirs is not known."
         return Finding(source="chains", said=said, refreshed=None if apart else True, numbers=seen)
-    said = f"By chains from its draws {raw.said}{_others(found)}"
+    place = "in the coordinates of the flow" if chains.in_flow else "from its draws"
+    said = f"By chains {place} {raw.said}{_others(found)}"
     if not apart:
         return Finding(source="chains", said=f"{said}.", refreshed=True, **told)
     told["raw"] = False if raw.right is False else None

@@ -67,7 +67,8 @@ def run(*, config: Path | None, **given: Any) -> int:
 
     settings = make_config(values(given), config)
     with ExitStack() as workers:
-        executor = workers.enter_context(chosen(settings))  # they have much to import, as this process has now
+        # Processes of our own have much to import, as this one has now.
+        early = workers.enter_context(chosen(settings)) if settings.jobs is not None else None
         registry = find_plugins(settings.plugins, no_plugins=settings.no_plugins, running=True)
         if config is not None and is_results(config):
             named = settings.model_copy(update={name: () for name in ("problems", "guides") if given[name]})
@@ -76,6 +77,7 @@ def run(*, config: Path | None, **given: Any) -> int:
         guides = choose_guides(registry, settings.guides)
         name = problems[0].name if len(problems) == 1 else f"{len(problems)}-problems"
         _check_out(Path(settings.out) / name)
+        executor = early or workers.enter_context(chosen(settings))
         from guidebench.engine.request import Request
 
         asked = Request(name=name, problems=problems, guides=guides, config=settings, registry=registry)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from guidebench.engine.events import Tell
@@ -19,9 +22,20 @@ TURN = threading.RLock()
 def perform(task: Task, inputs: tuple[Any, ...], tell: Tell) -> Any:
     """Return what a task comes to."""
     precise = precision.chosen(task.settings.config.x64)
-    with TURN, threads.one_for_blas(), restored(), precise, warnings.catch_warnings():
+    with TURN, _rarely_collecting(), threads.one_for_blas(), restored(), precise, warnings.catch_warnings():
         # NumPyro says so for every program that it traces; the report says it once.
         warnings.filterwarnings("ignore", message="Continuous inference poorly handles circular")
         # Another process may be writing the entry; JAX then compiles the program itself.
         warnings.filterwarnings("ignore", message="Error reading persistent compilation cache entry")
         return task.run(inputs, tell)
+
+
+@contextmanager
+def _rarely_collecting() -> Iterator[None]:
+    """Look for cycles less often: tracing leaves so many small objects behind that it took an eighth of a warm run."""
+    before = gc.get_threshold()
+    gc.set_threshold(200_000, 20, 20)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)

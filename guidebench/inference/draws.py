@@ -223,7 +223,7 @@ def make_sampler(
         How the densities of the draws are found.
     """
     program = _program(make_guide, frame, structure, to_draw_from, scoring)
-    level = min(level_for(frame.arguments.size() + structure.latent_dim), 1)
+    level = min(level_for(frame.arguments.size() + sum(map(np.size, jax.tree.leaves(params)))), 1)
     exact = dict(frame.arguments.arrays if scoring.exact is None else scoring.exact)
     began = time.perf_counter()
     with chosen(scoring.x64):

@@ -19,11 +19,13 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 from jaxtyping import Array, Float, Float64, Int
+from numpyro.distributions import constraints
 from numpyro.handlers import block, seed, substitute, trace
 
 from guidebench.inference.coordinates import Affine, Frame
 from guidebench.inference.device.compiled import compile_for
 from guidebench.inference.train import MakeGuide, Params
+from guidebench.inference.wrappers import unwrapped
 
 #: Points of one call of the program.
 AT_A_TIME = 4_000
@@ -85,11 +87,14 @@ class FlowDensity:
 
 
 def is_flow(make_guide: MakeGuide, frame: Frame, params: Params) -> bool:
-    """Return whether a guide draws one flat vector from a transformed distribution, found by tracing it."""
+    """Return whether a guide is a map of normals onto all of space, found by tracing it."""
 
     def look(params: Params, start: Mapping[str, Any], traced: Mapping[str, Any]) -> Any:
         like = jnp.zeros(sum(np.size(value) for value in start.values()))
-        return flow_of(make_guide(start), frame, params, traced, like)[1]
+        flow, places = flow_of(make_guide(start), frame, params, traced, like)
+        if not isinstance(unwrapped(flow.base_dist), dist.Normal) or not _is_real(flow.support):
+            raise NoFlowError("it is no map of normals onto all of space")
+        return places
 
     try:
         jax.eval_shape(look, params, frame.first(), dict(frame.arguments.arrays))
@@ -124,6 +129,12 @@ def flow_of(
     parts = at({name: jnp.arange(len(like), dtype=like.dtype)})
     places = jnp.concatenate([jnp.ravel(parts[site]["value"]) for site in frame.starts]).astype(int)
     return at({name: jnp.zeros_like(like)})[name]["fn"], places
+
+
+def _is_real(support: Any) -> bool:
+    while isinstance(support, type(constraints.real_vector)):
+        support = support.base_constraint
+    return support is constraints.real
 
 
 def _flat_latent(sites: Mapping[str, Mapping[str, Any]]) -> str:

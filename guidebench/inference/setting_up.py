@@ -7,7 +7,7 @@ in all the same, the gradient within a loop, and is there traced and compiled.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from contextlib import nullcontext
 from functools import wraps
 from typing import Any
 
@@ -15,27 +15,33 @@ from numpyro.handlers import mask
 from numpyro.infer.autoguide import AutoGuide, AutoGuideList
 
 
-def set_up_cheaply(build: Callable[[Callable[..., Any]], Any], model: Callable[..., Any]) -> Any:
-    """Return ``build(model)``, a guide that finds its start valid without computing the model's densities.
+def set_up_cheaply(guide: Any) -> Any:
+    """Let an autoguide find its start valid without computing the model's densities; return it.
 
-    From its second look at the model until it is set up, a guide is shown a model whose sites are all masked.  Guides
-    that are no autoguide, or several, are shown the model itself.
+    While it sets itself up, from its second look at the model until it has its prototype, all sites are masked.  Before
+    and afterwards the model is what it was.  Other guides, and lists of several, are left as they are.
     """
-    guides: list[AutoGuide] = []
-    looks = 0
+    if not isinstance(guide, AutoGuide) or isinstance(guide, AutoGuideList):
+        return guide
+    model, set_up = guide.model, guide._setup_prototype
+    looks: int | None = None
 
     @wraps(model)
     def shown(*args: Any, **kwargs: Any) -> Any:
         nonlocal looks
-        if not any(guide.prototype_trace is None for guide in guides):
+        if looks is None or guide.prototype_trace is not None:
             return model(*args, **kwargs)
         looks += 1
-        if looks == 1:
-            return model(*args, **kwargs)
-        with mask(mask=False):
+        with nullcontext() if looks == 1 else mask(mask=False):
             return model(*args, **kwargs)
 
-    guide = build(shown)
-    if isinstance(guide, AutoGuide) and not isinstance(guide, AutoGuideList):
-        guides.append(guide)
+    def setting_up(*args: Any, **kwargs: Any) -> None:
+        nonlocal looks
+        looks = 0
+        try:
+            set_up(*args, **kwargs)
+        finally:
+            looks = None
+
+    guide.model, guide._setup_prototype = shown, setting_up
     return guide

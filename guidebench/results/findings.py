@@ -52,6 +52,8 @@ class Chaining:
         Latent sites that chains which did not settle tell nothing of; nothing where it is no one site that keeps them.
     drift : float or None
         Largest change of a moment between the halves, in sds.
+    in_flow : bool
+        Whether they were run in the coordinates that a flow draws from, after others had not settled.
     """
 
     settled: bool
@@ -63,6 +65,7 @@ class Chaining:
     remembered: float | None = None
     drift: float | None = None
     unknown: tuple[str, ...] = ()
+    in_flow: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

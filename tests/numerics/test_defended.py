@@ -88,7 +88,8 @@ def test_a_flow_is_known_to_be_right_where_chains_do_not_settle(monkeypatch: pyt
 
     def keep(case: Any, drawn: Any, trained: Any, params: Any) -> Any:
         seen.update(case=case, drawn=drawn, frame=trained.frame, params=params)
-        return original(case, drawn, trained, params)
+        seen["after"] = original(case, drawn, trained, params)
+        return seen["after"]
 
     monkeypatch.setattr(stages, "defend", keep)
     problem = Problem(name="a-neck", model=neck, kwargs={"y": READINGS})
@@ -98,4 +99,5 @@ def test_a_flow_is_known_to_be_right_where_chains_do_not_settle(monkeypatch: pyt
     log_q = FlowDensity(make_guide(case.guide, seen["frame"].model), seen["frame"], seen["params"])(points)
     log_p, _ = case.bench.pointwise(points)
     np.testing.assert_allclose(log_p - log_q, evidence.log_weights[: len(points)], atol=1e-3)
+    assert seen["after"].to_score.evidence.witness
     assert fit.verdict in (Verdict.TRUST, Verdict.REWEIGHT, Verdict.REFRESH)

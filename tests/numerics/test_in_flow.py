@@ -15,7 +15,9 @@ import guidebench as gb
 from guidebench.contracts import Problem
 from guidebench.engine.fit import in_flow, stages
 from guidebench.engine.fit.making import make_guide
-from guidebench.inference.chains.in_flow import InFlow
+from guidebench.inference.chains.in_flow import InFlow, moves_in_flow
+from guidebench.inference.chains.moves import Moves
+from guidebench.inference.chains.run import run_chains
 from guidebench.inference.device.precision import double
 from guidebench.results import Verdict
 
@@ -40,7 +42,7 @@ def moments_of_neck() -> tuple[float, float]:
     return mean, float(np.sqrt(weights @ (scale - mean) ** 2))
 
 
-def fitted(monkeypatch: pytest.MonkeyPatch, guide: str, **options: Any) -> tuple[Any, dict[str, Any]]:
+def fitted(monkeypatch: pytest.MonkeyPatch, guide: str) -> tuple[Any, dict[str, Any]]:
     """Return a fit to the neck, and what the last stage of it was given."""
     seen: dict[str, Any] = {}
     original = stages.settle_in_flow
@@ -52,14 +54,37 @@ def fitted(monkeypatch: pytest.MonkeyPatch, guide: str, **options: Any) -> tuple
 
     monkeypatch.setattr(stages, "settle_in_flow", keep)
     problem = Problem(name="a-neck", model=neck, kwargs={"y": READINGS})
-    (fit,) = gb.compare(problem, guides=[guide], reference="none", progress=False, **options)
+    (fit,) = gb.compare(problem, guides=[guide], reference="none", progress=False)
     return fit, seen
 
 
+def untrained(model: Any, guide: str = "auto_iaf_normal", **data: Any) -> dict[str, Any]:
+    """Return the case, frame and parameters of a flow that has hardly been trained on a model."""
+    seen: dict[str, Any] = {}
+    original = stages.of_a_flow
+
+    def keep(case: Any, trained: Any, params: Any) -> bool:
+        seen.update(case=case, frame=trained.frame, params=params, flow=original(case, trained, params))
+        return False
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stages, "of_a_flow", keep)
+        problem = Problem(name="a-model", model=model, kwargs=data)
+        gb.compare(problem, guides=[guide], reference="none", progress=False, steps=48, restarts=1, particles=2)
+    assert seen["flow"]
+    return seen
+
+
+def moves_of(seen: dict[str, Any]) -> Moves:
+    case, frame = seen["case"], seen["frame"]
+    guide = make_guide(case.guide, frame.model)
+    return moves_in_flow(case.bench.target, case.bench.search_values, guide, frame, seen["params"])
+
+
 @pytest.mark.parametrize("guide", ["auto_iaf_normal", pytest.param("auto_bnaf_normal", marks=pytest.mark.slow)])
-def test_the_density_is_a_change_of_variables(monkeypatch: pytest.MonkeyPatch, guide: str) -> None:
+def test_the_density_is_a_change_of_variables(guide: str) -> None:
     """That of u at T(x), and the log determinant of the map's Jacobian, differentiated by JAX."""
-    _, seen = fitted(monkeypatch, guide, steps=48, restarts=1, particles=2)
+    seen = untrained(neck, guide, y=READINGS)
     bench, frame = seen["case"].bench, seen["frame"]
     flow = InFlow(bench.target, make_guide(seen["case"].guide, frame.model), frame)
     arrays = frame.arguments.arrays
@@ -83,11 +108,59 @@ def test_the_density_is_a_change_of_variables(monkeypatch: pytest.MonkeyPatch, g
             np.testing.assert_allclose(flow.log_density(point, given), wanted, rtol=1e-9)
 
 
-def test_a_gaussian_is_no_flow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Though it is trained as flows are: its chains get all gradients, and none are run in other coordinates."""
-    fit, seen = fitted(monkeypatch, "auto_multivariate_normal", recipe="adam", steps=48, restarts=1, particles=2)
-    assert fit.status.has_draws
-    assert not seen
+@pytest.mark.parametrize(
+    ("guide", "steps", "share"),
+    [
+        ("auto_iaf_normal", 640, 0.5),
+        pytest.param("auto_iaf_normal", 480, 1.0, marks=pytest.mark.slow, id="too few for two"),
+        pytest.param("auto_multivariate_normal", 640, 1.0, marks=pytest.mark.slow),
+    ],
+)
+def test_only_a_flow_keeps_gradients_for_its_own_coordinates(
+    monkeypatch: pytest.MonkeyPatch, guide: str, steps: int, share: float
+) -> None:
+    """Where they suffice for two; a Gaussian that is trained as flows are gives all to the chains from its draws."""
+    given: list[int] = []
+    monkeypatch.setattr(stages, "refresh", lambda case, drawn, most: given.append(most))
+    problem = Problem(name="a-neck", model=neck, kwargs={"y": READINGS})
+    options: dict[str, Any] = {"recipe": "adam", "steps": steps, "restarts": 8, "particles": 10}
+    gb.compare(problem, guides=[guide], reference="none", progress=False, **options)
+    assert given == [steps * 80 * share]
+
+
+def observed(y: Any = None) -> None:
+    place = numpyro.sample("place", dist.Normal(0.0, 2.0).expand([3]).to_event(1))
+    numpyro.sample("y", dist.Normal(place, 1.0).to_event(1), obs=y)
+
+
+def test_chains_in_a_bad_flow_find_the_posterior_all_the_same() -> None:
+    """The coordinates make them quick or slow, and never wrong: a conjugate normal."""
+    y = np.array([3.0, -1.0, 0.5], np.float32)
+    moves = moves_of(untrained(observed, y=y))
+    points = np.random.default_rng(0).standard_normal((1024, 3))
+    found = run_chains(moves, points, 0, 400_000, most_lost=in_flow.MOST_LOST_IN_FLOW)
+    assert found.settled, found.note
+    draws = found.latents["place"].reshape(-1, 3)
+    sd = np.sqrt(4 / 5)
+    np.testing.assert_allclose(draws.mean(axis=0), 4 / 5 * y, atol=0.08 * sd)
+    np.testing.assert_allclose(draws.std(axis=0), sd, rtol=0.08)
+
+
+def funnel(y: Any = None) -> None:
+    width = numpyro.sample("width", dist.Normal(0.0, 3.0))
+    numpyro.sample("place", dist.Normal(0.0, jnp.exp(width / 2)))
+    numpyro.sample("y", dist.Normal(0.0 * width, 1.0), obs=y)
+
+
+def test_chains_in_a_flow_that_knows_nothing_of_a_funnel_are_not_believed() -> None:
+    """Nor those from its draws; of these the shortest steps are too long, so that they are given up."""
+    seen = untrained(funnel, y=np.float32(0.0))
+    points = np.random.default_rng(0).standard_normal((1024, 2))
+    assert not run_chains(moves_of(seen), points, 0, 200_000, most_lost=in_flow.MOST_LOST_IN_FLOW).settled
+    from_draws = run_chains(seen["case"].bench.moves, points, 0, 4_000_000)
+    assert not from_draws.settled
+    assert from_draws.gradients < 4_000_000
+    assert "the shortest of their steps were still too long" in from_draws.note
 
 
 @pytest.mark.slow
@@ -97,6 +170,8 @@ def test_a_neck_is_crossed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not seen["drawn"].to_score.chains.settled
     after = seen["after"].to_score
     assert after.chains.settled
+    assert after.chains.in_flow
+    assert fit.gradients == after.evidence.gradients
     assert in_flow.SAID in fit.message
     mean, sd = moments_of_neck()
     draws = after.evidence.refreshed["scale"]

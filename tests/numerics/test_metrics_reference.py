@@ -211,6 +211,14 @@ def test_sliced_distance_of_one_law_is_its_floor(reference_count: int) -> None:
     assert np.sqrt(2 / 1000) < floor < 3 * np.sqrt(2 / 1000)
 
 
+@pytest.mark.parametrize("far", [1e20, 1e300])
+def test_one_draw_beyond_all_bounds_leaves_the_sliced_distance_a_number(far: float) -> None:
+    draws = RNG.normal(size=(1000, 3))
+    draws[0, 0] = far
+    found = values(distances.sliced_w2, against(draws, RNG.normal(size=(1000, 3))))
+    assert 1e10 < found["", ""].value < np.inf
+
+
 def test_error_of_the_sliced_distance_is_its_spread_over_samples() -> None:
     m, s = np.array([0.8, 0.0]), 0.7
 

@@ -245,12 +245,16 @@ def test_several_at_a_time_go_on_with_what_is_ready() -> None:
 
 
 def test_the_richest_guides_go_first_where_several_go_on_at_a_time() -> None:
-    plain, scaled, rich = guide("a"), guide("b", family="diagonal"), guide("c", family="affine")
+    plain, scaled, rich, last = (
+        guide("a"), guide("b", family="diagonal"), guide("c", family="affine"), guide("d", family="affine")
+    )  # fmt: skip
     alone, together = Recording(outcome=came_to), Recording(2, outcome=came_to)
-    execute(nodes("p", plain, scaled, rich), alone, nobody, Heard())
-    execute(nodes("p", plain, scaled, rich, side_by_side=True), together, nobody, Heard())
+    execute(nodes("p", plain, scaled, rich, last), alone, nobody, Heard())
+    execute(nodes("p", plain, scaled, rich, last, side_by_side=True), together, nobody, Heard())
     fits = [[job.name for job in executor.jobs if job.name.endswith("fit")] for executor in (alone, together)]
-    assert fits == [["p/a/fit", "p/b/fit", "p/c/fit"], ["p/c/fit", "p/a/fit", "p/b/fit"]]
+    assert fits == [
+        ["p/a/fit", "p/b/fit", "p/c/fit", "p/d/fit"], ["p/d/fit", "p/c/fit", "p/a/fit", "p/b/fit"],
+    ]  # fmt: skip
     assert {job.name for job in alone.jobs} == {job.name for job in together.jobs}
 
 

@@ -1,7 +1,7 @@
 """The seam between a run and what runs it: a job, and an executor.
 
-Nothing heavy is imported here, nor by :mod:`guidebench.engine.executors.processes`: workers, which have much to
-import, are started before this process has.
+Nothing heavy is imported here, nor by :mod:`guidebench.engine.executors.processes`: a worker, which has much to
+import, is started before this process has.
 """
 
 from __future__ import annotations

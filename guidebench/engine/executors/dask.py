@@ -18,7 +18,7 @@ from uuid import uuid4
 
 from guidebench.config.errors import RequestError
 from guidebench.config.settings import RunConfig
-from guidebench.engine.executors.futures import AHEAD, Futures, Submitted
+from guidebench.engine.executors.futures import AHEAD, Futures, Known, Submitted
 from guidebench.engine.executors.remote import Session
 from guidebench.engine.lost import TaskLostError
 from guidebench.inference.device import cache
@@ -66,7 +66,7 @@ def on_client(client: Client, session: Session) -> Futures:
         except OSError:  # the scheduler is gone, as what is submitted will say
             return AHEAD
 
-    return Futures(_OnCluster(client), session, slots, _lost)
+    return Futures(_OnCluster(client), session, slots, _lost, Known())
 
 
 def _lost(error: BaseException) -> BaseException:
@@ -171,10 +171,13 @@ def _end(started: LocalCluster) -> None:
                 os.kill(nanny.pid, signal.SIGKILL)
 
 
-#: Settings of Dask's for a cluster on this machine: the threads of linear algebra are left as they are, for the bits'
-#: sake; what kills a worker is tried once more; and no process tells of what the run will tell.
+#: Settings of Dask's for a cluster on this machine: what kills a worker is tried once more, no process tells of what
+#: the run will tell, and nobody asks a worker dozens of times a second how it is, who has to stop tracing to answer.
 _LIKE_HERE = {
-    "distributed.nanny.pre-spawn-environ": {},
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.system-monitor.interval": "5s",
+    "distributed.worker.memory.monitor-interval": "1s",
     "distributed.scheduler.allowed-failures": 1,
     "logging.distributed": "critical",
 }

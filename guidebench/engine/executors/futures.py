@@ -56,6 +56,8 @@ class Futures:
     lost : callable, optional
         Returns an exception of the executor's that tells of the death of a worker as a :class:`TaskLostError`, and
         any other as it is.
+    known : Known, optional
+        Of an executor that begins a task at once where `slots` allows one: what its processes were given.
     """
 
     def __init__(
@@ -64,19 +66,20 @@ class Futures:
         session: Session,
         slots: Callable[[], int] = lambda: AHEAD,
         lost: Callable[[BaseException], BaseException] | None = None,
+        known: Known | None = None,
     ) -> None:
         self._executor, self._session, self._slots = executor, session, slots
         self._in_our_words = lost or broken
         self._running: set[Submitted] = set()
-        self._known = Known()
+        self._known = known
 
     def slots(self) -> int:
         """Return how many jobs are submitted at a time."""
         return self._slots()
 
     def at_hand(self) -> frozenset[str]:
-        """Return what the processes were given before that have just finished a task: the next one will go there."""
-        return self._known.at_hand()
+        """Return what the processes that are free were given before, where it is known which these are."""
+        return frozenset() if self._known is None else self._known.at_hand()
 
     def submit(self, job: Job, tell: Tell) -> Future[Any]:
         """Submit a job; what its task says meanwhile is not heard."""
@@ -86,13 +89,15 @@ class Futures:
             self._running.discard(inner)
             try:
                 returned = inner.result()
-                self._known.finished(returned.process, job)
+                if self._known is not None:
+                    self._known.finished(returned.process, job)
                 outer.set_result(opened(returned))
             except BaseException as error:  # noqa: BLE001 - whatever it is, somebody waits for the outcome
                 outer.set_exception(self._in_our_words(error))
 
         try:
-            self._known.submitted()
+            if self._known is not None:
+                self._known.submitted()
             inner = self._executor.submit(run_parcel, self._session, parcel(job))
         except Exception as error:  # noqa: BLE001 - as above
             outer.set_exception(self._in_our_words(error))
@@ -115,7 +120,8 @@ class Futures:
 class Known:
     """What is known of the processes of an executor that says nothing of them: what they were given, and who is free.
 
-    A process that has finished a task is free until the next one is submitted, which goes to one that is.
+    A process that has finished a task is free until the next one is submitted, which goes to one that is free: where
+    several are, it is not known to which.
     """
 
     def __init__(self) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Self
 from guidebench.config.settings import RunConfig
 from guidebench.engine.events import Tell
 from guidebench.engine.executors.base import Job
+from guidebench.engine.perform import perform
 
 
 def of(config: RunConfig) -> Here:
@@ -29,8 +30,6 @@ class Here:
 
     def submit(self, job: Job, tell: Tell) -> Future[Any]:
         """Run a job, and return what it came to."""
-        from guidebench.engine.perform import perform  # with all that computes: a request may be refused before
-
         future: Future[Any] = Future()
         try:
             future.set_result(perform(job.task, job.values(), tell))

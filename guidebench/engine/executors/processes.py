@@ -212,7 +212,7 @@ class _Lane:
 
     def start(self) -> None:
         """Start a worker, which has much to import, and begin to take orders; unless that is done."""
-        if self._thread.ident is None:
+        if self._thread.ident is None and not self._closing:
             self._worker = _Worker()
             self._thread.start()
 

@@ -7,7 +7,6 @@ of the run.
 
 from __future__ import annotations
 
-import gc
 import os
 import pickle
 import signal
@@ -131,8 +130,6 @@ def main(descriptor: int) -> None:
     """Take orders until there are none."""
     line = _Line(Connection(descriptor))
     threads.enough()  # before JAX starts
-    # Tracing leaves so many small objects behind that looking for cycles took an eighth of a warm run.
-    gc.set_threshold(200_000, 20, 20)
 
     from guidebench.inference.device import cache
     from guidebench.plugins.isolation import whereabouts

@@ -1,4 +1,4 @@
-"""The stage of a fit for flows whose chains did not settle: importance sampling from the flow, defended by wide tails.
+"""The stage of a fit for flows whose chains from their draws did not settle: importance sampling, with wide tails.
 
 Where its weights pass, they stand in for a reference that the run does not have: this fit is judged by them.
 """
@@ -13,13 +13,13 @@ import numpy as np
 from guidebench.config.seeds import derive
 from guidebench.engine.fit.case import Case
 from guidebench.engine.fit.draw import Drawn
-from guidebench.engine.fit.in_flow import unsettled
 from guidebench.engine.fit.making import make_guide
 from guidebench.engine.fit.train import Trained
 from guidebench.inference.coordinates import Frame
 from guidebench.inference.defended import MOST_DRAWN, OfGuide, defended
 from guidebench.inference.flow_density import FlowDensity
 from guidebench.inference.mixture import MOST_DIMENSIONS, Mixture
+from guidebench.inference.modes import Landscape
 from guidebench.inference.train import Params
 from guidebench.inference.unconstrained import MOST
 
@@ -38,12 +38,13 @@ def defend(case: Case, drawn: Drawn, trained: Trained, params: Params) -> Drawn:
     params : dict
         Of the chosen restart.
     """
-    if not _wanted(case, drawn):
+    landscape = case.prepared.landscape
+    if landscape is None or case.prepared.structure.latent_dim > MOST_DIMENSIONS:
         return drawn
     began = time.perf_counter()
     case.phase("weighing it against wide tails")
     try:
-        found = _found(case, drawn, trained.frame, params)
+        found = _found(case, drawn, landscape, trained.frame, params)
     except Exception:  # noqa: BLE001 - no flow, or one that cannot be inverted: the fit is sound without a witness
         return drawn
     drawn = drawn.having_judged(replace(found.work, seconds=time.perf_counter() - began))
@@ -54,18 +55,11 @@ def defend(case: Case, drawn: Drawn, trained: Trained, params: Params) -> Drawn:
     return replace(drawn, to_score=drawn.to_score._replace(evidence=evidence))
 
 
-def _wanted(case: Case, drawn: Drawn) -> bool:
-    """Return whether chains from a flow were run and did not settle, in few dimensions."""
-    prepared = case.prepared
-    return unsettled(drawn) and prepared.landscape is not None and prepared.structure.latent_dim <= MOST_DIMENSIONS
-
-
-def _found(case: Case, drawn: Drawn, frame: Frame, params: Params) -> Mixture:
-    assert case.prepared.landscape is not None
+def _found(case: Case, drawn: Drawn, landscape: Landscape, frame: Frame, params: Params) -> Mixture:
     draws = _unconstrained(case, drawn)
     density = FlowDensity(make_guide(case.guide, frame.model), frame, params)
     seed = derive(case.config.seed, *case.names, "defended")
-    return defended(case.bench.pointwise, case.prepared.landscape, OfGuide(draws=draws, density=density), seed)
+    return defended(case.bench.pointwise, landscape, OfGuide(draws=draws, density=density), seed)
 
 
 def _unconstrained(case: Case, drawn: Drawn) -> np.ndarray:

@@ -73,11 +73,15 @@ class ToScore(NamedTuple):
     chains: Chaining | None = None
     names: tuple[str, str] = ("", "")
 
+    def with_gradients(self, more: int) -> ToScore:
+        """Return the same after so many gradients more, where they are counted."""
+        if self.evidence.gradients is None:
+            return self
+        return self._replace(evidence=replace(self.evidence, gradients=self.evidence.gradients + more))
+
     def with_chains(self, found: Refreshed) -> ToScore:
         """Return the same with what chains came to."""
-        evidence = self.evidence
-        if found.work is not None and evidence.gradients is not None:
-            evidence = replace(evidence, gradients=evidence.gradients + found.work.gradients)
+        evidence = self.with_gradients(0 if found.work is None else found.work.gradients).evidence
         if found.draws:
             evidence = replace(evidence, refreshed=found.draws, refreshed_ess=found.effective)
         return self._replace(evidence=evidence, chains=found.chains)
@@ -113,17 +117,15 @@ class Drawn:
         """Return the fit with work that was spent on judging it, beside what was already."""
         spent = {**self.fit.work, "judging": self.fit.work.get("judging", NOTHING) + work}
         fit = replace(self.fit, work=spent, evaluate_s=(self.fit.evaluate_s or 0) + work.seconds)
-        return replace(self, fit=fit)
+        return replace(self, fit=fit, to_score=self.to_score.with_gradients(work.gradients))
 
     def with_chains(self, found: Refreshed | None) -> Drawn:
         """Return the fit with what chains from its draws came to, if any were thought of."""
         if found is None:
             return self
-        fit = self.fit
-        if found.work is not None:
-            fit = self.having_judged(found.work).fit
-        fit = replace(fit, left_out=(*fit.left_out, *found.left_out))
-        chained = replace(self, fit=fit, to_score=self.to_score.with_chains(found))
+        judged = self if found.work is None else self.having_judged(found.work)
+        fit = replace(judged.fit, left_out=(*judged.fit.left_out, *found.left_out))
+        chained = replace(judged, fit=fit, to_score=judged.to_score.with_chains(found._replace(work=None)))
         if found.group is None:
             return chained
         cut = found.group.attrs.get("kept")

@@ -22,20 +22,24 @@ from guidebench.inference.chains.run import LEAST, Settled, run_chains
 from guidebench.inference.coordinates import Frame
 from guidebench.inference.flow_density import is_flow
 from guidebench.inference.train import Params
+from guidebench.plugins.isolation.failures import reason
 
-#: Share of the gradients of judging that is kept for these chains.
+#: Share of the gradients of judging that is kept for these chains, where there are enough for both; they get what the
+#: others leave besides.
 SHARE = 0.5
+ENOUGH_FOR_TWO = int(LEAST / min(SHARE, 1 - SHARE)) + 1
 
 #: Share of their paths that may lose energy: what is narrow in these coordinates is what the flow has not learnt, and
 #: little of the posterior.  Of eleven funnels and hierarchies without any limit, ten lost up to 1.1 % and were right
 #: within .065 sd and 7 %; the eleventh lost 89 %.
-MOST_LOST = 0.015
+MOST_LOST_IN_FLOW = 0.015
 
 #: Draws of the flow that the first whitening is made of.
 WHITENED_BY = 4 * CHAINS
 
 #: What is said of draws that were won so.
 SAID = "its chains did not settle, but do in the coordinates that it draws from itself"
+_NOT_EITHER = "its chains did not settle in the coordinates that it draws from itself either"
 
 
 def of_a_flow(case: Case, trained: Trained, params: Params) -> bool:
@@ -51,12 +55,6 @@ def of_a_flow(case: Case, trained: Trained, params: Params) -> bool:
     )
 
 
-def unsettled(drawn: Drawn) -> bool:
-    """Return whether chains were run from the draws of a fit and did not settle."""
-    chains = drawn.to_score.chains
-    return chains is not None and chains.chains > 0 and not chains.settled
-
-
 def settle_in_flow(case: Case, drawn: Drawn, trained: Trained, params: Params, most: int) -> Drawn:
     """Return a fit with what chains in the coordinates of a flow came to, where they settled and others did not.
 
@@ -65,7 +63,7 @@ def settle_in_flow(case: Case, drawn: Drawn, trained: Trained, params: Params, m
     case : Case
         The guide on its problem.
     drawn : Drawn
-        Its draws, after chains were run from them.
+        Its draws, after chains were run from them and did not settle.
     trained : Trained
         What it was trained on.
     params : dict
@@ -73,20 +71,25 @@ def settle_in_flow(case: Case, drawn: Drawn, trained: Trained, params: Params, m
     most : int
         Gradients that the chains may take.
     """
-    if most < LEAST or not unsettled(drawn):
+    if most < LEAST:
         return drawn
     began = time.perf_counter()
     case.phase("running chains in its own coordinates")
     try:
         found = _run(case, trained.frame, params, most)
-    except Exception:  # noqa: BLE001 - one that cannot be run in float64, or from no normal: the fit is sound without
-        return drawn
+    except Exception as error:  # noqa: BLE001 - the fit is sound, whatever chains fail on
+        return _remarked(drawn, f"{_NOT_EITHER}: {reason(error)}")
     work = replace(found.work, seconds=time.perf_counter() - began)
     case.ended("judging", work)
     if not found.settled:
-        return drawn.having_judged(work)
-    settled = drawn.with_chains(told(case, found, work))
-    return replace(settled, remarks=(*settled.remarks, SAID))
+        return _remarked(drawn.having_judged(work), f"{_NOT_EITHER}: {found.note}")
+    refreshed = told(case, found, work)
+    refreshed = refreshed._replace(chains=replace(refreshed.chains, in_flow=True))
+    return _remarked(drawn.with_chains(refreshed), SAID)
+
+
+def _remarked(drawn: Drawn, remark: str) -> Drawn:
+    return replace(drawn, remarks=(*drawn.remarks, remark))
 
 
 def _run(case: Case, frame: Frame, params: Params, most: int) -> Settled:
@@ -96,4 +99,4 @@ def _run(case: Case, frame: Frame, params: Params, most: int) -> Settled:
     )
     seed = derive(case.config.seed, *case.names, "chains in flow")
     points = np.random.default_rng(seed).standard_normal((WHITENED_BY, moves.target.dim))
-    return run_chains(moves, points, seed, most, case.meter.over, MOST_LOST)
+    return run_chains(moves, points, seed, most, case.meter.over, MOST_LOST_IN_FLOW)

@@ -36,15 +36,14 @@ def make_guide(
         reserved = {"init_loc_fn": init} if guide.declaration.wants_start() else {}
         options = guide.declaration.options_for("build", guide.options)
         with raised_in("build"), restored():
-            built: Callable[..., Any] = set_up_cheaply(
-                lambda shown: guide.declaration.build(shown, **options, **reserved), model
-            )
+            built = guide.declaration.build(model, **options, **reserved)
             if not callable(built):
                 raise TypeError(f"build must return a guide, which is a function, not {type(built).__name__}")
         for part in built if isinstance(built, AutoGuideList) else (built,):
             if isinstance(part, AutoGuide):
                 part.init_loc_fn = init
-        return built
+        found: Callable[..., Any] = set_up_cheaply(built)
+        return found
 
     return make
 

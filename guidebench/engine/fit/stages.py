@@ -9,7 +9,7 @@ from guidebench.engine.fit.case import Case, blank
 from guidebench.engine.fit.choose import choose
 from guidebench.engine.fit.defend import defend
 from guidebench.engine.fit.draw import Drawn, draw
-from guidebench.engine.fit.in_flow import SHARE, of_a_flow, settle_in_flow
+from guidebench.engine.fit.in_flow import ENOUGH_FOR_TWO, SHARE, of_a_flow, settle_in_flow
 from guidebench.engine.fit.refresh import budget_of_judging, refresh
 from guidebench.engine.fit.train import Trained, train_guide
 from guidebench.engine.fit.within import limited
@@ -60,10 +60,13 @@ def fit_guide(case: Case) -> Drawn | Fit:
 def _judged(case: Case, drawn: Drawn, trained: Trained, params: Params) -> Drawn:
     """Return a fit with what chains from its draws came to, and where they did not settle, what its density tells."""
     most = budget_of_judging(case, trained.training)
-    if not of_a_flow(case, trained, params):
-        return drawn.with_chains(refresh(case, drawn, most))
-    drawn = drawn.with_chains(refresh(case, drawn, int((1 - SHARE) * most)))
-    drawn = settle_in_flow(case, drawn, trained, params, int(SHARE * most))
+    flow = of_a_flow(case, trained, params)
+    share = SHARE if flow and most >= ENOUGH_FOR_TWO else 0.0
+    drawn = drawn.with_chains(refresh(case, drawn, int((1 - share) * most)))
+    chains = drawn.to_score.chains
+    if not flow or chains is None or chains.settled or not chains.chains:
+        return drawn
+    drawn = settle_in_flow(case, drawn, trained, params, most - chains.gradients)
     return defend(case, drawn, trained, params)
 
 

@@ -20,12 +20,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax.numpy as jnp
-import numpyro.distributions as dist
 from jaxtyping import Array, Float
 
 from guidebench.inference.chains.moves import Moves
 from guidebench.inference.coordinates import Frame, apply
-from guidebench.inference.flow_density import NoFlowError, flow_of
+from guidebench.inference.flow_density import flow_of
 from guidebench.inference.target import Target
 from guidebench.inference.train import MakeGuide, Params
 from guidebench.inference.wrappers import unwrapped
@@ -81,8 +80,6 @@ class InFlow:
         given = {name: traced[name] for name in ("data", "center", "factor")}
         flow, places = flow_of(self._make_guide(traced["start"]), self._frame, traced["params"], given, flat)
         base = unwrapped(flow.base_dist)
-        if not isinstance(base, dist.Normal):
-            raise NoFlowError("what it transforms is no normal")
         value, log_jacobian = base.loc + base.scale * flat, jnp.sum(jnp.log(base.scale))
         for transform in flow.transforms:
             before = value
@@ -97,10 +94,7 @@ def moves_in_flow(
 ) -> Moves:
     """Return the program of chains in the coordinates of a flow.
 
-    Raises
-    ------
-    NoFlowError
-        Where the guide is none, or is made of something else than normals.
+    The guide is one that :func:`~guidebench.inference.flow_density.is_flow` holds for.
     """
     arrays = frame.arguments.arrays
     given = {

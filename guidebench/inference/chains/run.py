@@ -42,6 +42,9 @@ LEAST = FIRST * BLOCK * CHAINS * 4
 ACCEPT = 0.8, 0.95, 0.99
 MOST_LOST = 0.001
 
+#: Blocks of the most careful steps after which chains that lose so many times as many paths as they may are given up.
+GIVEN_UP_AFTER, HOPELESS = 24, 5
+
 #: Chains are whitened anew where a variance, in the coordinates they run in, is beyond these.
 ROUND = 0.5, 2.0
 
@@ -332,8 +335,11 @@ def run_chains(
             enough = look.known <= WELL_KNOWN or run.gradients >= min(CHEAP * budget, MOST_CHEAP)
             if look.believed and enough and run.length >= FIRST:
                 break
-            if run.length >= FIRST and look.lost > most_lost and run.go_carefully():
-                continue
+            if run.length >= FIRST and look.lost > most_lost:
+                if run.go_carefully():
+                    continue
+                if run.length >= GIVEN_UP_AFTER and look.lost > HOPELESS * most_lost:
+                    break
             if run.length <= FIRST or look.remembered > REMEMBERED:
                 run.whiten()
         settled = look is not None and look.believed and run.length >= FIRST
@@ -357,4 +363,6 @@ def _note(run: _Run, look: _Look | None, budget: int) -> str:
     spent = f"their {budget:,} gradients were spent" if run.gradients >= budget else "they had gone on for long enough"
     if look is None:
         return f"{spent} before there was anything to see"
+    if look.lost > HOPELESS * look.most_lost and run.gradients < budget:
+        spent = "the shortest of their steps were still too long"
     return f"{look.note()} after {run.blocks * BLOCK} transitions, when {spent}"

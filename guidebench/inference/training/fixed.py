@@ -225,7 +225,7 @@ def start(make_guide: MakeGuide, frame: Frame, keys: Key[Array, " R"]) -> Starte
         np.zeros((at_once, base.size)),
         np.bool_(False),
         given,
-        level=level_for(frame.arguments.size() + sum(np.size(value) for value in frame.first().values())),
+        level=level_for(frame.arguments.size() + points.shape[1]),
     )
     return Started(lambda theta, noise, plain: program(theta, noise, plain, given), points, at_once, fixed)
 

@@ -175,9 +175,14 @@ def start(program: Program, starts: Mapping[str, Any], keys: Key[Array, " R"], a
         np.int32(0),
         np.int32(0),
         given,
-        level=level_for(program.arguments.size() + sum(value[0].size for value in starts.values())),
+        level=level_for(program.arguments.size() + _size_of_one((starts, carry.tail_sum))),
     )
     return Started(advance, given, carry)
+
+
+def _size_of_one(values: Any) -> int:
+    """Return how many numbers one of several restarts holds."""
+    return sum(value[0].size for value in jax.tree.leaves(values))
 
 
 def _is_small(value: Any) -> bool:
