@@ -20,15 +20,7 @@ from guidebench.inference.chains.moves import Moves
 from guidebench.inference.chains.run import run_chains
 from guidebench.inference.device.precision import double
 from guidebench.results import Verdict
-
-READINGS = np.array([0.4, -0.3, 0.9], np.float32)
-
-
-def neck(y: Any = None) -> None:
-    scale = numpyro.sample("scale", dist.HalfNormal(1.0))
-    with numpyro.plate("groups", 3):
-        effect = numpyro.sample("effect", dist.Normal(0.0, scale))
-        numpyro.sample("y", dist.Normal(effect, 1.0), obs=y)
+from tests.numerics.test_defended import READINGS, neck
 
 
 def moments_of_neck() -> tuple[float, float]:
