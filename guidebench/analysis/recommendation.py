@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from guidebench.results import Fit, ProblemRecord, Status, Verdict
 
@@ -15,12 +16,8 @@ def recommend(fits: Sequence[Fit], record: ProblemRecord | None = None) -> str:
     if not any(fit.status.has_draws for fit in fits):
         reasons = list(dict.fromkeys(fit.message for fit in fits if fit.message))
         return "No guide could be trained: " + ("; ".join(reasons[:3]) or "see their messages") + "."
-    trusted, refreshed, reweighted, distrusted = (
-        sorted((fit for fit in fits if fit.own_verdict is verdict), key=_cost)
-        for verdict in (Verdict.TRUST, Verdict.REFRESH, Verdict.REWEIGHT, Verdict.DISTRUST)
-    )
+    trusted, refreshed, reweighted, distrusted, lent = by_word(fits)
     if not (trusted or refreshed or reweighted):
-        lent = [fit for fit in distrusted if fit.verdict is Verdict.REFRESH]
         instead = _lent(lent) if lent and not (record and record.reference) else _instead(fits, record)
         return " ".join(["None of these guides can be used on this problem.", *instead])
     return " ".join(
@@ -30,6 +27,30 @@ def recommend(fits: Sequence[Fit], record: ProblemRecord | None = None) -> str:
             *_not_to_use(distrusted),
         ]
     )
+
+
+class ByWord(NamedTuple):
+    """Fits of one problem by what they are worth themselves, the first choice first.
+
+    `lent` are those of the distrusted beside whose draws others are kept, which owe nothing to them.
+    """
+
+    trusted: list[Fit]
+    refreshed: list[Fit]
+    reweighted: list[Fit]
+    distrusted: list[Fit]
+    lent: list[Fit]
+
+
+def by_word(fits: Sequence[Fit]) -> ByWord:
+    """Return fits by their words: the quickest first, of those to be reweighted the one with the best ELBO."""
+    quickest = sorted(fits, key=_cost)
+    trusted, refreshed, reweighted, distrusted = (
+        [fit for fit in quickest if fit.own_verdict is verdict]
+        for verdict in (Verdict.TRUST, Verdict.REFRESH, Verdict.REWEIGHT, Verdict.DISTRUST)
+    )
+    lent = [fit for fit in distrusted if fit.verdict is Verdict.REFRESH]
+    return ByWord(trusted, refreshed, sorted(reweighted, key=lambda fit: -_elbo(fit)), distrusted, lent)
 
 
 def _first(trusted: Sequence[Fit], refreshed: Sequence[Fit], reweighted: Sequence[Fit]) -> str:
@@ -42,8 +63,7 @@ def _first(trusted: Sequence[Fit], refreshed: Sequence[Fit], reweighted: Sequenc
             "No guide can be taken as it is; use the refreshed draws, those of the chains that began at "
             f"{refreshed[0].guide}, {one}."
         )
-    best = max(reweighted, key=_elbo)
-    return f"No guide can be taken as it is; {best.guide} comes closest: use its draws with their weights."
+    return f"No guide can be taken as it is; {reweighted[0].guide} comes closest: use its draws with their weights."
 
 
 def _others(trusted: Sequence[Fit], refreshed: Sequence[Fit], reweighted: Sequence[Fit]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from guidebench.report.content import Figure
+    from guidebench.results.inference_data import InferenceData
 
 
 class Fit(records.Fit):
@@ -129,6 +131,45 @@ class Comparison(records.Comparison):
             "pairs": found.pairs,
         }
         return ranks
+
+    def posterior(self, problem: str | None = None) -> InferenceData | None:
+        """Return the best draws of a problem that this run can stand behind, whoever made them.
+
+        Those of a guide that is trusted, of chains that repaired one, of a guide resampled by its weights, or of the
+        reference, in this order, as the recommendation says.
+
+        Parameters
+        ----------
+        problem : str, optional
+            Its name, where the run had several.
+
+        Returns
+        -------
+        InferenceData or None
+            What the draws are is said by the attributes of its group ``posterior``: ``source`` (``guide``, ``chains``,
+            ``weights``, ``reference`` or ``mixture``), ``guide``, ``problem`` and ``reason``.  ``None``, with a warning
+            that says why and what to try, where no draws can be used.
+
+        Raises
+        ------
+        RequestError
+            Where the run had several problems and none is named, or none of that name.
+        """
+        from guidebench.analysis.recommendation import recommend
+        from guidebench.analysis.usable import usable
+
+        names = [one.name for one in self.problems]
+        if problem is None and len(names) != 1:
+            raise RequestError(f"there are several problems; name one of {', '.join(names)}")
+        if problem is not None and problem not in names:
+            raise RequestError(f"there is no problem {problem!r}; name one of {', '.join(names)}")
+        record = next(one for one in self.problems if problem in (None, one.name))
+        fits = [fit for fit in self.fits if fit.problem == record.name]
+        seed = int(self.config.get("seed", 0))
+        found = usable(fits, record, self.references.get(record.name), seed)
+        if found is None:
+            warnings.warn(f"{record.name}: {recommend(fits, record)}", UserWarning, stacklevel=2)
+        return found
 
     @cached_property
     def figures(self) -> Mapping[str, Figure]:

@@ -1,0 +1,105 @@
+"""The draws of a problem that a run can stand behind, in one piece, with what they are and how they were won."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import xarray as xr
+
+from guidebench.analysis.recommendation import by_word, recommend
+from guidebench.config.seeds import derive
+from guidebench.results import Fit, ProblemRecord
+from guidebench.results import inference_data as idata
+
+#: Groups of a guide's file that hold a value for every draw.
+OF_DRAWS = ("posterior_predictive", "predictions", "log_likelihood")
+
+#: Groups that are the same whatever was drawn.
+OF_DATA = ("observed_data", "constant_data", "predictions_constant_data")
+
+
+def usable(
+    fits: Sequence[Fit], record: ProblemRecord, reference: idata.InferenceData | None, seed: int = 0
+) -> idata.InferenceData | None:
+    """Return the best draws that there are of a problem; ``None`` where none can be used.
+
+    The choice is that of the recommendation: the draws of the quickest guide that is trusted; else the refreshed ones
+    of the quickest that is to be refreshed; else those of the guide with the best ELBO that is to be reweighted,
+    resampled by their smoothed weights; else those of the reference, or of the mixture that was accepted.
+
+    Parameters
+    ----------
+    fits : sequence of Fit
+        Of the problem, with their draws.
+    record : ProblemRecord
+        What is known of it.
+    reference : InferenceData or None
+        The draws of the reference, where there is one.
+    seed : int
+        Of the resampling.
+
+    Returns
+    -------
+    InferenceData or None
+        The group ``posterior`` has the attributes ``problem``, ``source`` (``guide``, ``chains``, ``weights``,
+        ``mixture`` or ``reference``), ``guide``, where the draws come from one, and ``reason``.
+    """
+    words = by_word([fit for fit in fits if fit.inference_data is not None])
+    about = {"problem": record.name, "reason": recommend(fits, record)}
+    if words.trusted:
+        fit = words.trusted[0]
+        return _told(_groups(fit, "posterior", *OF_DRAWS), {**about, "source": "guide", "guide": fit.guide})
+    if words.refreshed:
+        fit = words.refreshed[0]
+        return _told(_refreshed(fit), {**about, "source": "chains", "guide": fit.guide})
+    if words.reweighted:
+        fit = words.reweighted[0]
+        drawn = _resampled(fit, derive(seed, record.name, fit.guide, "resampling"))
+        return _told(drawn, {**about, "source": "weights", "guide": fit.guide})
+    if reference is not None and record.reference:
+        found = {name: _group(reference, name) for name in idata.group_names(reference)}
+        return _told(found, {**about, "source": "reference", "reference": record.reference})
+    if words.lent:
+        return _told(_refreshed(words.lent[0]), {**about, "source": "mixture"})
+    return None
+
+
+def _told(groups: Mapping[str, xr.Dataset], about: Mapping[str, str]) -> idata.InferenceData:
+    """Return groups as InferenceData whose draws say what they are."""
+    return idata.from_groups({**groups, "posterior": groups["posterior"].assign_attrs(about)})
+
+
+def _group(data: idata.InferenceData, name: str) -> xr.Dataset:
+    found = idata.group(data, name)
+    assert found is not None
+    return found
+
+
+def _groups(fit: Fit, *names: str) -> dict[str, xr.Dataset]:
+    """Return these groups of a fit, and those of its data, as far as it has them."""
+    there = idata.group_names(fit.inference_data)
+    return {name: _group(fit.inference_data, name) for name in (*names, *OF_DATA) if name in there}
+
+
+def _refreshed(fit: Fit) -> dict[str, xr.Dataset]:
+    """Return the refreshed draws of a fit in the place of its own; predictions were made from others."""
+    groups = _groups(fit, "refreshed")
+    return {"posterior": groups.pop("refreshed"), **groups}
+
+
+def _resampled(fit: Fit, seed: int) -> dict[str, xr.Dataset]:
+    """Return the draws of a fit, and what was predicted from them, as often as their smoothed weights say.
+
+    Systematic resampling: a draw of weight w is taken either way next to Sw times, of S draws.
+    """
+    log_weights = _group(fit.inference_data, "sample_stats")["log_weight"].to_numpy().ravel()
+    smoothed, _ = idata.pareto_smooth(log_weights)
+    weights = np.exp(smoothed - smoothed.max())
+    places = (np.random.default_rng(seed).uniform() + np.arange(len(weights))) / len(weights)
+    chosen = np.searchsorted(np.cumsum(weights / weights.sum()), places).clip(max=len(weights) - 1)
+    groups = _groups(fit, "posterior", *OF_DRAWS)
+    return {
+        name: one.isel(draw=chosen).assign_coords(draw=np.arange(len(chosen))) if name not in OF_DATA else one
+        for name, one in groups.items()
+    }
