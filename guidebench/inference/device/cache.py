@@ -40,8 +40,8 @@ def enable(chosen: str = "") -> None:
 def keep_quiet() -> None:
     """Spare the user what jaxlib 0.8 says of every program that it finds in the cache; before JAX is imported.
 
-    It holds the names of two of its own preferences (``prefer-no-scatter``) for features that the processor lacks.  With
-    that it says nothing below a fatal error, unless the user has set ``TF_CPP_MIN_LOG_LEVEL``.
+    It takes the names of two preferences of its own (``prefer-no-scatter``) for features that the processor lacks.
+    It is to say nothing below a fatal error then, unless the user has set ``TF_CPP_MIN_LOG_LEVEL``.
     """
     if version("jax").startswith("0.8."):
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
