@@ -38,12 +38,12 @@ def enable(chosen: str = "") -> None:
 
 
 def keep_quiet() -> None:
-    """Spare the user what jaxlib 0.8 says of every program that it finds in the cache; before JAX is imported.
+    """Spare the user what jaxlib 0.8 and 0.9 say of every program that it finds in the cache; before JAX is imported.
 
-    It takes the names of two preferences of its own (``prefer-no-scatter``) for features that the processor lacks.
-    It is to say nothing below a fatal error then, unless the user has set ``TF_CPP_MIN_LOG_LEVEL``.
+    They take the names of two preferences of their own (``prefer-no-scatter``) for features that the processor lacks.
+    They are to say nothing below a fatal error then, unless the user has set ``TF_CPP_MIN_LOG_LEVEL``.
     """
-    if version("jax").startswith("0.8."):
+    if version("jax").startswith(("0.8.", "0.9.")):
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
