@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -33,7 +34,9 @@ app = typer.Typer(
 def main() -> None:
     """Run the command line and exit: 0 all well, 1 a fit failed or got worse, 2 a wrong request, 130 interrupted."""
     # jax 0.9 says of every program from its cache that versions are assumed to be compatible.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # jaxlib 0.8 and 0.9 call it an error that they find, in every kept program, preferences of their own.
+    quiet = version("jax").startswith(("0.8.", "0.9."))
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3" if quiet else "2")
     # ArviZ 0.23 says so on the first import of every day, to people who never called it.
     warnings.filterwarnings("ignore", message=r"\s*ArviZ is undergoing", category=FutureWarning)
     try:

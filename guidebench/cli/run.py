@@ -19,7 +19,7 @@ import typer
 from guidebench.cli.options import parameters, values
 from guidebench.config.errors import RequestError
 from guidebench.config.options import OUTPUT
-from guidebench.inference.device import cache, threads
+from guidebench.inference.device import threads
 
 if TYPE_CHECKING:
     from guidebench.engine.executors import Executor
@@ -60,7 +60,6 @@ def _with_options(command: Callable[..., int]) -> Callable[..., int]:
 def run(*, config: Path | None, **given: Any) -> int:
     """Train guides on problems, score them all alike, and write a report."""
     threads.enough()
-    cache.keep_quiet()
     from guidebench.config import is_results, make_config
     from guidebench.engine.executors.choose import chosen
     from guidebench.request.find_plugins import find_plugins
@@ -93,6 +92,7 @@ def _run(request: Request, executor: Executor, end_workers: Callable[[], None]) 
     from guidebench.cli import tables
     from guidebench.engine import run as engine
     from guidebench.engine.progress.terminal import bar
+    from guidebench.inference.device import cache
     from guidebench.report import write
     from guidebench.report.ahead import Ahead
     from guidebench.results.kept import Kept

@@ -20,7 +20,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from guidebench.engine.executors.remote import Returned, Session, run
-from guidebench.inference.device import cache, threads
+from guidebench.inference.device import threads
 
 if TYPE_CHECKING:
     from guidebench.engine.events import Event
@@ -130,8 +130,8 @@ def main(descriptor: int) -> None:
     """Take orders until there are none."""
     line = _Line(Connection(descriptor))
     threads.enough()  # before JAX starts
-    cache.keep_quiet()
 
+    from guidebench.inference.device import cache
     from guidebench.plugins.isolation import whereabouts
 
     import_module("guidebench.engine.perform")

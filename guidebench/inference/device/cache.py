@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from importlib.metadata import version
 from pathlib import Path
 
 from platformdirs import user_cache_path
@@ -35,16 +34,6 @@ def enable(chosen: str = "") -> None:
         jax.config.update("jax_compilation_cache_dir", chosen or str(programs()))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-
-
-def keep_quiet() -> None:
-    """Spare the user what jaxlib 0.8 and 0.9 say of every program that it finds in the cache; before JAX is imported.
-
-    They take the names of two preferences of their own (``prefer-no-scatter``) for features that the processor lacks.
-    They are to say nothing below a fatal error then, unless the user has set ``TF_CPP_MIN_LOG_LEVEL``.
-    """
-    if version("jax").startswith(("0.8.", "0.9.")):
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 def in_use() -> str | None:
