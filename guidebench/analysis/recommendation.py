@@ -6,7 +6,10 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from guidebench.results import Fit, ProblemRecord, Status, Verdict
+from guidebench.results import Fit, ProblemRecord, Refresher, Status, Verdict
+
+#: What draws that owe nothing to a guide are called.
+_LENDERS: dict[Refresher, str] = {"mixture": "the mixture", "groups": "the groups of chains"}
 
 
 def recommend(fits: Sequence[Fit], record: ProblemRecord | None = None) -> str:
@@ -80,16 +83,17 @@ def _not_to_use(distrusted: Sequence[Fit]) -> Iterator[str]:
     if far:
         yield f"Do not use the intervals of {_names(far)}."
     if lent := [fit for fit in far if fit.verdict is Verdict.REFRESH]:
-        yield f"What is kept as refreshed draws of {_names(lent)} are those of the mixture."
+        yield f"What is kept as refreshed draws of {_names(lent)} are those of {_LENDERS[lent[0].refreshed_by]}."
     if unchecked:
         yield f"How good the draws of {_names(unchecked)} are cannot be told without a reference."
 
 
 def _lent(lent: Sequence[Fit]) -> Iterator[str]:
-    """Yield what to do where only the mixture has draws that are right."""
+    """Yield what to do where only what was made of the search has draws that are right."""
     yield (
-        f"Use the refreshed draws that are kept beside those of {_names(lent)}: they are those of the mixture about "
-        "what the search found, passed its checks, and owe nothing to any guide."
+        f"Use the refreshed draws that are kept beside those of {_names(lent)}: they are those of "
+        f"{_LENDERS[lent[0].refreshed_by]} about what the search found, passed their checks, and owe nothing to any "
+        "guide."
     )
 
 

@@ -4,7 +4,8 @@
   and they say nothing where the tail shape k-hat is above 0.7.
 - The *modes* that a search found before training tell of draws that are missing, and only of that.
 - *Chains* that began at its draws move away from what is wrong.  They say what has moved once they have settled, and
-  nothing of how much of the posterior is in which mode: they do not cross between far ones.
+  nothing of how much of the posterior is in which mode: they do not cross between far ones.  Where draws of the
+  posterior were made of what the search found and accepted, these decide, and no chains are run.
 - The *witness* is made where there is no reference: in few dimensions, draws of the posterior by importance sampling
   from a mixture about what a search or chains found.
 - The *reference* is taken as the truth, as well as its draws tell it.
@@ -72,13 +73,14 @@ FROM_REFERENCE = frozenset(name for pair in _AGAINST_REFERENCE.values() for name
 
 
 class Found(NamedTuple):
-    """What every source said, and whether the weights are all that there is."""
+    """What every source said, whether the weights are all that there is, and whether chains were not needed."""
 
     weights: Finding
     modes: Finding
     chains: Finding
     reference: Finding
     alone: bool
+    needless: bool
 
 
 def look(numbers: Numbers, chains: Chaining | None, doubts: Sequence[str] = (), apart: str = "") -> Found:
@@ -89,13 +91,15 @@ def look(numbers: Numbers, chains: Chaining | None, doubts: Sequence[str] = (), 
     even = _shares_agree(numbers)
     # What chains prove nothing of, the weights may tell: they compare all modes in which there are draws.
     blind = several and not even and not modes.numbers.get("dropped")
-    alone = chains is None or not chains.chains or (chains.settled and blind)
+    needless = chains is not None and bool(chains.instead)
+    alone = not needless and (chains is None or not chains.chains or (chains.settled and blind))
     return Found(
         weights=look_at_weights(numbers, alone=alone),
         modes=modes,
         chains=look_at_chains(numbers, chains, apart=several and not even),
         reference=reference,
         alone=alone,
+        needless=needless,
     )
 
 

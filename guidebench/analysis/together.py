@@ -14,7 +14,7 @@ from itertools import combinations
 from guidebench.analysis.apart import apart
 from guidebench.contracts import MetricValue
 from guidebench.metrics.moments import Moments
-from guidebench.results import Finding, Fit, Verdict
+from guidebench.results import LENDERS, Finding, Fit, Verdict
 from guidebench.results.noise import allowance
 
 #: Of every component under settled chains.
@@ -38,7 +38,7 @@ def together(fits: Sequence[Fit]) -> tuple[Fit, ...]:
 def _has_a_say(fit: Fit) -> bool:
     """Return whether the chains of a fit have settled, and no reference says how good they are."""
     known = any(one.source in ("reference", "witness") and one.raw is not None for one in fit.evidence)
-    return fit.chains is not None and fit.chains.settled and fit.refreshed_by != "mixture" and not known
+    return fit.chains is not None and fit.chains.settled and fit.refreshed_by not in LENDERS and not known
 
 
 def _moments(fit: Fit) -> _Moments:

@@ -26,7 +26,7 @@ def usable(
 
     The choice is that of the recommendation: the draws of the quickest guide that is trusted; else the refreshed ones
     of the quickest that is to be refreshed; else those of the guide with the best ELBO that is to be reweighted,
-    resampled by their smoothed weights; else those of the reference, or of the mixture that was accepted.
+    resampled by their smoothed weights; else those of the reference, or those that were made of what the search found.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def usable(
     -------
     InferenceData or None
         The group ``posterior`` has the attributes ``problem``, ``source`` (``guide``, ``chains``, ``weights``,
-        ``mixture`` or ``reference``), ``guide``, where the draws come from one, and ``reason``.
+        ``mixture``, ``groups`` or ``reference``), ``guide``, where the draws come from one, and ``reason``.
     """
     words = by_word([fit for fit in fits if fit.inference_data is not None])
     about = {"problem": record.name, "reason": recommend(fits, record)}
@@ -61,7 +61,7 @@ def usable(
         found = {name: _group(reference, name) for name in idata.group_names(reference)}
         return _told(found, {**about, "source": "reference", "reference": record.reference})
     if words.lent:
-        return _told(_refreshed(words.lent[0]), {**about, "source": "mixture"})
+        return _told(_refreshed(words.lent[0]), {**about, "source": words.lent[0].refreshed_by})
     return None
 
 

@@ -7,8 +7,9 @@ are, these with their weights, and those of the chains that began at them, or th
 chains, the weights say so, and none of them says otherwise.  Then
 
 - ``trust``: the guide's draws are right;
-- ``refresh``: those of its chains are, or nothing of the guide's is, nobody vouches for its chains, and a mixture
-  about what a search found was accepted, whose draws then stand in their place and owe nothing to the guide;
+- ``refresh``: those of its chains are; or its own are not, nobody vouches for its chains, and a mixture about what a
+  search found was accepted, or groups of chains from there, whose draws then stand in their place and owe nothing to
+  the guide;
 - ``reweight``: its draws are, with their weights;
 - ``distrust``: none of these, as far as anybody looked.
 
@@ -29,7 +30,7 @@ from typing import Literal
 
 from guidebench.analysis.sources import DECIDING, Found, look
 from guidebench.contracts import Bound, MetricValue
-from guidebench.results import Chaining, Finding, Status, Verdict
+from guidebench.results import Chaining, Finding, Refresher, Status, Verdict
 
 #: Which draws a source speaks of.
 Kind = Literal["raw", "reweighted", "refreshed"]
@@ -50,12 +51,19 @@ _ADVICE = {
     Verdict.DISTRUST: "How good its draws are cannot be told.",
 }
 
-#: What the mixture says where its draws stand in for those of a guide's chains.
-_LENT = Finding(
-    source="mixture",
-    refreshed=True,
-    said="The refreshed draws are those of the mixture about what a search found, and owe nothing to this guide.",
-)
+#: What is said where draws of the mixture, or of groups of chains, stand in for those of a guide's chains.
+_LENT: dict[Refresher, Finding] = {
+    "mixture": Finding(
+        source="mixture",
+        refreshed=True,
+        said="The refreshed draws are those of the mixture about what a search found, and owe nothing to this guide.",
+    ),
+    "groups": Finding(
+        source="groups",
+        refreshed=True,
+        said="The refreshed draws are those of chains from what a search found, and owe nothing to this guide.",
+    ),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,12 +80,15 @@ class Judgement:
         What each source said; empty where there is nothing to look at.
     sites : mapping of str to Verdict
         The verdict on each latent site, by the same rule on its own components.
+    lent : bool
+        Whether draws that owe nothing to the guide are to stand in for its own.
     """
 
     verdict: Verdict
     reason: str
     evidence: tuple[Finding, ...] = ()
     sites: Mapping[str, Verdict] = field(default_factory=dict)
+    lent: bool = False
 
 
 def judge(
@@ -90,7 +101,7 @@ def judge(
     chains: Chaining | None = None,
     doubts: Sequence[str] = (),
     apart: str = "",
-    mixture: bool = False,
+    lender: Refresher = "",
 ) -> Judgement:
     """Return the verdict on one fit, the reason for it and what it rests on.
 
@@ -113,8 +124,8 @@ def judge(
         Sites about which chains that were to be the reference contradict each other.
     apart : str
         How two kinds of reference contradict each other, so that there is none.
-    mixture : bool
-        Whether there are draws of an accepted mixture, to stand in where the guide has none to go on with.
+    lender : {"", "mixture", "groups"}
+        Whose accepted draws there are to stand in where the guide has none to go on with.
     """
     if not status.has_draws:
         return Judgement(verdict=Verdict.FAILED, reason="There are no draws to judge.")
@@ -126,14 +137,16 @@ def judge(
         numbers[one.metric].append(one)
     found = look(numbers, chains, doubts, apart)
     own = _word(found)
-    # Chains that settled and are vouched for contradict a mixture that finds them wrong: then neither is the truth.
-    lent = mixture and own is Verdict.DISTRUST and found.chains.refreshed is None
+    # Chains that settled and are vouched for contradict a lender that finds them wrong: then neither is the truth.
+    # Lent draws come before reweighted ones, as those of chains do.
+    lent = bool(lender) and own not in (Verdict.TRUST, Verdict.REFRESH) and found.chains.refreshed is None
     verdict = Verdict.REFRESH if lent else own
     unsettled = _unsettled(status, stopped=stopped, trained=trained, longer=verdict is not Verdict.TRUST)
     return Judgement(
         verdict=verdict,
-        reason=(_reason_to_lend(found) if lent else _reason(verdict, found)) + unsettled,
-        evidence=(found.weights, found.modes, found.chains, found.reference, *((_LENT,) if lent else ())),
+        reason=(_reason_to_lend(found, _LENT[lender]) if lent else _reason(verdict, found)) + unsettled,
+        evidence=(found.weights, found.modes, found.chains, found.reference, *((_LENT[lender],) if lent else ())),
+        lent=lent,
         sites={
             site: _word_or_lent(look(own, chains, [one for one in doubts if one == site]), lent=lent)
             for site, own in _by_site(numbers).items()
@@ -146,9 +159,9 @@ def _word(found: Found) -> Verdict:
 
 
 def _word_or_lent(found: Found, *, lent: bool) -> Verdict:
-    """Return the verdict on one site of a fit; `lent` where the draws of the mixture are kept beside it."""
+    """Return the verdict on one site of a fit; `lent` where draws that owe nothing to it are kept beside it."""
     word = _word(found)
-    return Verdict.REFRESH if lent and word is Verdict.DISTRUST else word
+    return Verdict.REFRESH if lent and word is not Verdict.TRUST else word
 
 
 def _right(found: Found, kind: Kind) -> bool:
@@ -180,11 +193,13 @@ def _reason(verdict: Verdict, found: Found) -> str:
     return " ".join(dict.fromkeys([*(one.said for one in said), advice]))
 
 
-def _reason_to_lend(found: Found) -> str:
-    """Return why the draws of the mixture stand in for those of the guide."""
+def _reason_to_lend(found: Found, lent: Finding) -> str:
+    """Return why draws that owe nothing to the guide stand in for its own."""
     against = [one for one in (found.modes, found.reference, found.chains, found.weights) if one.raw is False]
-    chains = [] if against and against[0] is found.modes else [found.chains]  # chains cannot see a dropped mode
-    return " ".join(dict.fromkeys([*(one.said for one in (*against[:1], *chains, _LENT)), "Use these."]))
+    # Chains cannot see a dropped mode, and where none were needed nothing is to be told of them.
+    silent = found.needless or (against and against[0] is found.modes)
+    seen = [*(against[:1] or [found.reference]), *([] if silent else [found.chains])]
+    return " ".join(dict.fromkeys([*(one.said for one in (*seen, lent)), "Use these."]))
 
 
 def _unsettled(status: Status, *, stopped: bool, trained: bool, longer: bool = False) -> str:

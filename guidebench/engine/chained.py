@@ -102,6 +102,7 @@ def reference_of_groups(groups: Groups, seconds: float) -> Reference:
         chains=latents,
         effective=effective(latents),
         checks={"chains": float(count * CHAINS), "draws": float(count * CHAINS * length)},
+        lends="groups",
         note=(
             f"{LABEL}: {count} groups of {CHAINS} chains from different places settled in the same one after "
             f"{groups.gradients:,} gradients, in {seconds:.1f} s."

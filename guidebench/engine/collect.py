@@ -143,10 +143,9 @@ class _Parts:
         if isinstance(score, Lost):
             return failed(blank(problem, one.guide), _failure(one.guide, score.error, "metric"))
         drawn: Drawn = fit.value
-        judged = self.outcomes.get(self.plan.judging)
-        if isinstance(judged, Done):
-            drawn = drawn.with_chains(judged.value.found.get(one.guide.label))
-        return _assembled(drawn, score.value, one, self._calibration(one))
+        scored: Scored = score.value
+        drawn = drawn if scored.judged is None else drawn.with_judged(scored.judged)
+        return _assembled(drawn, scored, one, self._calibration(one))
 
     def _calibration(self, one: FitNodes) -> Calibrated | None:
         """Return what became of the calibration of a fit; nothing where there are no simulated data."""
@@ -166,7 +165,7 @@ def _assembled(drawn: Drawn, scored: Scored, one: FitNodes, calibrated: Calibrat
     groups, seconds = dict(drawn.groups), None
     if scored.lent:
         lent = datasets.in_place_of(groups["posterior"], scored.lent)
-        groups["refreshed"] = marked(lent, scored.lent).assign_attrs(source="mixture")
+        groups["refreshed"] = marked(lent, scored.lent).assign_attrs(source=scored.lender)
     metrics, cut = listed(scored.metrics)
     notes += [cut] if cut else []
     work = merged(fit.work, {"scoring": Work(seconds=scored.seconds)})
@@ -189,7 +188,7 @@ def _assembled(drawn: Drawn, scored: Scored, one: FitNodes, calibrated: Calibrat
             sites=scored.judgement.sites,
             evidence=scored.judgement.evidence,
             chains=drawn.to_score.chains,
-            refreshed_by="mixture" if scored.lent else "chains" if "refreshed" in groups else "",
+            refreshed_by=scored.lender or ("chains" if "refreshed" in groups else ""),
             message="; ".join([*drawn.remarks, *fit.left_out, *notes]),
             evaluate_s=(fit.evaluate_s or 0.0) + scored.seconds,
             simulate_s=seconds,

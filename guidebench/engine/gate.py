@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from guidebench.metrics.evidence import scalars
-from guidebench.results import Disagreement, Work
+from guidebench.results import Disagreement, Refresher, Work
 from guidebench.results.inference_data import mixing
 
 #: What every scalar component must reach (Vehtari et al. 2021, doi:10.1214/20-BA1221).
@@ -55,6 +55,8 @@ class Reference:
         Two kinds of reference that contradict each other, in whose place this stands.
     witness : Reference or None
         What guides are judged by where there is no reference; no error is shown against it.
+    lends : {"", "mixture", "groups"}
+        What made its draws of what the search found, so that they may stand in for those of a guide.
     seconds : float or None
         Wall time that its draws took, where they were drawn for this.
     work : mapping of str to Work
@@ -71,6 +73,7 @@ class Reference:
     note: str = ""
     disagreement: Disagreement | None = None
     witness: Reference | None = None
+    lends: Refresher = ""
     seconds: float | None = None
     work: Mapping[str, Work] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
@@ -79,6 +82,11 @@ class Reference:
     def draws(self) -> dict[str, np.ndarray]:
         """Draws by latent site, shape ``(M, ...)``, one chain after the other."""
         return {name: value.reshape(-1, *value.shape[2:]) for name, value in self.chains.items()}
+
+    @property
+    def lender(self) -> Reference | None:
+        """Draws that were made of what the search found and accepted, its own or those of its stand-in."""
+        return next((one for one in (self, self.witness) if one is not None and one.label and one.lends), None)
 
 
 class Judgement(NamedTuple):

@@ -1,6 +1,6 @@
 """Judging within a budget: chains from the draws of one guide after the other, the best first, while there is any left.
 
-Without a budget every fit is judged as soon as it is drawn, and nothing of this is used.
+Without a budget every fit is judged by itself when it is scored, and nothing of this is used.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from guidebench.config.budget import Budget
 from guidebench.engine.allowance import Meter, spent
 from guidebench.engine.events import Tell
 from guidebench.engine.fit.case import Case
-from guidebench.engine.fit.draw import Drawn, Refreshed
+from guidebench.engine.fit.draw import Drawn, Judged, Refreshed
 from guidebench.engine.fit.refresh import of_steps, refresh
 from guidebench.engine.request import Settings
 from guidebench.engine.workbench import Workbench
@@ -22,17 +22,17 @@ from guidebench.request.selection import ChosenGuide
 from guidebench.results import Chaining, Fit
 
 
-class Judged(NamedTuple):
+class JudgedAll(NamedTuple):
     """What chains from the draws of the guides came to, by guide; and what is left of the budget, in its unit."""
 
-    found: Mapping[str, Refreshed]
+    found: Mapping[str, Judged]
     left: float
 
 
-def not_judged(how: str) -> Judged:
+def not_judged(how: str) -> JudgedAll:
     """Return what stands in for chains whose process died."""
     del how  # the fits are as sound as without chains
-    return Judged({}, 0.0)
+    return JudgedAll({}, 0.0)
 
 
 def judge_all(
@@ -41,7 +41,7 @@ def judge_all(
     fits: Sequence[Drawn | Fit | None],
     settings: Settings,
     tell: Tell,
-) -> Judged:
+) -> JudgedAll:
     """Run chains from the draws of guides as far as the budget goes.
 
     Parameters
@@ -59,15 +59,15 @@ def judge_all(
     assert budget is not None
     meter = Meter(budget, budget.amount - _before(budget, bench, fits))
     drawn = [(guide, fit) for guide, fit in zip(guides, fits, strict=True) if isinstance(fit, Drawn)]
-    found: dict[str, Refreshed] = {}
+    found: dict[str, Judged] = {}
     for guide, fit in sorted(drawn, key=lambda one: -_elbo(one[1])):
         case = Case(bench, guide, settings, tell, meter)
         refreshed = _judge(case, fit)
         if refreshed is not None:
-            found[guide.label] = refreshed
+            found[guide.label] = Judged(refreshed)
             if refreshed.work is not None:
                 meter.charge(refreshed.work)
-    return Judged(found, meter.left())
+    return JudgedAll(found, meter.left())
 
 
 def _before(budget: Budget, bench: Workbench, fits: Sequence[Drawn | Fit | None]) -> float:
@@ -90,7 +90,7 @@ def _judge(case: Case, drawn: Drawn) -> Refreshed | None:
     if most < min(wanted, LEAST):
         note = f"not judged: {case.meter.said}"
         return Refreshed(Chaining(settled=False, note=note), left_out=(note,))
-    found = refresh(case, drawn, most)
+    found = refresh(case, drawn.to_score, most)
     if found is None or found.work is None or found.chains.settled:
         return found
     if case.meter.over(found.work.gradients) or (most < wanted and found.chains.gradients >= most):

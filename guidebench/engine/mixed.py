@@ -63,7 +63,15 @@ def reference_of(found: Mixture, landscape: Landscape, seconds: float) -> Refere
         f"{found.log_evidence_mcse:.3f}."
     )
     chains = {name: value[None] for name, value in found.draws.items()}
-    return Reference(label=LABEL, chains=chains, effective=found.effective, checks=_checks(found), note=note, work=work)
+    return Reference(
+        label=LABEL,
+        chains=chains,
+        effective=found.effective,
+        checks=_checks(found),
+        note=note,
+        lends="mixture",
+        work=work,
+    )
 
 
 def _checks(found: Mixture) -> dict[str, float]:

@@ -119,8 +119,8 @@ class ProblemPlan:
     known : KeptProblem, optional
         What an earlier run found out about the problem.
     prepare, reference, simulations, judging : str
-        Names of nodes; nothing where there is nothing left to do, nothing is simulated, or each fit is judged by
-        itself, as without a budget.
+        Names of nodes; nothing where there is nothing left to do, nothing is simulated, or each fit is judged when it
+        is scored, as without a budget.
     fits : tuple of FitNodes
         The fits that are left.
     nodes : tuple of Node
@@ -300,8 +300,8 @@ def _nodes_of(
 
     yield node(fit.fit, FitGuide(guide=guide, settings=settings, guides=len(one.guides)), (prepared,))
     task = ScoreFit(guide=guide, settings=settings, metrics=tuple(metrics))
-    judged = () if settings.config.budget is None else (Need(f"{name}/judging", "found"),)
-    yield node(fit.score, task, (Need(fit.fit, "to_score"), reference, *judged))
+    judged = prepared if settings.config.budget is None else Need(f"{name}/judging", "found")
+    yield node(fit.score, task, (Need(fit.fit, "to_score"), reference, judged))
     if fit.calibration is not None:
         needs = prepared, Need(f"{name}/simulations")
         yield node(fit.calibration, CalibrateGuide(guide=guide, settings=settings), needs, (fit.fit,))

@@ -7,7 +7,7 @@ programs that it compiles on the way stay with the process it ran in.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 from guidebench.contracts import Bound, Metric, Problem
@@ -16,10 +16,11 @@ from guidebench.engine.allowance import Meter
 from guidebench.engine.events import PhaseBegan, PhaseEnded, ProblemRemarked, Tell
 from guidebench.engine.fit.calibrate import Calibrated, calibrate
 from guidebench.engine.fit.case import Case
-from guidebench.engine.fit.draw import Drawn, ToScore
+from guidebench.engine.fit.draw import Drawn, Judged, ToScore
+from guidebench.engine.fit.judge import judge_draws
 from guidebench.engine.fit.score import Scored, score
 from guidebench.engine.fit.stages import fit_guide
-from guidebench.engine.judging import Judged, judge_all
+from guidebench.engine.judging import JudgedAll, judge_all
 from guidebench.engine.lost import TaskLostError
 from guidebench.engine.own import checked
 from guidebench.engine.prepared import PreparedProblem, prepare
@@ -151,7 +152,7 @@ class JudgeFits:
     guides: tuple[ChosenGuide, ...]
     settings: Settings
 
-    def run(self, inputs: tuple[Any, ...], tell: Tell) -> Judged:
+    def run(self, inputs: tuple[Any, ...], tell: Tell) -> JudgedAll:
         """Return what the chains came to, given the prepared problem and what has become of each guide."""
         prepared, *fits = inputs
         with restored():
@@ -160,24 +161,26 @@ class JudgeFits:
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreFit:
-    """Compute every metric of a fit against the reference, and judge it."""
+    """Put the draws of a fit to the test, compute every metric against the reference, and pass the verdict."""
 
     guide: ChosenGuide
     settings: Settings
     metrics: tuple[Registered[Metric], ...]
 
     def run(self, inputs: tuple[Any, ...], tell: Tell) -> Scored:
-        """Return the metrics and the verdict, given draws and reference, and chains where these were run apart."""
+        """Return the metrics and the verdict, given draws, reference and problem.
+
+        Within a budget, what chains came to takes the place of the problem: they were run apart.
+        """
         drawn: ToScore
-        drawn, reference, *judged = inputs
-        chains = judged[0].get(self.guide.label) if judged else None
-        return score(
-            drawn if chains is None else drawn.with_chains(chains),
-            reference,
-            self.guide,
-            self.metrics,
-            self.settings.config,
-        )
+        drawn, reference, other = inputs
+        judged: Judged | None
+        if isinstance(other, PreparedProblem):
+            judged = judge_draws(Case(WORKBENCHES.of(other), self.guide, self.settings, tell), drawn, reference)
+        else:
+            judged = other.get(self.guide.label)
+        drawn = drawn if judged is None else drawn.with_judged(judged)
+        return replace(score(drawn, reference, self.guide, self.metrics, self.settings.config), judged=judged)
 
 
 @dataclass(frozen=True, kw_only=True)

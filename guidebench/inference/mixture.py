@@ -16,6 +16,7 @@ mean for sure (k-hat of at most 0.9); in trials k-hat of the weights alone let a
 without the last an sd at the mouth of a funnel that was 80 % off.  Where the weights of the first round are worth
 less than a tenth of its points, or it is refused, a second one stands about what they say, or about draws of chains,
 which know of correlations and tails that no curvature at a mode tells.  It is believed only where it agrees with these.
+Weights that are good, but tell of some mean or sd what few draws do, are those of more points.
 
 What no component covers is not seen: a mode that no search has met, and no tail of another reaches.  Where the search
 itself expects as many modes again as it has met, nothing is believed.
@@ -29,8 +30,10 @@ Vehtari et al. (2024), Pareto Smoothed Importance Sampling, JMLR 25(72), arXiv:1
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -82,6 +85,11 @@ MOST_KHAT_OF_SQUARES = 0.9
 #: Weights of the first round that are worth less need a second one, which stands about what they say and must be worth
 #: as much.  In a funnel both are worth a twentieth of their points, and miss a fifth of the mass.
 SURE_ESS = 4_000.0
+
+#: Independent draws that the weights should be worth for every mean and sd, so that four errors of a mean are .1 sd;
+#: and how many times the points are drawn where they are worth less.
+PRECISE = 1_600.0
+MORE = 4
 
 #: What the weights of the first round must be worth for the second to stand about what they say.
 ENOUGH_TO_REPEAT = 200.0
@@ -172,6 +180,11 @@ class Mixture:
     points: int = 0
     work: Work = NOTHING
 
+    @property
+    def precise(self) -> bool:
+        """Whether every mean and every sd is known well."""
+        return min(self.effective.values(), default=math.inf) >= PRECISE
+
 
 def witness(
     pointwise: Pointwise, landscape: Landscape, seed: int, draws: Float64[np.ndarray, "S D"] | None = None
@@ -202,7 +215,12 @@ def witness(
         first = Sampled(np.zeros((0, dim)), np.zeros(0), Mixture(accepted=False, reason=refusal))
     else:
         first = sampled(pointwise, components, landscape.modes, rng)
-    if dim > MOST_REPEATED or (first.result.accepted and first.result.ess > SURE_ESS):
+    more = partial(_more_precise, pointwise, landscape.modes, rng)
+    if first.result.accepted and first.result.ess > SURE_ESS:
+        first = first._replace(result=more(components, first.result))
+        if first.result.accepted:
+            return first.result
+    if dim > MOST_REPEATED:
         return first.result
     own = draws is None
     if draws is None:
@@ -216,9 +234,26 @@ def witness(
     differing = _unconfirmed(first, again) if own else _differing(again, draws)
     points, work = first.result.points + again.result.points, first.result.work + again.result.work
     result = replace(again.result, points=points, work=work)
-    if not (result.accepted and differing):
+    if not result.accepted:
         return result
-    return replace(result, accepted=False, reason=differing, contradicts=not own)
+    if differing:
+        return replace(result, accepted=False, reason=differing, contradicts=not own)
+    return more(repeated, result)
+
+
+def _more_precise(
+    pointwise: Pointwise,
+    modes: Sequence[Mode],
+    rng: np.random.Generator,
+    components: Sequence[Component],
+    found: Mixture,
+) -> Mixture:
+    """Return what was found with a mixture, or where that tells too little what more of its points tell."""
+    if found.precise:
+        return found
+    more = sampled(pointwise, components, modes, rng, MORE * POINTS).result
+    better = more if more.accepted else replace(found, accepted=False, reason=f"of more points {more.reason}")
+    return replace(better, points=found.points + more.points, work=found.work + more.work)
 
 
 def covering(landscape: Landscape) -> tuple[Component, ...]:
@@ -299,10 +334,14 @@ class Sampled(NamedTuple):
 
 
 def sampled(
-    pointwise: Pointwise, components: Sequence[Part], modes: Sequence[Mode], rng: np.random.Generator
+    pointwise: Pointwise,
+    components: Sequence[Part],
+    modes: Sequence[Mode],
+    rng: np.random.Generator,
+    count: int = POINTS,
 ) -> Sampled:
-    """Draw from a mixture, weigh the draws, and say whether the weights may be believed."""
-    points = _stratified(components, rng)
+    """Draw so many points from a mixture, weigh them, and say whether the weights may be believed."""
+    points = _stratified(components, count, rng)
     log_p, latents = pointwise(points)
     log_q = logsumexp([np.log(one.share) + one.log_density(points) for one in components], axis=0)
     log_weights = log_p - log_q
@@ -323,7 +362,7 @@ def sampled(
     belongs = nearest(modes, points[usable]) if modes else np.zeros(int(usable.sum()), int)
     finite = {name: np.where(_rows(usable, value), value, value[usable][:1]) for name, value in latents.items()}
     worth = effective(finite, weights, DRAWS)
-    reason = _refusal(khat, ess, worth) or _of_squares(tails(finite, weights))
+    reason = _refusal(khat, ess, worth, count) or _of_squares(tails(finite, weights))
     result = Mixture(
         accepted=not reason,
         reason=reason,
@@ -340,11 +379,11 @@ def sampled(
     return Sampled(points, weights, result)
 
 
-def _stratified(components: Sequence[Part], rng: np.random.Generator) -> Float64[np.ndarray, "S D"]:
+def _stratified(components: Sequence[Part], count: int, rng: np.random.Generator) -> Float64[np.ndarray, "S D"]:
     """Return points of the mixture, of each component as many as its share says."""
-    ends = np.round(np.cumsum([one.share for one in components]) * POINTS).astype(int)
+    ends = np.round(np.cumsum([one.share for one in components]) * count).astype(int)
     counts = np.diff(ends, prepend=0)
-    return np.concatenate([one.draw(int(count), rng) for one, count in zip(components, counts, strict=True)])
+    return np.concatenate([one.draw(int(some), rng) for one, some in zip(components, counts, strict=True)])
 
 
 def _rows(usable: np.ndarray, like: np.ndarray) -> np.ndarray:
@@ -362,10 +401,10 @@ def _out_of_reach(dim: int, components: Sequence[Component]) -> str:
     return "" if components else "the search has found nothing to put it at"
 
 
-def _refusal(khat: float, ess: float, worth: Mapping[str, float]) -> str:
+def _refusal(khat: float, ess: float, worth: Mapping[str, float], count: int) -> str:
     """Return why weights are not good enough, or nothing."""
     said = []
-    most = MOST_KHAT_OF_EVEN if ess > EVEN * POINTS else MOST_KHAT
+    most = MOST_KHAT_OF_EVEN if ess > EVEN * count else MOST_KHAT
     if not khat <= most:
         said.append(f"k-hat of its weights is {khat:.2f} (at most {most} is needed)")
     if not ess > LEAST_ESS:

@@ -30,7 +30,7 @@ def details(page: Page) -> Details | None:
     rows = [_row(page, fit, one) for fit in fits for one in fit.evidence]
     caption = (
         "What each source says of a guide's draws, of these with their weights, and of the draws of the chains that "
-        "began at them (or of the mixture, where these stand in their place): right where no mean is off by more than "
+        "began at them (or of those that were lent in their place): right where no mean is off by more than "
         f"{MEAN_ERROR:g} posterior sds and no sd by more than {SD_ERROR:.0%}. A dash means that it cannot tell."
     )
     columns = ["guide", "source", "draws", "reweighted", "refreshed", "what was seen"]

@@ -1,10 +1,11 @@
 """What a run found, as data, and its files."""
 
-from guidebench.results.findings import Chaining, Disagreement, Finding, Refresher, Source, Verdict
+from guidebench.results.findings import LENDERS, Chaining, Disagreement, Finding, Refresher, Source, Verdict
 from guidebench.results.records import Comparison, Fit, ProblemRecord, Restart, Status, summary_columns
 from guidebench.results.work import Work
 
 __all__ = [
+    "LENDERS",
     "Chaining",
     "Comparison",
     "Disagreement",

@@ -8,11 +8,14 @@ from enum import StrEnum
 from typing import Literal
 
 #: What can say something of a guide's draws, in the order in which it is told.
-Source = Literal["weights", "modes", "chains", "guides", "witness", "reference", "mixture"]
+Source = Literal["weights", "modes", "chains", "guides", "witness", "reference", "mixture", "groups"]
 
-#: Whose draws are kept as the refreshed ones: those of chains from the guide's draws, or of the mixture, which owe
-#: nothing to the guide.
-Refresher = Literal["", "chains", "mixture"]
+#: Whose draws are kept as the refreshed ones: those of chains from the guide's draws, or of the mixture or of groups
+#: of chains from what the search found, which owe nothing to the guide.
+Refresher = Literal["", "chains", "mixture", "groups"]
+
+#: Those that owe nothing to the guide.
+LENDERS: frozenset[Refresher] = frozenset(("mixture", "groups"))
 
 
 class Verdict(StrEnum):
@@ -54,6 +57,9 @@ class Chaining:
         Largest change of a moment between the halves, in sds.
     in_flow : bool
         Whether they were run in the coordinates that a flow draws from, after others had not settled.
+    instead : {"", "mixture", "groups"}
+        Whose draws of the posterior, accepted before any guide was looked at, the guide is judged by alone, so that no
+        chains were run.
     """
 
     settled: bool
@@ -66,6 +72,7 @@ class Chaining:
     drift: float | None = None
     unknown: tuple[str, ...] = ()
     in_flow: bool = False
+    instead: Refresher = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,12 +104,13 @@ class Finding:
 
     Attributes
     ----------
-    source : {"weights", "modes", "chains", "guides", "witness", "reference", "mixture"}
+    source : {"weights", "modes", "chains", "guides", "witness", "reference", "mixture", "groups"}
         The guide's own weights, the modes that a search found, chains from its draws, the draws of other guides, a
-        witness, or the reference; or the mixture, where its draws stand in for those of the chains.
+        witness, or the reference; or the mixture or groups of chains, where their draws stand in for those of the
+        guide's chains.
     raw, reweighted, refreshed : bool or None
         Whether by this source the guide's draws are right, these with their weights, and those of its chains (from
-        the mixture: its own, which are kept in their place); ``None`` where it cannot tell.
+        the mixture and from groups: their own, which are kept in the place of these); ``None`` where it cannot tell.
     said : str
         What was seen, with its numbers, or why it could not be looked at, in one sentence.
     numbers : mapping of str to float

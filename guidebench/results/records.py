@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from guidebench.contracts import Bound, MetricValue, Quantity
 from guidebench.plugins.isolation.failures import Failure
-from guidebench.results.findings import Chaining, Disagreement, Finding, Refresher, Verdict
+from guidebench.results.findings import LENDERS, Chaining, Disagreement, Finding, Refresher, Verdict
 from guidebench.results.work import APART, Work, total
 
 if TYPE_CHECKING:
@@ -86,9 +86,9 @@ class Fit:
         What the verdict rests on: what each source of evidence said, and what could not be looked at.
     chains : Chaining or None
         What chains from the guide's draws did; ``None`` where none were run.
-    refreshed_by : {"", "chains", "mixture"}
-        Whose draws are the refreshed ones: those of chains that began at the guide's draws, or of the mixture, which
-        owe nothing to the guide; nothing where there are none.
+    refreshed_by : {"", "chains", "mixture", "groups"}
+        Whose draws are the refreshed ones: those of chains that began at the guide's draws, or of the mixture or of
+        groups of chains, which owe nothing to the guide; nothing where there are none.
     draws_judged, draws_kept : int
         How many of its draws the numbers and the verdict are of, and how many of them, the first, are kept, shown and
         predicted with.
@@ -123,7 +123,7 @@ class Fit:
         What was cut short or not done because the budget of the run was spent.
     inference_data : InferenceData or None
         Draws of the best restart, with the extra groups ``training`` (loss and parameters) and ``refreshed`` (the
-        draws of settled chains, or of the mixture; its attribute ``source`` says which).
+        draws of settled chains, or those lent in their place; its attribute ``source`` says which).
     failures : tuple of Failure
         What went wrong and whose it was: what ended a failed fit, or each metric that could not be computed.
     """
@@ -167,8 +167,8 @@ class Fit:
 
     @property
     def own_verdict(self) -> Verdict:
-        """The verdict on what the guide itself gave: draws of the mixture in its place are no merit of its own."""
-        lent = self.verdict is Verdict.REFRESH and self.refreshed_by == "mixture"
+        """The verdict on what the guide itself gave: draws that were lent in its place are no merit of its own."""
+        lent = self.verdict is Verdict.REFRESH and self.refreshed_by in LENDERS
         return Verdict.DISTRUST if lent else self.verdict
 
     @property

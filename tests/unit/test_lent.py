@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,22 +12,23 @@ from guidebench.analysis.problems import winners
 from guidebench.config import make_config
 from guidebench.contracts import Guide
 from guidebench.engine.fit.draw import ToScore
-from guidebench.engine.fit.lent import lend, mixture_of
+from guidebench.engine.fit.lent import lend
 from guidebench.engine.fit.score import Scored, score
 from guidebench.engine.gate import Reference
 from guidebench.metrics.builtin import guidebench_metrics
 from guidebench.metrics.evidence import Evidence
 from guidebench.plugins.registry import OWN, Registered
 from guidebench.request.selection import ChosenGuide
-from guidebench.results import Chaining, Status, Verdict
+from guidebench.results import Chaining, Refresher, Status, Verdict
 from tests import made
 
 RANDOM = np.random.default_rng(8)
 GUIDE, TRUE = RANDOM.normal(1.0, 0.5, 4_000), RANDOM.standard_normal(20_000)
-MIXTURE = Reference(label="mixture", chains={"x": TRUE[None]}, effective={"x": 9_000.0})
+MIXTURE = Reference(label="mixture", lends="mixture", chains={"x": TRUE[None]}, effective={"x": 9_000.0})
 EXACT = Reference(label="exact posterior", chains={"x": TRUE[None]})
 UNSETTLED = Chaining(settled=False, note="paths met what is too narrow", chains=256, drift=0.02)
 SETTLED = Chaining(settled=True, chains=256, drift=0.02)
+NEEDLESS = Chaining(settled=False, instead="mixture")
 
 
 def scored(reference: Reference, chains: Chaining = UNSETTLED, refreshed: Any = None) -> Scored:
@@ -57,6 +59,16 @@ def test_they_stand_in_and_are_not_held_against_themselves(as_what: str) -> None
     assert ("witness_mean_error" in values) is (as_what == "witness")
 
 
+@pytest.mark.parametrize("lends", ["mixture", "groups"])
+def test_where_no_chains_were_needed_they_decide_alone_and_say_whose_they_are(lends: Refresher) -> None:
+    found = scored(Reference(witness=replace(MIXTURE, label=lends, lends=lends)), NEEDLESS)
+    assert (found.judgement.verdict, found.lender) == (Verdict.REFRESH, lends)
+    assert found.judgement.evidence[-1].source == lends
+    assert "No chains" not in found.judgement.reason
+    right = scored(Reference(witness=replace(MIXTURE, chains={"x": GUIDE[None]})), NEEDLESS)
+    assert (right.judgement.verdict, right.lender, right.lent) == (Verdict.TRUST, "", {})
+
+
 def test_they_are_the_same_in_every_run_and_others_for_another_guide() -> None:
     first, second, other = (lend(MIXTURE, 500, seed).draws["x"] for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, second)
@@ -70,7 +82,7 @@ def test_fewer_draws_are_worth_less_by_what_drawing_them_costs() -> None:
     assert len(whole.draws["x"]) == 20_000
     assert whole.effective["x"] == pytest.approx(9_000)
     # The error of their mean over many choices, of draws that are worth as many as they are.
-    even = Reference(label="mixture", chains={"x": TRUE[None]}, effective={"x": 20_000.0})
+    even = Reference(label="mixture", lends="mixture", chains={"x": TRUE[None]}, effective={"x": 20_000.0})
     means = [lend(even, 400, seed).draws["x"].mean() for seed in range(300)]
     assert np.std(means) == pytest.approx(TRUE.std() / np.sqrt(lend(even, 400, 0).effective["x"]), rel=0.15)
 
@@ -82,7 +94,7 @@ def test_nothing_stands_in_where_chains_are_vouched_for_or_there_is_no_mixture()
     assert not found.lent
     assert named(found)["witness_refreshed_mean_error"] > 0.9
     assert scored(EXACT).judgement.verdict is Verdict.DISTRUST
-    assert mixture_of(EXACT) is None
+    assert EXACT.lender is None
 
 
 def test_the_guide_itself_wins_nothing_by_them() -> None:

@@ -12,9 +12,9 @@ import numpy as np
 
 from guidebench.config.seeds import derive
 from guidebench.engine.fit.case import Case
-from guidebench.engine.fit.draw import Drawn
+from guidebench.engine.fit.draw import Judged, ToScore
+from guidebench.engine.fit.in_flow import frame_of
 from guidebench.engine.fit.making import make_guide
-from guidebench.engine.fit.train import Trained
 from guidebench.inference.coordinates import Frame
 from guidebench.inference.defended import MOST_DRAWN, OfGuide, defended
 from guidebench.inference.flow_density import FlowDensity
@@ -24,47 +24,41 @@ from guidebench.inference.train import Params
 from guidebench.inference.unconstrained import MOST
 
 
-def defend(case: Case, drawn: Drawn, trained: Trained, params: Params) -> Drawn:
-    """Return a fit with draws of the posterior to judge it by, where its chains tell nothing and its density may.
+def defend(case: Case, judged: Judged, drawn: ToScore) -> Judged:
+    """Return draws of the posterior to judge a flow by, where its chains tell nothing and its density may.
 
     Parameters
     ----------
     case : Case
         The guide on its problem.
-    drawn : Drawn
-        Its draws, after chains were run from them.
-    trained : Trained
-        What it was trained on.
-    params : dict
-        Of the chosen restart.
+    judged : Judged
+        What chains from its draws came to.
+    drawn : ToScore
+        Its draws, with its parameters.
     """
     landscape = case.prepared.landscape
-    if landscape is None or case.prepared.structure.latent_dim > MOST_DIMENSIONS:
-        return drawn
+    if landscape is None or drawn.params is None or case.prepared.structure.latent_dim > MOST_DIMENSIONS:
+        return judged
     began = time.perf_counter()
     case.phase("weighing it against wide tails")
     try:
-        found = _found(case, drawn, landscape, trained.frame, params)
+        found = _found(case, drawn, landscape, frame_of(case), drawn.params)
     except Exception:  # noqa: BLE001 - no flow, or one that cannot be inverted: the fit is sound without a witness
-        return drawn
-    drawn = drawn.having_judged(replace(found.work, seconds=time.perf_counter() - began))
-    drawn = replace(drawn, remarks=(*drawn.remarks, _said(found)))
-    if not found.accepted:
-        return drawn
-    evidence = replace(drawn.to_score.evidence, witness=found.draws, witness_ess=found.effective)
-    return replace(drawn, to_score=drawn.to_score._replace(evidence=evidence))
+        return judged
+    judged = judged.spending(replace(found.work, seconds=time.perf_counter() - began)).remarking(_said(found))
+    return judged._replace(witness=found.draws, effective=found.effective) if found.accepted else judged
 
 
-def _found(case: Case, drawn: Drawn, landscape: Landscape, frame: Frame, params: Params) -> Mixture:
+def _found(case: Case, drawn: ToScore, landscape: Landscape, frame: Frame, params: Params) -> Mixture:
     draws = _unconstrained(case, drawn)
     density = FlowDensity(make_guide(case.guide, frame.model), frame, params)
     seed = derive(case.config.seed, *case.names, "defended")
     return defended(case.bench.pointwise, landscape, OfGuide(draws=draws, density=density), seed)
 
 
-def _unconstrained(case: Case, drawn: Drawn) -> np.ndarray:
+def _unconstrained(case: Case, drawn: ToScore) -> np.ndarray:
     """Return the draws that are scored, as far as they are weighed, in unconstrained coordinates, shape ``(S, D)``."""
-    latents = drawn.to_score.evidence.latents
+    latents = drawn.evidence.latents
     count = min(MOST_DRAWN, *map(len, latents.values()))
     parts = [
         case.bench.unconstrain({name: value[first : first + MOST] for name, value in latents.items()})

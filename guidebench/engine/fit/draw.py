@@ -24,6 +24,7 @@ from guidebench.inference.device import precision
 from guidebench.inference.draws import Draws
 from guidebench.inference.rounding import PROBED, Rounding
 from guidebench.inference.structure import ModelStructure
+from guidebench.inference.train import Params
 from guidebench.metrics.evidence import Evidence
 from guidebench.plugins.isolation.boundary import Boundary
 from guidebench.results import Chaining, Fit, Restart, Status, Work
@@ -61,10 +62,53 @@ class Refreshed(NamedTuple):
     left_out: tuple[str, ...] = ()
 
 
-class ToScore(NamedTuple):
-    """What scoring needs of a fit: the evidence without a reference, how its training ended, and what chains did.
+class Judged(NamedTuple):
+    """What putting the draws of a fit to the test came to.
 
-    `names` are those of the problem and the guide, after which random numbers are named.
+    Attributes
+    ----------
+    refreshed : Refreshed or None
+        What chains came to; ``None`` where none were thought of.
+    work : Work or None
+        What was computed besides.
+    witness, effective : mapping
+        Draws of the posterior by latent site that only this fit is judged by, and what they are worth by component.
+    remarks : tuple of str
+        What a reader should know of it.
+    """
+
+    refreshed: Refreshed | None = None
+    work: Work | None = None
+    witness: Mapping[str, np.ndarray] = {}
+    effective: Mapping[str, float] = {}
+    remarks: tuple[str, ...] = ()
+
+    def spending(self, work: Work) -> Judged:
+        """Return the same after more work."""
+        return self._replace(work=work if self.work is None else self.work + work)
+
+    def remarking(self, remark: str) -> Judged:
+        """Return the same with another remark."""
+        return self._replace(remarks=(*self.remarks, remark))
+
+
+class ToScore(NamedTuple):
+    """What judging and scoring need of a fit.
+
+    Attributes
+    ----------
+    evidence : Evidence
+        Its draws and what is known of them without a reference.
+    status, stopped : Status, bool
+        How training ended, and whether data that were held back ended it.
+    chains : Chaining or None
+        What chains from its draws did.
+    names : tuple of str
+        The problem and the guide, after which random numbers are named.
+    most : int
+        Gradients that judging may take.
+    params : dict or None
+        Parameters of the guide, where it may be a flow that its chains can be run in.
     """
 
     evidence: Evidence
@@ -72,6 +116,8 @@ class ToScore(NamedTuple):
     stopped: bool
     chains: Chaining | None = None
     names: tuple[str, str] = ("", "")
+    most: int = 0
+    params: Params | None = None
 
     def with_gradients(self, more: int) -> ToScore:
         """Return the same after so many gradients more, where they are counted."""
@@ -85,6 +131,16 @@ class ToScore(NamedTuple):
         if found.draws:
             evidence = replace(evidence, refreshed=found.draws, refreshed_ess=found.effective)
         return self._replace(evidence=evidence, chains=found.chains)
+
+    def with_judged(self, found: Judged) -> ToScore:
+        """Return the same with what putting its draws to the test came to."""
+        told = self if found.refreshed is None else self.with_chains(found.refreshed)
+        told = told.with_gradients(0 if found.work is None else found.work.gradients)
+        if not found.witness:
+            return told
+        return told._replace(
+            evidence=replace(told.evidence, witness=found.witness, witness_ess=found.effective),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,8 +175,13 @@ class Drawn:
         fit = replace(self.fit, work=spent, evaluate_s=(self.fit.evaluate_s or 0) + work.seconds)
         return replace(self, fit=fit, to_score=self.to_score.with_gradients(work.gradients))
 
-    def with_chains(self, found: Refreshed | None) -> Drawn:
-        """Return the fit with what chains from its draws came to, if any were thought of."""
+    def with_judged(self, found: Judged) -> Drawn:
+        """Return the fit with what putting its draws to the test came to."""
+        judged = self if found.work is None else self.having_judged(found.work)
+        judged = replace(judged, remarks=(*judged.remarks, *found.remarks))
+        return judged._with_chains(found.refreshed)
+
+    def _with_chains(self, found: Refreshed | None) -> Drawn:
         if found is None:
             return self
         judged = self if found.work is None else self.having_judged(found.work)

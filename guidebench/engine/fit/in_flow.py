@@ -12,7 +12,7 @@ import numpy as np
 
 from guidebench.config.seeds import derive
 from guidebench.engine.fit.case import Case
-from guidebench.engine.fit.draw import Drawn
+from guidebench.engine.fit.draw import Judged, ToScore
 from guidebench.engine.fit.making import make_guide
 from guidebench.engine.fit.refresh import told
 from guidebench.engine.fit.train import Trained
@@ -42,54 +42,60 @@ SAID = "its chains did not settle, but do in the coordinates that it draws from 
 _NOT_EITHER = "its chains did not settle in the coordinates that it draws from itself either"
 
 
-def of_a_flow(case: Case, trained: Trained, params: Params) -> bool:
-    """Return whether a fit is of a flow that was trained in standardised coordinates on all data."""
-    frame = trained.frame
+def may_be_a_flow(case: Case, trained: Trained) -> bool:
+    """Return whether a fit is of a guide that was trained step by step, on all data, where flows are."""
     return (
         case.declaration.bound == "elbo"
         and case.declaration.draw is None
         and not trained.training.endings
-        and frame.to_latents is not None
+        and trained.frame.to_latents is not None
         and case.prepared.minibatches is None
-        and is_flow(make_guide(case.guide, frame.model), frame, params)
     )
 
 
-def settle_in_flow(case: Case, drawn: Drawn, trained: Trained, params: Params, most: int) -> Drawn:
-    """Return a fit with what chains in the coordinates of a flow came to, where they settled and others did not.
+def of_a_flow(case: Case, params: Params | None) -> bool:
+    """Return whether a fit is of a flow; of one that cannot be, there are no parameters."""
+    if params is None:
+        return False
+    frame = frame_of(case)
+    return is_flow(make_guide(case.guide, frame.model), frame, params)
+
+
+def frame_of(case: Case) -> Frame:
+    """Return the coordinates that a guide was trained in."""
+    return case.bench.frame(case.declaration.family)
+
+
+def settle_in_flow(case: Case, judged: Judged, drawn: ToScore, most: int) -> Judged:
+    """Return what chains in the coordinates of a flow came to, where they settled and others did not.
 
     Parameters
     ----------
     case : Case
         The guide on its problem.
-    drawn : Drawn
-        Its draws, after chains were run from them and did not settle.
-    trained : Trained
-        What it was trained on.
-    params : dict
-        Of the chosen restart.
+    judged : Judged
+        What chains from its draws came to, which did not settle.
+    drawn : ToScore
+        Its draws, with its parameters.
     most : int
         Gradients that the chains may take.
     """
-    if most < LEAST:
-        return drawn
+    if most < LEAST or drawn.params is None:
+        return judged
     began = time.perf_counter()
     case.phase("running chains in its own coordinates")
     try:
-        found = _run(case, trained.frame, params, most)
+        found = _run(case, frame_of(case), drawn.params, most)
     except Exception as error:  # noqa: BLE001 - the fit is sound, whatever chains fail on
-        return _remarked(drawn, f"{_NOT_EITHER}: {reason(error)}")
+        return judged.remarking(f"{_NOT_EITHER}: {reason(error)}")
     work = replace(found.work, seconds=time.perf_counter() - began)
     case.ended("judging", work)
+    judged = judged.spending(work)
     if not found.settled:
-        return _remarked(drawn.having_judged(work), f"{_NOT_EITHER}: {found.note}")
+        return judged.remarking(f"{_NOT_EITHER}: {found.note}")
     refreshed = told(case, found, work)
-    refreshed = refreshed._replace(chains=replace(refreshed.chains, in_flow=True))
-    return _remarked(drawn.with_chains(refreshed), SAID)
-
-
-def _remarked(drawn: Drawn, remark: str) -> Drawn:
-    return replace(drawn, remarks=(*drawn.remarks, remark))
+    refreshed = refreshed._replace(chains=replace(refreshed.chains, in_flow=True), work=None)
+    return judged._replace(refreshed=refreshed).remarking(SAID)
 
 
 def _run(case: Case, frame: Frame, params: Params, most: int) -> Settled:

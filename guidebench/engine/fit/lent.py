@@ -1,4 +1,4 @@
-"""Draws of the mixture, kept as refreshed ones where a guide has none to go on with: they owe nothing to the guide."""
+"""Draws of the mixture, or of groups of chains, kept as the refreshed ones of a guide that they owe nothing to."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from guidebench.engine.gate import MIXTURE, Reference
+from guidebench.engine.gate import Reference
 
 
 class Lent(NamedTuple):
@@ -17,32 +17,27 @@ class Lent(NamedTuple):
     effective: Mapping[str, float]
 
 
-def mixture_of(reference: Reference) -> Reference | None:
-    """Return the accepted mixture, be it the reference itself or its stand-in, or ``None``."""
-    return next((one for one in (reference, reference.witness) if one is not None and one.label == MIXTURE), None)
+def lend(lender: Reference, count: int, seed: int) -> Lent:
+    r"""Return so many draws of a lender, at most, each with its chance by weight.
 
-
-def lend(mixture: Reference, count: int, seed: int) -> Lent:
-    r"""Return so many of a mixture's draws, at most, each with its chance by weight.
-
-    The mixture's M draws are worth n to a component, of which the weights alone make it :math:`1 / (1/n - 1/M)`; a
+    Its M draws are worth n to a component, of which weights or chains alone make it :math:`1 / (1/n - 1/M)`; a
     random S of the M are worth
 
     .. math:: \Big( \frac1n - \frac1M + \frac1S \Big)^{-1}
 
     Parameters
     ----------
-    mixture : Reference
+    lender : Reference
         Its draws, and what they are worth.
     count : int
         S.
     seed : int
         Of the choice.
     """
-    total = len(next(iter(mixture.draws.values())))
+    total = len(next(iter(lender.draws.values())))
     chosen = np.sort(np.random.default_rng(seed).permutation(total)[:count])
     lost = 1 / len(chosen) - 1 / total
     return Lent(
-        {name: value[chosen] for name, value in mixture.draws.items()},
-        {name: 1 / (1 / worth + lost) for name, worth in mixture.effective.items()},
+        {name: value[chosen] for name, value in lender.draws.items()},
+        {name: 1 / (1 / worth + lost) for name, worth in lender.effective.items()},
     )

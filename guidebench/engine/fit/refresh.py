@@ -15,7 +15,7 @@ import numpy as np
 from guidebench.config.seeds import derive
 from guidebench.engine import datasets
 from guidebench.engine.fit.case import Case
-from guidebench.engine.fit.draw import Drawn, Refreshed
+from guidebench.engine.fit.draw import Refreshed, ToScore
 from guidebench.engine.fit.subset import marked
 from guidebench.engine.worth import effective
 from guidebench.inference.chains.moves import CHAINS
@@ -25,14 +25,14 @@ from guidebench.plugins.isolation.failures import reason
 from guidebench.results import Chaining, Work
 
 
-def refresh(case: Case, drawn: Drawn, most: int) -> Refreshed | None:
+def refresh(case: Case, drawn: ToScore, most: int) -> Refreshed | None:
     """Return what chains from the draws of a fit come to; ``None`` where there is nothing to begin from.
 
     Parameters
     ----------
     case : Case
         The guide on its problem.
-    drawn : Drawn
+    drawn : ToScore
         Its draws.
     most : int
         Gradients that the chains may take.
@@ -85,9 +85,9 @@ def _obstacle(case: Case, budget: int) -> str:
     return ""
 
 
-def _run(case: Case, drawn: Drawn, budget: int) -> Settled:
+def _run(case: Case, drawn: ToScore, budget: int) -> Settled:
     """Run chains from the draws of which all coordinates are finite."""
-    points = case.bench.unconstrain(drawn.to_score.evidence.latents)
+    points = case.bench.unconstrain(drawn.evidence.latents)
     points = points[np.isfinite(points).all(axis=1)]
     if len(points) < CHAINS // 2:
         raise ValueError("hardly any of its draws is inside the support")

@@ -12,21 +12,23 @@ from guidebench.analysis.verdict import Judgement, judge
 from guidebench.config.seeds import derive
 from guidebench.config.settings import RunConfig
 from guidebench.contracts import Metric, MetricValue
-from guidebench.engine.fit.draw import ToScore
-from guidebench.engine.fit.lent import Lent, lend, mixture_of
+from guidebench.engine.fit.draw import Judged, ToScore
+from guidebench.engine.fit.lent import Lent, lend
 from guidebench.engine.gate import Reference
 from guidebench.metrics.evidence import Evidence, read_only
 from guidebench.plugins.isolation.boundary import Boundary
 from guidebench.plugins.isolation.failures import Failure
 from guidebench.plugins.registry import OWN, Registered
 from guidebench.request.selection import ChosenGuide
+from guidebench.results import Refresher
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scored:
     """What the draws of a fit are worth: the metrics, the verdict, and the metrics that failed.
 
-    `lent` are draws of the mixture by latent site, where they stand in for those of the guide.
+    `lent` are draws by latent site that stand in for those of the guide, and `lender` is whose they are; `judged` is
+    what putting its draws to the test came to, where that was done when it was scored.
     """
 
     metrics: tuple[MetricValue, ...]
@@ -34,6 +36,8 @@ class Scored:
     failures: tuple[Failure, ...]
     seconds: float
     lent: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
+    lender: Refresher = ""
+    judged: Judged | None = None
 
 
 def score(
@@ -49,7 +53,7 @@ def score(
     if reference.witness is not None:
         evidence = replace(evidence, witness=reference.witness.draws, witness_ess=reference.witness.effective)
     values, failures = compute(evidence, metrics, config.time_limit)
-    declaration, mixture = guide.declaration, mixture_of(reference)
+    declaration, lender = guide.declaration, reference.lender
     judgement = judge(
         [value for value, metric in values if metric.distribution == OWN],
         declaration.bound,
@@ -59,12 +63,12 @@ def score(
         chains=drawn.chains,
         doubts=reference.doubts,
         apart="" if reference.disagreement is None else reference.disagreement.said,
-        mixture=mixture is not None,
+        lender="" if lender is None else lender.lends,
     )
     lent = Lent({}, {})
-    if mixture is not None and any(one.source == "mixture" for one in judgement.evidence):
-        lent = lend(mixture, config.draws, derive(config.seed, *drawn.names, "lent"))
-        values, more = _with_lent(evidence, lent, values, metrics, config.time_limit, same=mixture is reference)
+    if lender is not None and judgement.lent:
+        lent = lend(lender, config.draws, derive(config.seed, *drawn.names, "lent"))
+        values, more = _with_lent(evidence, lent, values, metrics, config.time_limit, same=lender is reference)
         failures = [*failures, *more]
     return Scored(
         metrics=tuple(value for value, _ in values),
@@ -72,6 +76,7 @@ def score(
         failures=tuple(failures),
         seconds=time.perf_counter() - began,
         lent=lent.draws,
+        lender=lender.lends if lender is not None and lent.draws else "",
     )
 
 
@@ -88,9 +93,9 @@ def _with_lent(
     *,
     same: bool,
 ) -> tuple[list[_Value], list[Failure]]:
-    """Return values with those of refreshed draws made of the mixture's, in their places.
+    """Return values with those of refreshed draws made of the lent ones, in their places.
 
-    No error of these is computed against the mixture itself, be it the witness or, where it is the `same`, the
+    No error of these is computed against the lender itself, be it the witness or, where it is the `same`, the
     reference: it would be nothing but noise.
     """
     seen = replace(evidence, refreshed=lent.draws, refreshed_ess=lent.effective, witness={}, witness_ess={})

@@ -7,28 +7,25 @@ from dataclasses import replace
 from guidebench.engine.fit import own_method
 from guidebench.engine.fit.case import Case, blank
 from guidebench.engine.fit.choose import choose
-from guidebench.engine.fit.defend import defend
 from guidebench.engine.fit.draw import Drawn, draw
-from guidebench.engine.fit.in_flow import ENOUGH_FOR_TWO, SHARE, of_a_flow, settle_in_flow
-from guidebench.engine.fit.refresh import budget_of_judging, refresh
+from guidebench.engine.fit.in_flow import may_be_a_flow
+from guidebench.engine.fit.refresh import budget_of_judging
 from guidebench.engine.fit.train import Trained, train_guide
 from guidebench.engine.fit.within import limited
-from guidebench.inference.train import Params
 from guidebench.plugins.isolation.boundary import Boundary
 from guidebench.plugins.isolation.failures import Failure
 from guidebench.results import Fit, Status
 
 
 def fit_guide(case: Case) -> Drawn | Fit:
-    """Train one guide, choose among its restarts, draw from the best, and put these draws to the test.
+    """Train one guide, choose among its restarts, and draw from the best.
 
-    Where the run has a budget, training keeps within its part of it, and no chains are run: these come once all
-    guides are trained.
+    Where the run has a budget, training keeps within its part of it.
 
     Returns
     -------
     Drawn or Fit
-        What is to be scored; or the fit as it ended before there was anything to score.
+        What is to be judged and scored; or the fit as it ended before there was anything to judge.
     """
     case, left_out, unless_settled, nothing = limited(case)
     empty = replace(blank(case.prepared.problem.name, case.guide), left_out=left_out)
@@ -52,22 +49,11 @@ def fit_guide(case: Case) -> Drawn | Fit:
         case.ended("scoring", drawn.fit.work["scoring"])
         if case.meter.limited:
             return drawn if drawn.fit.status is Status.CONVERGED else drawn.leaving_out(unless_settled)
-        return _judged(case, drawn, trained, chosen.params)
+        most = budget_of_judging(case, trained.training)
+        params = chosen.params if may_be_a_flow(case, trained) else None
+        return replace(drawn, to_score=drawn.to_score._replace(most=most, params=params))
     assert at.failure is not None  # for every other way out returns
     return failed(empty, at.failure)
-
-
-def _judged(case: Case, drawn: Drawn, trained: Trained, params: Params) -> Drawn:
-    """Return a fit with what chains from its draws came to, and where they did not settle, what its density tells."""
-    most = budget_of_judging(case, trained.training)
-    flow = of_a_flow(case, trained, params)
-    share = SHARE if flow and most >= ENOUGH_FOR_TWO else 0.0
-    drawn = drawn.with_chains(refresh(case, drawn, int((1 - share) * most)))
-    chains = drawn.to_score.chains
-    if not flow or chains is None or chains.settled or not chains.chains:
-        return drawn
-    drawn = settle_in_flow(case, drawn, trained, params, most - chains.gradients)
-    return defend(case, drawn, trained, params)
 
 
 def failed(empty: Fit, failure: Failure) -> Fit:

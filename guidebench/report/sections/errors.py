@@ -107,7 +107,7 @@ def build(page: Page) -> Block | None:
             page,
             REFRESHED,
             "The largest errors of means and sds of the refreshed draws: those of chains that began at the guide's and "
-            "settled. Draws of the mixture that stand in for them are not held against themselves.",
+            "settled. Draws that were lent in their place are not held against themselves.",
         ),
         Note(
             f"A verdict has to work where there is no reference, from weights, modes and chains. Where there "

@@ -12,7 +12,7 @@ from guidebench.report.draws import SAMPLE_DIMS, Array, Component, moments, weig
 from guidebench.report.page import Block, Cell, Figure, Page, Table
 from guidebench.report.palette import INK, REFERENCE
 from guidebench.report.text import listed
-from guidebench.results import Fit, Verdict
+from guidebench.results import LENDERS, Fit, Verdict
 
 MAX_COMPONENTS = 12
 
@@ -46,8 +46,8 @@ def _capital(text: str) -> str:
 
 def _repaired_in_words(page: Page) -> str:
     """Return what the rows of repaired draws are."""
-    lent = [fit.guide for fit in page.drawn if fit.verdict is Verdict.REFRESH and fit.refreshed_by == "mixture"]
-    but = f" (of {listed(lent)}: of the mixture, which owes nothing to the guide)" if lent else ""
+    lent = [fit.guide for fit in page.drawn if fit.verdict is Verdict.REFRESH and fit.refreshed_by in LENDERS]
+    but = f" (of {listed(lent)}: of what the search found, which owe nothing to the guide)" if lent else ""
     return "".join(
         text.format(but) for verdict, text in _REPAIRED.items() if any(fit.verdict is verdict for fit in page.drawn)
     )
