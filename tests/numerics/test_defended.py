@@ -12,7 +12,8 @@ import pytest
 
 import guidebench as gb
 from guidebench.contracts import Problem
-from guidebench.engine.fit import stages
+from guidebench.engine.fit import judge
+from guidebench.engine.fit.in_flow import frame_of
 from guidebench.engine.fit.making import make_guide
 from guidebench.inference.defended import OfGuide, defended
 from guidebench.inference.flow_density import FlowDensity
@@ -84,20 +85,19 @@ def neck(y: Any = None) -> None:
 def test_a_flow_is_known_to_be_right_where_chains_do_not_settle(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its density at its own draws is that of its scoring, and by the defended weights it is right."""
     seen: dict[str, Any] = {}
-    original = stages.defend
+    original = judge.defend
 
-    def keep(case: Any, drawn: Any, trained: Any, params: Any) -> Any:
-        seen.update(case=case, drawn=drawn, frame=trained.frame, params=params)
-        seen["after"] = original(case, drawn, trained, params)
+    def keep(case: Any, judged: Any, drawn: Any) -> Any:
+        seen.update(case=case, drawn=drawn, after=original(case, judged, drawn))
         return seen["after"]
 
-    monkeypatch.setattr(stages, "defend", keep)
+    monkeypatch.setattr(judge, "defend", keep)
     problem = Problem(name="a-neck", model=neck, kwargs={"y": READINGS})
     (fit,) = gb.compare(problem, guides=["auto_iaf_normal"], reference="none", progress=False)
-    case, evidence = seen["case"], seen["drawn"].to_score.evidence
+    case, evidence, frame = seen["case"], seen["drawn"].evidence, frame_of(seen["case"])
     points = case.bench.unconstrain(evidence.latents)
-    log_q = FlowDensity(make_guide(case.guide, seen["frame"].model), seen["frame"], seen["params"])(points)
+    log_q = FlowDensity(make_guide(case.guide, frame.model), frame, seen["drawn"].params)(points)
     log_p, _ = case.bench.pointwise(points)
     np.testing.assert_allclose(log_p - log_q, evidence.log_weights[: len(points)], atol=1e-3)
-    assert seen["after"].to_score.evidence.witness
+    assert seen["after"].witness
     assert fit.verdict in (Verdict.TRUST, Verdict.REWEIGHT, Verdict.REFRESH)

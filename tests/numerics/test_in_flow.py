@@ -13,7 +13,7 @@ import pytest
 
 import guidebench as gb
 from guidebench.contracts import Problem
-from guidebench.engine.fit import in_flow, stages
+from guidebench.engine.fit import in_flow, judge
 from guidebench.engine.fit.making import make_guide
 from guidebench.inference.chains.in_flow import InFlow, moves_in_flow
 from guidebench.inference.chains.moves import Moves
@@ -37,14 +37,13 @@ def moments_of_neck() -> tuple[float, float]:
 def fitted(monkeypatch: pytest.MonkeyPatch, guide: str) -> tuple[Any, dict[str, Any]]:
     """Return a fit to the neck, and what the last stage of it was given."""
     seen: dict[str, Any] = {}
-    original = stages.settle_in_flow
+    original = judge.settle_in_flow
 
-    def keep(case: Any, drawn: Any, trained: Any, params: Any, most: int) -> Any:
-        seen.update(case=case, drawn=drawn, frame=trained.frame, params=params)
-        seen["after"] = original(case, drawn, trained, params, most)
+    def keep(case: Any, judged: Any, drawn: Any, most: int) -> Any:
+        seen["before"], seen["after"] = judged, original(case, judged, drawn, most)
         return seen["after"]
 
-    monkeypatch.setattr(stages, "settle_in_flow", keep)
+    monkeypatch.setattr(judge, "settle_in_flow", keep)
     problem = Problem(name="a-neck", model=neck, kwargs={"y": READINGS})
     (fit,) = gb.compare(problem, guides=[guide], reference="none", progress=False)
     return fit, seen
@@ -53,14 +52,14 @@ def fitted(monkeypatch: pytest.MonkeyPatch, guide: str) -> tuple[Any, dict[str, 
 def untrained(model: Any, guide: str = "auto_iaf_normal", **data: Any) -> dict[str, Any]:
     """Return the case, frame and parameters of a flow that has hardly been trained on a model."""
     seen: dict[str, Any] = {}
-    original = stages.of_a_flow
+    original = judge.of_a_flow
 
-    def keep(case: Any, trained: Any, params: Any) -> bool:
-        seen.update(case=case, frame=trained.frame, params=params, flow=original(case, trained, params))
+    def keep(case: Any, params: Any) -> bool:
+        seen.update(case=case, frame=in_flow.frame_of(case), params=params, flow=original(case, params))
         return False
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stages, "of_a_flow", keep)
+        patch.setattr(judge, "of_a_flow", keep)
         problem = Problem(name="a-model", model=model, kwargs=data)
         gb.compare(problem, guides=[guide], reference="none", progress=False, steps=48, restarts=1, particles=2)
     assert seen["flow"]
@@ -113,7 +112,7 @@ def test_only_a_flow_keeps_gradients_for_its_own_coordinates(
 ) -> None:
     """Where they suffice for two; a Gaussian that is trained as flows are gives all to the chains from its draws."""
     given: list[int] = []
-    monkeypatch.setattr(stages, "refresh", lambda case, drawn, most: given.append(most))
+    monkeypatch.setattr(judge, "refresh", lambda case, drawn, most: given.append(most))
     problem = Problem(name="a-neck", model=neck, kwargs={"y": READINGS})
     options: dict[str, Any] = {"recipe": "adam", "steps": steps, "restarts": 8, "particles": 10}
     gb.compare(problem, guides=[guide], reference="none", progress=False, **options)
@@ -159,14 +158,14 @@ def test_chains_in_a_flow_that_knows_nothing_of_a_funnel_are_not_believed() -> N
 def test_a_neck_is_crossed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Chains in u meet what is too narrow for them; those in the coordinates of the flow find the moments."""
     fit, seen = fitted(monkeypatch, "auto_iaf_normal")
-    assert not seen["drawn"].to_score.chains.settled
-    after = seen["after"].to_score
-    assert after.chains.settled
-    assert after.chains.in_flow
-    assert fit.gradients == after.evidence.gradients
+    assert not seen["before"].refreshed.chains.settled
+    after = seen["after"]
+    assert after.refreshed.chains.settled
+    assert after.refreshed.chains.in_flow
+    assert fit.work["judging"].gradients == after.work.gradients > seen["before"].work.gradients
     assert in_flow.SAID in fit.message
     mean, sd = moments_of_neck()
-    draws = after.evidence.refreshed["scale"]
+    draws = after.refreshed.draws["scale"]
     assert abs(draws.mean() - mean) < 0.08 * sd
     assert abs(draws.std() / sd - 1) < 0.1
     assert fit.verdict in (Verdict.TRUST, Verdict.REFRESH)

@@ -1,4 +1,4 @@
-"""Fits put to the test by chains from their draws, as a user runs them: what is repaired is right, and is kept."""
+"""Fits put to the test, by chains from their draws or by what the search found: what is repaired is right and kept."""
 
 from __future__ import annotations
 
@@ -29,22 +29,36 @@ COVARIANCE = np.linalg.inv(PRECISION)
 MEAN = COVARIANCE @ np.ones(2) * 10 / 2500
 
 
+GUIDES = ["mean_field", "auto_multivariate_normal", "auto_delta"]
+
+
 @pytest.fixture(scope="module")
 def compared() -> gb.Comparison:
-    return gb.compare(
-        ridge, y=10.0, guides=["mean_field", "auto_multivariate_normal", "auto_delta"], reference="none", steps=3000
-    )
+    """With draws of one's own as the reference, guides are put to the test by their chains, too."""
+    exact = np.random.default_rng(3).multivariate_normal(MEAN, COVARIANCE, 20_000)
+    return gb.compare(ridge, y=10.0, guides=GUIDES, reference={"x": exact}, steps=3000)
 
 
-def test_a_guide_that_is_too_narrow_is_refreshed_and_one_that_is_right_is_trusted(compared: gb.Comparison) -> None:
-    assert compared["mean_field"].verdict is Verdict.REFRESH
-    assert compared["auto_multivariate_normal"].verdict is Verdict.TRUST
-    assert compared["auto_delta"].verdict is Verdict.POINT
-    assert compared["auto_delta"].chains is None
+@pytest.fixture(scope="module")
+def searched() -> gb.Comparison:
+    """Without a reference, by what the search found."""
+    return gb.compare(ridge, y=10.0, guides=GUIDES, reference="none", steps=3000)
 
 
-def test_the_refreshed_moments_are_those_of_the_posterior(compared: gb.Comparison) -> None:
-    fit = compared["mean_field"]
+@pytest.mark.parametrize("judged_by", ["compared", "searched"])
+def test_a_guide_that_is_too_narrow_is_refreshed_and_one_that_is_right_is_trusted(
+    judged_by: str, request: pytest.FixtureRequest
+) -> None:
+    found = request.getfixturevalue(judged_by)
+    assert found["mean_field"].verdict is Verdict.REFRESH
+    assert found["auto_multivariate_normal"].verdict is Verdict.TRUST
+    assert found["auto_delta"].verdict is Verdict.POINT
+    assert found["auto_delta"].chains is None
+
+
+@pytest.mark.parametrize("judged_by", ["compared", "searched"])
+def test_the_refreshed_moments_are_those_of_the_posterior(judged_by: str, request: pytest.FixtureRequest) -> None:
+    fit = request.getfixturevalue(judged_by)["mean_field"]
     for index, sd in enumerate(np.sqrt(np.diag(COVARIANCE))):
         assert fit.value("sd", f"x[{index}]") < 0.5 * sd
         assert fit.value("sd_refreshed", f"x[{index}]") == pytest.approx(sd, rel=0.06)
@@ -59,6 +73,20 @@ def test_what_chains_cost_and_saw_is_said(compared: gb.Comparison) -> None:
     assert 0 < chains.gradients <= 3000 * 10 * 4
     assert chains.remembered is not None
     assert chains.remembered < 0.15
+
+
+def test_where_the_posterior_is_known_by_a_mixture_no_chains_are_run(searched: gb.Comparison) -> None:
+    for name in ("mean_field", "auto_multivariate_normal"):
+        fit = searched[name]
+        assert fit.chains is not None
+        assert (fit.chains.instead, fit.chains.chains, fit.chains.gradients) == ("mixture", 0, 0)
+        assert "judging" not in fit.work
+    assert searched["mean_field"].refreshed_by == "mixture"
+    assert searched["mean_field"].own_verdict is Verdict.DISTRUST
+    assert searched["auto_multivariate_normal"].refreshed_by == ""
+    drawn = searched.posterior()
+    assert drawn is not None
+    assert drawn["posterior"].attrs["guide"] == "auto_multivariate_normal"
 
 
 def test_refreshed_draws_are_kept_beside_the_guides_own(compared: gb.Comparison, tmp_path: Path) -> None:
