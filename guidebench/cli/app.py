@@ -102,11 +102,13 @@ def report(
     The sections are those of the plugins that are installed now; --plugin adds others.
     """
     from guidebench.api.comparison import load
+    from guidebench.cli.cells import say
     from guidebench.report import write
+    from guidebench.report.writer import files_of
     from guidebench.request.find_plugins import find_plugins
     from guidebench.results.store import record
 
-    comparison = load(folder)
+    comparison = load(folder, changed=say)
     chosen = bool(comparison.config.get("log_loss")) if log_loss is None else log_loss
     registry = find_plugins(tuple(plugin or ()), no_plugins=bool(no_plugins))
     failed: list[Failure] = []
@@ -118,7 +120,7 @@ def report(
         on_failure=failed.append,
     )
     print(page)
-    record(folder, failed)
+    record(folder, failed, files_of(folder))
     for failure in failed:
         print(f"guidebench: {failure}", file=sys.stderr)
     return int(bool(failed))

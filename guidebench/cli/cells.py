@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 
 from rich.console import Console
 
@@ -20,6 +21,11 @@ COLOURS = {
 }
 
 NOTHING = "–"
+
+
+def say(text: str) -> None:
+    """Say something in one line on standard error."""
+    print(f"guidebench: {' '.join(text.split())}", file=sys.stderr, flush=True)
 
 
 def make_console() -> Console:

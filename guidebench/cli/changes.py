@@ -39,9 +39,10 @@ def diff(
     if before.exists() and after.exists() and before.samefile(after):
         raise RequestError(f"diff: {before} and {after} are the same folder, which never differs from itself")
     from guidebench.api.difference import diff as compared
+    from guidebench.cli.cells import say
     from guidebench.report.diff import content
 
-    found = compared(before, after)
+    found = compared(before, after, changed=say)
     if form is Format.MARKDOWN:
         print(content.markdown(found, everything=everything))
     elif form is Format.JSON:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import inspect
-import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from guidebench.cli import folder
 from guidebench.cli.options import parameters, values
 from guidebench.config.errors import RequestError
 from guidebench.config.options import OUTPUT
@@ -75,13 +75,20 @@ def run(*, config: Path | None, **given: Any) -> int:
             _check_repeatable(config, named.problems, named.guides, registry)
         problems = choose_problems(registry, settings.problems, settings)
         guides = choose_guides(registry, settings.guides)
-        name = problems[0].name if len(problems) == 1 else f"{len(problems)}-problems"
-        _check_out(Path(settings.out) / name)
-        executor = early or workers.enter_context(chosen(settings))
+        out = Path(settings.out)
+        name = folder.name_of(problems, settings.problems, out)
+        folder.check_out(out / name)
+        folder.check_room(out / name, len(problems), len(guides))
         from guidebench.engine.request import Request
+        from guidebench.results.kept import clear
+        from guidebench.results.lock import owned
 
         asked = Request(name=name, problems=problems, guides=guides, config=settings, registry=registry)
-        return _run(asked, executor, workers.close)
+        with owned(out / name):
+            clear(out / name)
+            folder.claim(out / name, folder.claim_of(problems, settings.problems, out))
+            executor = early or workers.enter_context(chosen(settings))
+            return _run(asked, executor, workers.close)
 
 
 def _run(request: Request, executor: Executor, end_workers: Callable[[], None]) -> int:
@@ -95,6 +102,7 @@ def _run(request: Request, executor: Executor, end_workers: Callable[[], None]) 
     from guidebench.inference.device import cache
     from guidebench.report import write
     from guidebench.report.ahead import Ahead
+    from guidebench.report.writer import files_of
     from guidebench.results.kept import Kept
     from guidebench.results.store import record, save
 
@@ -117,19 +125,19 @@ def _run(request: Request, executor: Executor, end_workers: Callable[[], None]) 
         )
         end_workers()
         watcher.note("writing the report")
-        folder = save(comparison, target, place=kept.place)
+        save(comparison, target, kept=kept.placed)
         if not comparison.interrupted:
             kept.tidy()
         failed: list[Failure] = []
         page = write(
             comparison,
-            folder,
+            target,
             sections=request.registry.sections,
             log_loss=settings.log_loss,
             on_failure=failed.append,
             ahead=ahead,
         )
-        record(folder, failed)
+        record(target, failed, files_of(target))
     comparison = replace(comparison, failures=(*comparison.failures, *failed))
     if not settings.quiet:
         tables.print_comparison(comparison, page)
@@ -154,15 +162,6 @@ def _status(comparison: Comparison, *, strict: bool) -> int:
         return 1
     bad = {"failed", "diverged"} | ({"max_steps"} if strict else set())
     return int(any(fit.status in bad for fit in comparison) or bool(comparison.all_failures()))
-
-
-def _check_out(folder: Path) -> None:
-    """Refuse a folder that cannot be written, before anything is trained."""
-    found = next(part for part in (folder, *folder.parents) if part.exists())
-    if not found.is_dir():
-        raise RequestError(f"{found} is a file, so no results can be written to {folder}", option="out")
-    if not os.access(found, os.W_OK):
-        raise RequestError(f"no permission to write to {found}", option="out")
 
 
 def _check_repeatable(results: Path, problems: Sequence[str], guides: Sequence[str], registry: Registry) -> None:

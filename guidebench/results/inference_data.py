@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import version
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import xarray as xr
+from xarray.backends import H5NetCDFStore
 
 #: ``arviz.InferenceData`` (ArviZ 0.x) or ``xarray.DataTree`` (ArviZ 1.x).
 InferenceData: TypeAlias = Any
@@ -81,21 +83,34 @@ def _locked(dataset: xr.Dataset) -> xr.Dataset:
     return dataset.map(view, keep_attrs=True)
 
 
-def save(inference_data: InferenceData, path: Path) -> None:
-    """Write NetCDF that :func:`arviz.from_netcdf` opens under both generations."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    mode: Literal["w", "a"] = "w"
-    for name in group_names(inference_data):
-        dataset = group(inference_data, name)
-        assert dataset is not None
-        dataset = _renamed(dataset, "/", _SLASH)
-        dataset.to_netcdf(path, mode=mode, group=name, engine=ENGINE)
-        mode = "a"
+def to_bytes(inference_data: InferenceData) -> bytes:
+    """Return NetCDF that :func:`arviz.from_netcdf` opens under both generations.
+
+    It is made in memory: HDF5 that runs into the end of a disk takes the process with it.
+    """
+    import h5netcdf  # not needed to read results without draws
+
+    whole = BytesIO()
+    with h5netcdf.File(whole, "w") as file:
+        for name in group_names(inference_data):
+            dataset = group(inference_data, name)
+            assert dataset is not None
+            _renamed(dataset, "/", _SLASH).dump_to_store(H5NetCDFStore(file, group=name, mode="a"))
+    return whole.getvalue()
+
+
+def from_bytes(content: bytes) -> InferenceData:
+    """Return what :func:`to_bytes` (or ArviZ) made a file of."""
+    return _loaded(BytesIO(content))
 
 
 def load(path: Path) -> InferenceData:
-    """Read a file written by :func:`save` (or by ArviZ) into memory and close it."""
-    with xr.open_datatree(path, engine=ENGINE) as tree:
+    """Read a file with the content of :func:`to_bytes` (or by ArviZ) into memory and close it."""
+    return _loaded(path)
+
+
+def _loaded(source: Path | BytesIO) -> InferenceData:
+    with xr.open_datatree(source, engine=ENGINE) as tree:
         found = {name: child.to_dataset().load() for name, child in tree.children.items()}
     return from_groups({name: _renamed(dataset, _SLASH, "/") for name, dataset in found.items()})
 
