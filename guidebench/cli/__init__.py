@@ -1,5 +1,7 @@
 """The command line."""
 
-from guidebench.cli.app import main
+from __future__ import annotations
+
+from guidebench.cli.ending import main
 
 __all__ = ["main"]

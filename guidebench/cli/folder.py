@@ -6,7 +6,6 @@ import hashlib
 import os
 import shutil
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,9 +13,6 @@ from guidebench.config.errors import DiskFullError, RequestError
 
 if TYPE_CHECKING:
     from guidebench.contracts import Problem
-
-#: In the folder of kept fits: which problems they are of, as a digest.
-CLAIM = "problems"
 
 #: Bytes that a run takes, at least: for the report on a problem, and for the draws of a fit.
 OF_A_REPORT = 4_000_000
@@ -29,10 +25,11 @@ def name_of(problems: Sequence[Problem], targets: Sequence[str], out: Path) -> s
     Other problems of the same name have another folder: it is called after the file, too, that they are from.
     """
     names = sorted(one.name for one in problems)
+    from guidebench.results.kept import claimed
+
     name = names[0] if len(names) == 1 else f"{len(names)}-problems-{_marked(names)[:6]}"
-    claimed = _claimed(out / name)
     ours = claim_of(problems, targets, out)
-    return name if claimed in (None, ours) else f"{name}-{ours[:6]}"
+    return name if claimed(out / name) in (None, ours) else f"{name}-{ours[:6]}"
 
 
 def claim_of(problems: Sequence[Problem], targets: Sequence[str], out: Path) -> str:
@@ -48,26 +45,6 @@ def _place(target: str, out: Path) -> str:
 
 def _marked(texts: Sequence[str]) -> str:
     return hashlib.sha256("\n".join(texts).encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _claimed(folder: Path) -> str | None:
-    """Return which problems a folder is about, where it says so."""
-    from guidebench.results.store import KEPT
-
-    try:
-        return (folder / KEPT / CLAIM).read_text(encoding="ascii")
-    except (OSError, ValueError):
-        return None
-
-
-def claim(folder: Path, ours: str) -> None:
-    """Note which problems a folder is about."""
-    from guidebench.results.files import put
-    from guidebench.results.store import KEPT
-
-    if _claimed(folder) != ours:
-        with suppress(OSError):  # where nothing can be kept, nothing can be taken for another's
-            put(folder / KEPT / CLAIM, ours.encode("ascii"))
 
 
 def check_out(folder: Path) -> None:

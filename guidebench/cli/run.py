@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import gc
 import inspect
-import sys
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -15,21 +14,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from guidebench.cli import folder
+from guidebench.cli import cells, folder, log
+from guidebench.cli.ending import INTERRUPTED
 from guidebench.cli.options import parameters, values
 from guidebench.config.errors import RequestError
 from guidebench.config.options import OUTPUT
 from guidebench.inference.device import threads
 
 if TYPE_CHECKING:
+    from guidebench.engine.events import Event
     from guidebench.engine.executors import Executor
     from guidebench.engine.request import Request
     from guidebench.plugins.isolation.failures import Failure
     from guidebench.plugins.registry import Registry
     from guidebench.results import Comparison
-
-#: Exit status after Ctrl-C, as shells have it.
-INTERRUPTED = 130
+    from guidebench.results.kept import Kept
 
 #: The one option that is none of the configuration: where that is read from.
 CONFIG = inspect.Parameter(
@@ -80,18 +79,21 @@ def run(*, config: Path | None, **given: Any) -> int:
         folder.check_out(out / name)
         folder.check_room(out / name, len(problems), len(guides))
         from guidebench.engine.request import Request
-        from guidebench.results.kept import clear
+        from guidebench.results.kept import Kept, clear
         from guidebench.results.lock import owned
 
         asked = Request(name=name, problems=problems, guides=guides, config=settings, registry=registry)
         with owned(out / name):
             clear(out / name)
-            folder.claim(out / name, folder.claim_of(problems, settings.problems, out))
+            kept = Kept(out / name, fresh=settings.fresh, claim=folder.claim_of(problems, settings.problems, out))
             executor = early or workers.enter_context(chosen(settings))
-            return _run(asked, executor, workers.close)
+            with log.written(out / name, aloud=settings.verbose) as events:
+                return _run(asked, kept, executor, workers.close, events)
 
 
-def _run(request: Request, executor: Executor, end_workers: Callable[[], None]) -> int:
+def _run(
+    request: Request, kept: Kept, executor: Executor, end_workers: Callable[[], None], events: Callable[[Event], None]
+) -> int:
     """Make a run and write its report; return the exit status."""
     # Tracing leaves so many small objects behind that looking for cycles took an eighth of a warm run.
     gc.set_threshold(200_000, 20, 20)
@@ -103,17 +105,15 @@ def _run(request: Request, executor: Executor, end_workers: Callable[[], None]) 
     from guidebench.report import write
     from guidebench.report.ahead import Ahead
     from guidebench.report.writer import files_of
-    from guidebench.results.kept import Kept
     from guidebench.results.store import record, save
 
     settings = request.config
     cache.enable()
     Thread(target=_import_ahead, daemon=True).start()
     target = Path(settings.out) / request.name
-    kept = Kept(target, fresh=settings.fresh)
     ahead = Ahead(request.registry.sections, log_loss=settings.log_loss)
     with bar(quiet=settings.quiet) as watcher:
-        warn = None if settings.quiet else _warn
+        warn = None if settings.quiet or settings.verbose else _warn  # the log, which is shown then, has it, too
         comparison = engine.compare(
             request,
             progress=watcher,
@@ -121,7 +121,7 @@ def _run(request: Request, executor: Executor, end_workers: Callable[[], None]) 
             executor=executor,
             meanwhile=ahead,
             warn=warn,
-            say=_say if settings.verbose else None,
+            log=events,
         )
         end_workers()
         watcher.note("writing the report")
@@ -139,19 +139,17 @@ def _run(request: Request, executor: Executor, end_workers: Callable[[], None]) 
         )
         record(target, failed, files_of(target))
     comparison = replace(comparison, failures=(*comparison.failures, *failed))
+    for failure in comparison.failures:
+        log.failed(failure)
     if not settings.quiet:
-        tables.print_comparison(comparison, page)
+        with suppress(BrokenPipeError):  # who has seen enough
+            tables.print_comparison(comparison, page)
     return _status(comparison, strict=settings.strict)
 
 
 def _warn(problem: str, text: str) -> None:
     """Say on standard error what should be known of a problem before anything is trained on it; a bar gives way."""
-    print(f"guidebench: {problem}: {text}", file=sys.stderr, flush=True)
-
-
-def _say(text: str) -> None:
-    """Say on standard error what a phase has computed."""
-    print(f"guidebench: {text}", file=sys.stderr, flush=True)
+    cells.say(f"{problem}: {text}")
 
 
 def _status(comparison: Comparison, *, strict: bool) -> int:
@@ -161,7 +159,9 @@ def _status(comparison: Comparison, *, strict: bool) -> int:
     if not any(fit.status.has_draws for fit in comparison):
         return 1
     bad = {"failed", "diverged"} | ({"max_steps"} if strict else set())
-    return int(any(fit.status in bad for fit in comparison) or bool(comparison.all_failures()))
+    # A plugin that is broken and was not asked for is no failure of this run.
+    failed = any(one.phase not in ("import", "hook") for one in comparison.all_failures())
+    return int(failed or any(fit.status in bad for fit in comparison))
 
 
 def _check_repeatable(results: Path, problems: Sequence[str], guides: Sequence[str], registry: Registry) -> None:

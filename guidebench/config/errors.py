@@ -114,3 +114,9 @@ class DiskFullError(GuidebenchError):
 
 class FolderInUseError(GuidebenchError):
     """Another process is writing into a folder of results."""
+
+
+class ProgramEndedError(GuidebenchError):
+    """Code that has no business to end the program has tried to."""
+
+    status = 1

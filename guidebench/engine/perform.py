@@ -9,9 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from guidebench.engine.events import Tell
+from guidebench.config import text
+from guidebench.config.errors import ProgramEndedError
+from guidebench.engine.events import Tell, Warned
 from guidebench.engine.tasks import Task
 from guidebench.inference.device import precision, threads
+from guidebench.plugins.isolation.ending import is_foreign
+from guidebench.plugins.isolation.failures import reason
 from guidebench.plugins.isolation.state import restored
 
 #: NumPyro keeps its handlers on one list for all threads, so two tasks of one process take turns; and whoever notes
@@ -27,7 +31,24 @@ def perform(task: Task, inputs: tuple[Any, ...], tell: Tell) -> Any:
         warnings.filterwarnings("ignore", message="Continuous inference poorly handles circular")
         # Another process may be writing the entry; JAX then compiles the program itself.
         warnings.filterwarnings("ignore", message="Error reading persistent compilation cache entry")
-        return task.run(inputs, tell)
+        _telling(tell)
+        try:
+            return task.run(inputs, tell)
+        except BaseException as error:
+            if is_foreign(error):  # no guide's, for these have a boundary: of the model, or what it uses
+                raise ProgramEndedError(f"the model tried to end the program: {reason(error)}") from error
+            raise
+
+
+def _telling(tell: Tell) -> None:
+    """Have warnings told as events, besides being shown as they are."""
+    before = warnings.showwarning
+
+    def show(message: Any, category: type[Warning], *rest: Any, **options: Any) -> None:
+        tell(Warned("", "", f"{category.__name__}: {text.told(message)}"))
+        before(message, category, *rest, **options)
+
+    warnings.showwarning = show
 
 
 @contextmanager

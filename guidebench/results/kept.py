@@ -26,6 +26,9 @@ from guidebench.results.asjson import fit_of, plain, problem_of
 from guidebench.results.files import digest, put
 from guidebench.results.store import KEPT, REFERENCE, Placed, draws_path, finish, read_json
 
+#: In the folder of kept fits: which problems they are of, as a digest.
+CLAIM = "problems"
+
 #: What a process that was killed has left: half a file, or the folder in which half a report was.
 LEFT_OVER = (".*.partial", ".report-*")
 
@@ -50,6 +53,14 @@ class _Stored(NamedTuple):
             return False
 
 
+def claimed(folder: Path) -> str | None:
+    """Return which problems a folder of results is about, where it says so."""
+    try:
+        return (folder / KEPT / CLAIM).read_text(encoding="ascii")
+    except (OSError, ValueError):
+        return None
+
+
 def clear(folder: Path) -> None:
     """Finish or remove what runs into a folder that were killed have left there; nobody else may write into it."""
     finish(folder)
@@ -71,12 +82,14 @@ class Kept:
         Of the results.
     fresh : bool
         Find nothing of an earlier run, and forget it once there is something to keep.
+    claim : str
+        Which problems the folder is about; it is noted with the first that is kept.
     """
 
-    def __init__(self, folder: Path, *, fresh: bool = False) -> None:
+    def __init__(self, folder: Path, *, fresh: bool = False, claim: str = "") -> None:
         self._results = folder
         self._folder = folder / KEPT
-        self._fresh = fresh
+        self._fresh, self._claim = fresh, claim
         self._used: set[str] = set()
         self._borrowed: set[Path] = set()
         self._draws: dict[tuple[str, str], _Stored] = {}
@@ -129,6 +142,8 @@ class Kept:
 
     def tidy(self) -> None:
         """Remove what is kept of fits that are not part of the finished run, and note all that are."""
+        with suppress(OSError):
+            self._note()
         for file in self._borrowed:
             with suppress(OSError):
                 put(self._folder / file.name, file.read_bytes())
@@ -136,6 +151,10 @@ class Kept:
             if file.stem not in self._used or file.suffix != ".json":
                 with suppress(OSError):
                     file.unlink()
+
+    def _note(self) -> None:
+        if self._claim and claimed(self._results) != self._claim:
+            put(self._folder / CLAIM, self._claim.encode("ascii"))
 
     def _files(self) -> list[Path]:
         found = list(self._folder.iterdir()) if self._folder.is_dir() else []
@@ -190,6 +209,7 @@ class Kept:
                 for file in self._files():
                     file.unlink(missing_ok=True)
                 self._fresh = False
+            self._note()
             written = None
             if draws is not None:
                 file = self._folder / f"{key}.nc"
