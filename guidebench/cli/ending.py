@@ -57,8 +57,10 @@ def main() -> NoReturn:
     with _Signals() as signals:
         try:
             from guidebench.cli.app import command
+            from guidebench.plugins.isolation.ending import refused
 
-            status = command()
+            with refused():
+                status = command()
         except BaseException as error:  # noqa: BLE001 - a traceback is nothing to a user, and no status is to be by chance
             status = _ended(error, signals.status)
         if status == INTERRUPTED:  # what an interrupted run returns
@@ -84,13 +86,20 @@ def _ended(error: BaseException, received: int) -> int:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         _complain(f"{error.filename or 'standard output'} cannot be written: {error.strerror}")
         return FAILED
+    from guidebench.plugins.isolation.whose import whose
+
+    place = whose(error)
     if not isinstance(error, Exception):
-        _complain(f"somebody's code tried to end the program: {_reason(error)}; nothing more was done")
+        _complain(f"code{place or ' of somebody'} tried to end the program: {_reason(error)}; nothing more was done")
         return FAILED
     from guidebench.cli.log import write_traceback
 
-    where = write_traceback(error)
-    _complain(f"guidebench itself failed: {_reason(error)}" + (f"; the traceback is in {where}" if where else ""))
+    log = write_traceback(error)
+    at = f"; the traceback is in {log}" if log else ""
+    if place:
+        _complain(f"code{place} failed: {_reason(error)}{at}")
+        return FAILED
+    _complain(f"guidebench itself failed: {_reason(error)}{at}")
     return BROKEN
 
 

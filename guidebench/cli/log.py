@@ -126,7 +126,7 @@ def written(folder: Path, *, aloud: bool = False) -> Iterator[Log]:
     except Exception as error:
         if not isinstance(error, GuidebenchError):
             file.begin()
-            _LOGGER.critical("guidebench itself failed\n%s", _traceback(error))
+            _LOGGER.critical("the run was ended by\n%s", _traceback(error))
             error.__dict__[_WRITTEN] = str(file.file)
         raise
     finally:

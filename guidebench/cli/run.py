@@ -185,5 +185,9 @@ def _check_repeatable(results: Path, problems: Sequence[str], guides: Sequence[s
 
 def _import_ahead() -> None:
     """Import what scoring and drawing will need while XLA, which holds no lock of Python's, compiles."""
-    for module in ("guidebench.report.drawing", "arviz", "h5netcdf", "pandas"):
-        import_module(module)
+    from guidebench.results import inference_data
+
+    with suppress(Exception):  # whoever needs it will say so
+        for module in ("guidebench.report.drawing", "h5netcdf", "pandas"):
+            import_module(module)
+        inference_data.arviz()

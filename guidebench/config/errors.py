@@ -116,7 +116,7 @@ class FolderInUseError(GuidebenchError):
     """Another process is writing into a folder of results."""
 
 
-class ProgramEndedError(GuidebenchError):
-    """Code that has no business to end the program has tried to."""
+class ModelError(GuidebenchError):
+    """A model, or what it uses, has failed or tried to end the program where nothing can go on without it."""
 
     status = 1

@@ -36,6 +36,11 @@ def cell(text: str) -> str:
     return f"'{safe}" if safe.startswith(_FORMULA) else safe
 
 
+def is_storable(name: str) -> bool:
+    """Return whether a variable of a NetCDF file can be called so."""
+    return name not in ("", ".") and "\0" not in name and not any("\ud800" <= one <= "\udfff" for one in name)
+
+
 def told(value: object) -> str:
     """Return any object as text, whatever its own ``__str__`` does."""
     try:

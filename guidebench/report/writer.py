@@ -195,8 +195,8 @@ def _place(folder: Path, page: str, text: str, figures: Mapping[str, bytes]) -> 
         try:
             for name, png in figures.items():
                 put(temporary / f"{name}.png", png)
-            put(temporary / "report.md", text.encode("utf-8"))
-            put(temporary / "report.html", page.encode("utf-8"))
+            put(temporary / "report.md", text.encode("utf-8", "backslashreplace"))
+            put(temporary / "report.html", page.encode("utf-8", "backslashreplace"))
             stale = _named_figures(folder / "report.md") - figures.keys()
             (folder / "figures").mkdir(exist_ok=True)
             for name in figures:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
+from guidebench.config.text import told
 from guidebench.contracts import MetricValue, Quantity, Rule
 from guidebench.plugins.isolation.failures import PHASES, Failure
 from guidebench.results import (
@@ -53,7 +54,7 @@ def plain(value: Any) -> Any:
     if record is not None:
         return {one.name: plain(getattr(value, one.name)) for one in fields(record) if one.name not in _NOT_IN_JSON}
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {told(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     if hasattr(value, "tolist"):
@@ -62,7 +63,7 @@ def plain(value: Any) -> Any:
         return {"float": str(value)}
     if value is None or isinstance(value, (bool, int, float, str)):
         return str(value) if isinstance(value, (Status, Verdict)) else value
-    return str(value)
+    return told(value)
 
 
 def restored(value: Any) -> Any:

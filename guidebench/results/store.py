@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from guidebench.config.errors import FolderInUseError, PluginError, ResultsError
 from guidebench.config.sealed import DamagedError, sealed, unsealed
+from guidebench.config.text import cell
 from guidebench.plugins.isolation.failures import Failure, reason
 from guidebench.results import Comparison, schema, staging
 from guidebench.results import inference_data as idata
@@ -122,7 +123,10 @@ def _placed(staging: Staging, folder: Path, name: str, found: Placed | None) -> 
 
 
 def _csv(table: pd.DataFrame) -> bytes:
-    return str(table.to_csv(index=False)).encode("utf-8", "backslashreplace")
+    """Return a table in which no cell of text is a formula."""
+    texts = table.select_dtypes(exclude="number").columns
+    safe = table.assign(**{name: [cell(one) if isinstance(one, str) else one for one in table[name]] for name in texts})
+    return str(safe.to_csv(index=False)).encode("utf-8")
 
 
 def _text(results: Mapping[str, Any]) -> bytes:

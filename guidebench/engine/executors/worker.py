@@ -31,10 +31,6 @@ if TYPE_CHECKING:
 AT_HAND = 6
 
 
-#: What scoring will need, imported as long as there is nothing else to do.
-LATER = "arviz"
-
-
 class Hello(NamedTuple):
     """The first thing a worker is told: where modules are, where compiled programs are kept, and about the run."""
 
@@ -136,8 +132,10 @@ def main(descriptor: int) -> None:
     from guidebench.plugins.isolation import whereabouts
 
     import_module("guidebench.engine.perform")
-    if line.idle():
-        import_module(LATER)
+    if line.idle():  # what scoring will need
+        from guidebench.results.inference_data import arviz
+
+        arviz()
     hello: Hello = line.next()
     sys.path[:] = hello.path
     cache.enable(hello.cache)
