@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from guidebench.cli.ending import main
+from guidebench.cli.ending import main, program
 
-__all__ = ["main"]
+__all__ = ["main", "program"]

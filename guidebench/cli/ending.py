@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from threading import Timer
 from types import FrameType
 from typing import Any, NoReturn, Self
 
@@ -19,36 +20,77 @@ from guidebench.config.errors import GuidebenchError
 #: Exit statuses; the last two are those that shells have for the signals.
 FAILED, WRONG, BROKEN, INTERRUPTED, TERMINATED = 1, 2, 3, 130, 143
 
+#: Seconds that a signal waits for an import to end, at most, and between two looks.
+PATIENCE, AGAIN = 5.0, 0.05
 
-class TerminatedError(KeyboardInterrupt):
-    """The process was asked to end; what is finished is kept, as after Ctrl-C."""
+
+class StoppedError(KeyboardInterrupt):
+    """Somebody wants the program to end: what is finished is kept.
+
+    Not KeyboardInterrupt itself: where that passes code of a string, Python ends in a way of its own afterwards.
+    """
 
 
 class _Signals:
-    """Makes exceptions of the signals that end a program, and remembers them: an import may swallow an exception."""
+    """Makes an exception of the signals that end a program, and remembers which it was."""
 
     def __init__(self) -> None:
         self.status = 0
         self._before: dict[signal.Signals, Any] = {}
+        self._before_hook = sys.unraisablehook
+        self._times = 0
 
     def __enter__(self) -> Self:
         with suppress(ValueError):  # not the main thread, which alone hears signals
-            if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as under nohup
-                self._before[signal.SIGINT] = signal.signal(signal.SIGINT, self._interrupted)
-            self._before[signal.SIGTERM] = signal.signal(signal.SIGTERM, self._terminated)
+            for number in (signal.SIGINT, signal.SIGTERM):
+                if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+                    self._before[number] = signal.signal(number, self._stop)
+        sys.unraisablehook = self._unraised
         return self
 
     def __exit__(self, *error: object) -> None:
+        sys.unraisablehook = self._before_hook
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def _interrupted(self, number: int, frame: FrameType | None) -> None:
-        self.status = INTERRUPTED
-        raise KeyboardInterrupt
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        self.status = TERMINATED if number == signal.SIGTERM else INTERRUPTED
+        self._times += 1
+        if self._times < PATIENCE / AGAIN and _imports(frame):
+            self._send()
+        else:
+            raise StoppedError
 
-    def _terminated(self, number: int, frame: FrameType | None) -> None:
-        self.status = TERMINATED
-        raise TerminatedError
+    def _unraised(self, unraisable: Any) -> None:
+        """Send the signal again where Python was in a callback, out of which no exception comes."""
+        if isinstance(unraisable.exc_value, StoppedError):
+            self._send()
+        else:
+            self._before_hook(unraisable)
+
+    def _send(self) -> None:
+        """Send the signal again, a little later."""
+        number = signal.SIGTERM if self.status == TERMINATED else signal.SIGINT
+        timer = Timer(AGAIN, os.kill, (os.getpid(), number))
+        timer.daemon = True
+        timer.start()
+
+
+def _imports(frame: FrameType | None) -> bool:
+    """Return whether a module is being imported: compiled ones do not all outlive an exception there."""
+    while frame is not None:
+        if frame.f_globals.get("__name__") == "importlib._bootstrap":
+            return True
+        frame = frame.f_back
+    return False
+
+
+def program() -> NoReturn:
+    """Run the command line as the whole of a process: once it has ended, Ctrl-C changes its status no more."""
+    try:
+        main()
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def main() -> NoReturn:

@@ -10,14 +10,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from guidebench.config import text
-from guidebench.config.errors import GuidebenchError, ModelError
 from guidebench.engine.events import Tell, Warned
 from guidebench.engine.tasks import Task
 from guidebench.inference.device import precision, threads
-from guidebench.plugins.isolation.ending import is_foreign
-from guidebench.plugins.isolation.failures import reason
 from guidebench.plugins.isolation.state import restored
-from guidebench.plugins.isolation.whose import whose
+from guidebench.plugins.isolation.whose import note
 
 #: NumPyro keeps its handlers on one list for all threads, so two tasks of one process take turns; and whoever notes
 #: global state and puts it back takes one, too.
@@ -33,24 +30,11 @@ def perform(task: Task, inputs: tuple[Any, ...], tell: Tell) -> Any:
         # Another process may be writing the entry; JAX then compiles the program itself.
         warnings.filterwarnings("ignore", message="Error reading persistent compilation cache entry")
         _telling(tell)
-        with _models_named():
+        try:
             return task.run(inputs, tell)
-
-
-@contextmanager
-def _models_named() -> Iterator[None]:
-    """Say of what the code of somebody's raises inside that it did: a guide's has a boundary, so it is a model's."""
-    try:
-        yield
-    except GuidebenchError:
-        raise
-    except BaseException as error:
-        place = whose(error)
-        if is_foreign(error):
-            raise ModelError(f"code{place or ' of somebody'} tried to end the program: {reason(error)}") from error
-        if place and isinstance(error, Exception):
-            raise ModelError(f"the model failed{place}: {reason(error)}") from error
-        raise
+        except BaseException as error:
+            note(error)
+            raise
 
 
 def _telling(tell: Tell) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
+from contextlib import suppress
 from pathlib import Path
 
 #: Guidebench and what it stands on: an exception there is of whoever called it.
@@ -15,8 +16,21 @@ _OURS = {
 }
 
 
+_TAG = "_guidebench_place"
+
+
+def note(error: BaseException) -> None:
+    """Note on an exception whose code it comes from: it may go to another process, where nothing tells any more."""
+    with suppress(Exception):  # one that takes no notes
+        error.__dict__.setdefault(_TAG, _place(error))
+
+
 def whose(error: BaseException) -> str:
     """Return the last place of somebody's own code that an exception passed, as `` in FILE, line N``, or nothing."""
+    return str(error.__dict__.get(_TAG) or _place(error))
+
+
+def _place(error: BaseException) -> str:
     place = ""
     for frame, number in traceback.walk_tb(error.__traceback__):
         module = str(frame.f_globals.get("__name__", "")).partition(".")[0]
