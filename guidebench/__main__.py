@@ -1,5 +1,5 @@
 """``python -m guidebench``."""
 
-from guidebench.cli import main
+from guidebench.cli import program
 
-main()
+program()

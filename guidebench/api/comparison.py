@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
@@ -196,6 +196,7 @@ class Comparison(records.Comparison):
         Sections that fail leave a note in their place, and are named in ``results.json``.
         """
         from guidebench.report import write
+        from guidebench.report.writer import files_of
 
         self.save(path)
         failures: list[Failure] = []
@@ -206,7 +207,7 @@ class Comparison(records.Comparison):
             log_loss=bool(self.config.get("log_loss")),
             on_failure=failures.append,
         )
-        store.record(path, failures)
+        store.record(path, failures, files_of(Path(path)))
         return page
 
     def _repr_html_(self) -> str:
@@ -215,15 +216,31 @@ class Comparison(records.Comparison):
         return comparison_html(self)
 
 
-def load(path: str | Path) -> Comparison:
+def load(path: str | Path, *, changed: Callable[[str], None] | None = None) -> Comparison:
     """Read a comparison that :meth:`Comparison.save` or a run wrote.
+
+    Parameters
+    ----------
+    path : str or Path
+        The folder.
+    changed : callable, optional
+        Is told of each file beside the results, in one line, that is not as it was written; by default a warning is.
+
+    Warns
+    -----
+    UserWarning
+        Where a file that is not read here, as ``summary.csv``, is not as it was written.
 
     Raises
     ------
     ResultsError
-        Where the folder holds no results, or results of another version.
+        Where the folder holds no results, results of another version, or such that are not as they were written.
     """
-    return Comparison.from_record(store.load(path))
+    return Comparison.from_record(store.load(path, changed=changed or _warn))
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, UserWarning, stacklevel=4)
 
 
 def _parts(record: records.Fit | records.Comparison) -> Mapping[str, Any]:

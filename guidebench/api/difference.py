@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 
@@ -19,13 +20,20 @@ class Diff(runs.Diff):
         return html(self)
 
 
-def diff(before: records.Comparison | str | Path, after: records.Comparison | str | Path) -> Diff:
+def diff(
+    before: records.Comparison | str | Path,
+    after: records.Comparison | str | Path,
+    *,
+    changed: Callable[[str], None] | None = None,
+) -> Diff:
     """Compare two runs: what got better or worse, beyond noise.
 
     Parameters
     ----------
     before, after : Comparison or path
         Comparisons, or folders with their results.
+    changed : callable, optional
+        As for :func:`load`.
 
     Returns
     -------
@@ -39,12 +47,12 @@ def diff(before: records.Comparison | str | Path, after: records.Comparison | st
     ResultsError
         Where a folder holds no results.
     """
-    (old, old_name), (new, new_name) = _opened(before), _opened(after)
+    (old, old_name), (new, new_name) = _opened(before, changed), _opened(after, changed)
     found = runs.diff(old, new, names=(old_name, new_name))
     return Diff(**{part.name: getattr(found, part.name) for part in fields(found)})
 
 
-def _opened(given: records.Comparison | str | Path) -> tuple[Comparison, str]:
+def _opened(given: records.Comparison | str | Path, changed: Callable[[str], None] | None) -> tuple[Comparison, str]:
     if isinstance(given, records.Comparison):
         return given if isinstance(given, Comparison) else Comparison.from_record(given), given.name
-    return load(given), str(given)
+    return load(given, changed=changed), str(given)

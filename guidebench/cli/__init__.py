@@ -1,5 +1,7 @@
 """The command line."""
 
-from guidebench.cli.app import main
+from __future__ import annotations
 
-__all__ = ["main"]
+from guidebench.cli.ending import main, program
+
+__all__ = ["main", "program"]

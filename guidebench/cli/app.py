@@ -13,8 +13,8 @@ import typer
 
 from guidebench.cli import authors, changes
 from guidebench.cli.options import LogLossOption, NoPluginsOption, PluginOption
-from guidebench.cli.run import INTERRUPTED, run
-from guidebench.config.errors import GuidebenchError
+from guidebench.cli.run import run
+from guidebench.config.errors import RequestError
 
 if TYPE_CHECKING:
     from guidebench.plugins.isolation.failures import Failure
@@ -31,8 +31,8 @@ app = typer.Typer(
 )
 
 
-def main() -> None:
-    """Run the command line and exit: 0 all well, 1 a fit failed or got worse, 2 a wrong request, 130 interrupted."""
+def command() -> int:
+    """Run the command that was asked for and return its exit status; what ends it is raised."""
     # jax 0.9 says of every program from its cache that versions are assumed to be compatible.
     # jaxlib 0.8 and 0.9 call it an error that they find, in every kept program, preferences of their own.
     quiet = version("jax").startswith(("0.8.", "0.9."))
@@ -41,23 +41,11 @@ def main() -> None:
     warnings.filterwarnings("ignore", message=r"\s*ArviZ is undergoing", category=FutureWarning)
     try:
         status = app(sys.argv[1:] or ["--help"], standalone_mode=False)
-    except GuidebenchError as error:
-        status = _complain(str(error))
     except _USAGE_ERROR as error:
-        status = _complain(error.format_message())
-    except (KeyboardInterrupt, typer.Abort):
-        status = INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()
-        status = 0
-    if status == INTERRUPTED:  # which Typer returns for a KeyboardInterrupt, too
-        print("guidebench: interrupted", file=sys.stderr)
-    sys.exit(status if isinstance(status, int) else 0)
-
-
-def _complain(message: str) -> int:
-    print(f"guidebench: {' '.join(message.split())}", file=sys.stderr)
-    return 2
+        raise RequestError(error.format_message()) from None
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+    return status if isinstance(status, int) else 0
 
 
 def _version(wanted: bool) -> None:
@@ -102,11 +90,13 @@ def report(
     The sections are those of the plugins that are installed now; --plugin adds others.
     """
     from guidebench.api.comparison import load
+    from guidebench.cli.cells import say
     from guidebench.report import write
+    from guidebench.report.writer import files_of
     from guidebench.request.find_plugins import find_plugins
     from guidebench.results.store import record
 
-    comparison = load(folder)
+    comparison = load(folder, changed=say)
     chosen = bool(comparison.config.get("log_loss")) if log_loss is None else log_loss
     registry = find_plugins(tuple(plugin or ()), no_plugins=bool(no_plugins))
     failed: list[Failure] = []
@@ -118,7 +108,7 @@ def report(
         on_failure=failed.append,
     )
     print(page)
-    record(folder, failed)
+    record(folder, failed, files_of(folder))
     for failure in failed:
         print(f"guidebench: {failure}", file=sys.stderr)
     return int(bool(failed))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+import sys
 
+from rich import markup
 from rich.console import Console
 
+from guidebench.config.text import line, shown
 from guidebench.contracts import MetricValue, Quantity
 from guidebench.results import Fit, Verdict
 
@@ -22,10 +25,28 @@ COLOURS = {
 NOTHING = "–"
 
 
-def make_console() -> Console:
+def escape(text: str) -> str:
+    """Return `text` as Rich prints it as it is, with what a terminal would act on as escapes."""
+    return markup.escape(shown(text))
+
+
+def say(text: str) -> None:
+    """Say something in one line on standard error."""
+    print(f"guidebench: {line(text)}", file=sys.stderr, flush=True)
+
+
+class Terminal(Console):
+    """Standard output; where nobody reads it any more, it says so to whoever prints."""
+
+    def on_broken_pipe(self) -> None:
+        """Raise what has happened: Rich would end the program, with a status that says that something failed."""
+        raise BrokenPipeError
+
+
+def make_console(width: int = 140) -> Console:
     """Return the terminal, or for a pipe one of a fixed width."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=140)
+    console = Terminal(highlight=False)
+    return console if console.is_terminal else Terminal(highlight=False, width=width)
 
 
 def number(value: float | None, digits: int) -> str:

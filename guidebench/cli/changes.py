@@ -39,9 +39,10 @@ def diff(
     if before.exists() and after.exists() and before.samefile(after):
         raise RequestError(f"diff: {before} and {after} are the same folder, which never differs from itself")
     from guidebench.api.difference import diff as compared
+    from guidebench.cli.cells import say
     from guidebench.report.diff import content
 
-    found = compared(before, after)
+    found = compared(before, after, changed=say)
     if form is Format.MARKDOWN:
         print(content.markdown(found, everything=everything))
     elif form is Format.JSON:
@@ -55,14 +56,10 @@ def diff(
 
 def print_diff(found: Diff, *, everything: bool = False) -> None:
     """Print the counts, then tables with worse first, then what else differs."""
-    from rich.console import Console
-    from rich.markup import escape
-
+    from guidebench.cli.cells import escape, make_console
     from guidebench.report.diff import content
 
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=80)
+    console = make_console(80)
     colour = "bold red" if found.worse else "bold green" if found.better else "bold"
     console.print(f"{content.conclusion(found)}.", style=colour)
     console.print(f"before: {escape(found.before)}\nafter:  {escape(found.after)}", soft_wrap=True)
@@ -83,10 +80,11 @@ def print_diff(found: Diff, *, everything: bool = False) -> None:
 def _print_table(console: Console, problem: str, changes: Sequence[Change]) -> None:
     """Print the changes on one problem, those of a guide below its name: that leaves room in 80 columns."""
     from rich import box
-    from rich.markup import escape
     from rich.table import Table
     from rich.text import Text
 
+    from guidebench.cli.cells import escape
+    from guidebench.config.text import shown
     from guidebench.report.diff import content
 
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
@@ -96,11 +94,11 @@ def _print_table(console: Console, problem: str, changes: Sequence[Change]) -> N
     if worded := any(content.word(one) for one in changes):
         table.add_column("is")
     for guide in dict.fromkeys(one.guide for one in changes):
-        table.add_row(Text(guide, style="bold"))
+        table.add_row(Text(shown(guide), style="bold"))
         for one in changes:
             if one.guide == guide:
                 table.add_row(
-                    Text(f"  {one.name}"),
+                    Text(f"  {shown(one.name)}"),
                     content.side(one.before),
                     content.side(one.after),
                     content.step(one),

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -21,7 +20,7 @@ from guidebench.analysis.problems import (
     usable_in_words,
     winners,
 )
-from guidebench.cli.cells import COLOURS, NOTHING, number
+from guidebench.cli.cells import COLOURS, NOTHING, escape, number
 from guidebench.results import Comparison, Fit, Verdict
 
 #: Columns of a terminal that everybody has.

@@ -7,9 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 
 from rich.console import Console
-from rich.markup import escape
 
-from guidebench.cli.cells import make_console
+from guidebench.cli.cells import escape, make_console
 from guidebench.testing import Check, Outcome, Result, Subject, examine
 
 _COLOURS = {

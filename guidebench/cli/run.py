@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import gc
 import inspect
-import os
-import sys
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -16,20 +14,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from guidebench.cli import cells, folder, log
+from guidebench.cli.ending import INTERRUPTED
 from guidebench.cli.options import parameters, values
 from guidebench.config.errors import RequestError
 from guidebench.config.options import OUTPUT
 from guidebench.inference.device import threads
 
 if TYPE_CHECKING:
+    from guidebench.engine.events import Event
     from guidebench.engine.executors import Executor
     from guidebench.engine.request import Request
     from guidebench.plugins.isolation.failures import Failure
     from guidebench.plugins.registry import Registry
     from guidebench.results import Comparison
-
-#: Exit status after Ctrl-C, as shells have it.
-INTERRUPTED = 130
+    from guidebench.results.kept import Kept
 
 #: The one option that is none of the configuration: where that is read from.
 CONFIG = inspect.Parameter(
@@ -75,16 +74,26 @@ def run(*, config: Path | None, **given: Any) -> int:
             _check_repeatable(config, named.problems, named.guides, registry)
         problems = choose_problems(registry, settings.problems, settings)
         guides = choose_guides(registry, settings.guides)
-        name = problems[0].name if len(problems) == 1 else f"{len(problems)}-problems"
-        _check_out(Path(settings.out) / name)
-        executor = early or workers.enter_context(chosen(settings))
+        out = Path(settings.out)
+        name = folder.name_of(problems, settings.problems, out)
+        folder.check_out(out / name)
+        folder.check_room(out / name, len(problems), len(guides))
         from guidebench.engine.request import Request
+        from guidebench.results.kept import Kept, clear
+        from guidebench.results.lock import owned
 
         asked = Request(name=name, problems=problems, guides=guides, config=settings, registry=registry)
-        return _run(asked, executor, workers.close)
+        with owned(out / name):
+            clear(out / name)
+            kept = Kept(out / name, fresh=settings.fresh, claim=folder.claim_of(problems, settings.problems, out))
+            executor = early or workers.enter_context(chosen(settings))
+            with log.written(out / name, aloud=settings.verbose) as events:
+                return _run(asked, kept, executor, workers.close, events)
 
 
-def _run(request: Request, executor: Executor, end_workers: Callable[[], None]) -> int:
+def _run(
+    request: Request, kept: Kept, executor: Executor, end_workers: Callable[[], None], events: Callable[[Event], None]
+) -> int:
     """Make a run and write its report; return the exit status."""
     # Tracing leaves so many small objects behind that looking for cycles took an eighth of a warm run.
     gc.set_threshold(200_000, 20, 20)
@@ -95,17 +104,16 @@ def _run(request: Request, executor: Executor, end_workers: Callable[[], None]) 
     from guidebench.inference.device import cache
     from guidebench.report import write
     from guidebench.report.ahead import Ahead
-    from guidebench.results.kept import Kept
+    from guidebench.report.writer import files_of
     from guidebench.results.store import record, save
 
     settings = request.config
     cache.enable()
     Thread(target=_import_ahead, daemon=True).start()
     target = Path(settings.out) / request.name
-    kept = Kept(target, fresh=settings.fresh)
     ahead = Ahead(request.registry.sections, log_loss=settings.log_loss)
     with bar(quiet=settings.quiet) as watcher:
-        warn = None if settings.quiet else _warn
+        warn = None if settings.quiet or settings.verbose else _warn  # the log, which is shown then, has it, too
         comparison = engine.compare(
             request,
             progress=watcher,
@@ -113,37 +121,35 @@ def _run(request: Request, executor: Executor, end_workers: Callable[[], None]) 
             executor=executor,
             meanwhile=ahead,
             warn=warn,
-            say=_say if settings.verbose else None,
+            log=events,
         )
         end_workers()
         watcher.note("writing the report")
-        folder = save(comparison, target, place=kept.place)
+        save(comparison, target, kept=kept.placed)
         if not comparison.interrupted:
             kept.tidy()
         failed: list[Failure] = []
         page = write(
             comparison,
-            folder,
+            target,
             sections=request.registry.sections,
             log_loss=settings.log_loss,
             on_failure=failed.append,
             ahead=ahead,
         )
-        record(folder, failed)
+        record(target, failed, files_of(target))
     comparison = replace(comparison, failures=(*comparison.failures, *failed))
+    for failure in comparison.failures:
+        log.failed(failure)
     if not settings.quiet:
-        tables.print_comparison(comparison, page)
+        with suppress(BrokenPipeError):  # who has seen enough
+            tables.print_comparison(comparison, page)
     return _status(comparison, strict=settings.strict)
 
 
 def _warn(problem: str, text: str) -> None:
     """Say on standard error what should be known of a problem before anything is trained on it; a bar gives way."""
-    print(f"guidebench: {problem}: {text}", file=sys.stderr, flush=True)
-
-
-def _say(text: str) -> None:
-    """Say on standard error what a phase has computed."""
-    print(f"guidebench: {text}", file=sys.stderr, flush=True)
+    cells.say(f"{problem}: {text}")
 
 
 def _status(comparison: Comparison, *, strict: bool) -> int:
@@ -153,16 +159,9 @@ def _status(comparison: Comparison, *, strict: bool) -> int:
     if not any(fit.status.has_draws for fit in comparison):
         return 1
     bad = {"failed", "diverged"} | ({"max_steps"} if strict else set())
-    return int(any(fit.status in bad for fit in comparison) or bool(comparison.all_failures()))
-
-
-def _check_out(folder: Path) -> None:
-    """Refuse a folder that cannot be written, before anything is trained."""
-    found = next(part for part in (folder, *folder.parents) if part.exists())
-    if not found.is_dir():
-        raise RequestError(f"{found} is a file, so no results can be written to {folder}", option="out")
-    if not os.access(found, os.W_OK):
-        raise RequestError(f"no permission to write to {found}", option="out")
+    # A plugin that is broken and was not asked for is no failure of this run.
+    failed = any(one.phase not in ("import", "hook") for one in comparison.all_failures())
+    return int(failed or any(fit.status in bad for fit in comparison))
 
 
 def _check_repeatable(results: Path, problems: Sequence[str], guides: Sequence[str], registry: Registry) -> None:
@@ -186,5 +185,9 @@ def _check_repeatable(results: Path, problems: Sequence[str], guides: Sequence[s
 
 def _import_ahead() -> None:
     """Import what scoring and drawing will need while XLA, which holds no lock of Python's, compiles."""
-    for module in ("guidebench.report.drawing", "arviz", "h5netcdf", "pandas"):
-        import_module(module)
+    from guidebench.results import inference_data
+
+    with suppress(Exception):  # whoever needs it will say so
+        for module in ("guidebench.report.drawing", "h5netcdf", "pandas"):
+            import_module(module)
+        inference_data.arviz()

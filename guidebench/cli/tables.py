@@ -8,11 +8,10 @@ from typing import Any
 
 from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from guidebench.cli.cells import COLOURS, NOTHING, cell, make_console, number
+from guidebench.cli.cells import COLOURS, NOTHING, cell, escape, make_console, number
 from guidebench.contracts import Quantity
 from guidebench.plugins.registry import Registered, Registry
 from guidebench.results import Comparison, Fit, ProblemRecord, Status
@@ -80,7 +79,7 @@ def _print_problem(comparison: Comparison, record: ProblemRecord, console: Conso
         console.print(escape(reference), style=style, soft_wrap=True)
     if record.log_evidence is not None:
         console.print(f"Exact log evidence: {record.log_evidence:.3f} nat; no ELBO lies above it.")
-    console.print(recommend(fits, record), soft_wrap=True)
+    console.print(escape(recommend(fits, record)), soft_wrap=True)
     if cost := _cost(fits, record):
         console.print(escape(cost), soft_wrap=True)
     if sampled := quicker(fits, record):

@@ -1,7 +1,7 @@
 """The errors guidebench raises on purpose.
 
 Every one of them carries one clear line: what was wrong, where, and what to do.  The command line
-prints that line and exits with status 2; anything else is a bug and keeps its traceback.
+prints that line and exits with the status of its class; anything else is a bug, whose traceback goes into a log.
 
 Where a line names an option, it holds a mark in its place, and the face that shows it spells the option:
 ``--learning-rate`` on the command line, ``learning_rate`` in Python.
@@ -41,7 +41,15 @@ def in_python(name: str) -> str:
 
 
 class GuidebenchError(Exception):
-    """Base class of all expected errors."""
+    """Base class of all expected errors.
+
+    Attributes
+    ----------
+    status : int
+        What a command that it ends exits with.
+    """
+
+    status = 2
 
 
 class RequestError(GuidebenchError):
@@ -96,3 +104,19 @@ class PluginError(GuidebenchError):
 
 class ResultsError(GuidebenchError):
     """A folder of saved results is missing, incomplete or of another version."""
+
+
+class DiskFullError(GuidebenchError):
+    """There is no room for what is to be written; nothing of it is there."""
+
+    status = 1
+
+
+class FolderInUseError(GuidebenchError):
+    """Another process is writing into a folder of results."""
+
+
+class ModelError(GuidebenchError):
+    """A model, or what it uses, has failed or tried to end the program where nothing can go on without it."""
+
+    status = 1

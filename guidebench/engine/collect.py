@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Iterator
 from dataclasses import replace
 
+from guidebench.config.errors import ModelError
 from guidebench.engine import datasets
 from guidebench.engine.events import Event, FitFinished, ProblemBegan, ProblemDescribed, Tell
 from guidebench.engine.execute import Done, Lost, Outcome
@@ -23,8 +24,10 @@ from guidebench.engine.lost import TaskLostError
 from guidebench.engine.perform import TURN
 from guidebench.engine.plan import FitNodes, Node, Plan, ProblemPlan
 from guidebench.engine.sampled import labelled
+from guidebench.plugins.isolation.ending import is_foreign
 from guidebench.plugins.isolation.failures import Failure, Phase, reason, said
 from guidebench.plugins.isolation.whereabouts import Where
+from guidebench.plugins.isolation.whose import whose
 from guidebench.plugins.registry import OWN
 from guidebench.request.selection import ChosenGuide
 from guidebench.results import Fit, ProblemRecord, Work
@@ -65,7 +68,11 @@ class Assembly:
         lost = isinstance(outcome, Lost) and not isinstance(outcome.error, TaskLostError)
         if lost and not node.guide and self._alone:
             assert isinstance(outcome, Lost)
-            raise outcome.error
+            error = outcome.error
+            if is_foreign(error):
+                told = f"code{whose(error) or ' of somebody'} tried to end the program: {reason(error)}"
+                raise ModelError(told) from error
+            raise error
         one = self._problems[node.problem]
         one.outcomes[node.name] = outcome
         for event in one.complete():

@@ -15,11 +15,11 @@ from guidebench.engine.events import (
     ProblemRemarked,
     RunBegan,
     StepsDone,
+    Warned,
 )
 from guidebench.engine.keep import Keep, worth_keeping
 from guidebench.engine.progress import Progress
 from guidebench.results import Comparison, Fit, ProblemRecord
-from guidebench.results.work import CALLED
 
 #: ``warn(problem, text)`` says what should be known of a problem before anything is trained on it.
 Warn = Callable[[str, str], None]
@@ -63,7 +63,7 @@ class Showing:
                 shown.steps(*event)
             case FitFinished():
                 shown.finish(event.fit, kept=event.kept)
-            case ProblemDescribed() | ProblemRemarked() | PhaseEnded():
+            case ProblemDescribed() | ProblemRemarked() | PhaseEnded() | Warned():
                 pass
 
 
@@ -77,19 +77,6 @@ class Remarking:
         """Take one event."""
         if isinstance(event, ProblemRemarked):
             self._warn(event.problem, event.text)
-
-
-class Counting:
-    """Hands on what each phase has computed, in one line, where somebody wants to know."""
-
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say = say
-
-    def __call__(self, event: Event) -> None:
-        """Take one event."""
-        if isinstance(event, PhaseEnded):
-            where = ": ".join(part for part in (event.problem, event.guide) if part)
-            self._say(f"{where}: {CALLED[event.phase]}: {event.work.described()}")
 
 
 class Collecting:

@@ -34,6 +34,14 @@ class ProblemRemarked(NamedTuple):
     text: str
 
 
+class Warned(NamedTuple):
+    """Something gave a warning while a task ran: of the problem itself, or of a guide on it."""
+
+    problem: str
+    guide: str
+    text: str
+
+
 class PhaseBegan(NamedTuple):
     """A guide on a problem enters a phase; so does the problem itself, under the name of what is done for it."""
 
@@ -80,7 +88,17 @@ class FitFinished(NamedTuple):
     kept: bool = False
 
 
-Event = RunBegan | ProblemBegan | ProblemRemarked | PhaseBegan | PhaseEnded | StepsDone | ProblemDescribed | FitFinished
+Event = (
+    RunBegan
+    | ProblemBegan
+    | ProblemRemarked
+    | Warned
+    | PhaseBegan
+    | PhaseEnded
+    | StepsDone
+    | ProblemDescribed
+    | FitFinished
+)
 
 #: Is told what happens.
 Tell = Callable[[Event], None]

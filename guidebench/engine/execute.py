@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import Any, NamedTuple, Protocol
 
-from guidebench.engine.events import Event, Tell
+from guidebench.engine.events import Event, Tell, Warned
 from guidebench.engine.executors import Executor, Input, Job
 from guidebench.engine.lost import TaskLostError
 from guidebench.engine.plan import Need, Node
@@ -97,7 +97,7 @@ def execute(
         while running < executor.slots() and (node := graph.next(executor.at_hand())) is not None:
             running += 1
             follower.begin(node)
-            future = executor.submit(graph.job(node), hear)
+            future = executor.submit(graph.job(node), _of(node, hear))
             future.add_done_callback(lambda future, node=node: inbox.put(_Ended(node, future)))  # type: ignore[misc]
         if not running:
             return
@@ -109,6 +109,15 @@ def execute(
             graph.settle(found.node, _outcome(*found))
         else:
             tell(found)
+
+
+def _of(node: Node, tell: Tell) -> Tell:
+    """Return `tell` as the task of a node calls it: it does not know whose warnings it gives."""
+
+    def named(event: Event) -> None:
+        tell(event._replace(problem=node.problem, guide=node.guide) if isinstance(event, Warned) else event)
+
+    return named
 
 
 def _outcome(node: Node, future: Future[Any]) -> Outcome:

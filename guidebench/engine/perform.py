@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from guidebench.engine.events import Tell
+from guidebench.config import text
+from guidebench.engine.events import Tell, Warned
 from guidebench.engine.tasks import Task
 from guidebench.inference.device import precision, threads
 from guidebench.plugins.isolation.state import restored
+from guidebench.plugins.isolation.whose import note
 
 #: NumPyro keeps its handlers on one list for all threads, so two tasks of one process take turns; and whoever notes
 #: global state and puts it back takes one, too.
@@ -27,7 +29,23 @@ def perform(task: Task, inputs: tuple[Any, ...], tell: Tell) -> Any:
         warnings.filterwarnings("ignore", message="Continuous inference poorly handles circular")
         # Another process may be writing the entry; JAX then compiles the program itself.
         warnings.filterwarnings("ignore", message="Error reading persistent compilation cache entry")
-        return task.run(inputs, tell)
+        _telling(tell)
+        try:
+            return task.run(inputs, tell)
+        except BaseException as error:
+            note(error)
+            raise
+
+
+def _telling(tell: Tell) -> None:
+    """Have warnings told as events, besides being shown as they are."""
+    before = warnings.showwarning
+
+    def show(message: Any, category: type[Warning], *rest: Any, **options: Any) -> None:
+        tell(Warned("", "", f"{category.__name__}: {text.told(message)}"))
+        before(message, category, *rest, **options)
+
+    warnings.showwarning = show
 
 
 @contextmanager

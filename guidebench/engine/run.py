@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from guidebench.analysis.together import together
 from guidebench.engine.collect import Assembly
-from guidebench.engine.consumers import Collecting, Counting, Keeping, Meanwhile, Remarking, Settling, Showing, Warn
+from guidebench.engine.consumers import Collecting, Keeping, Meanwhile, Remarking, Settling, Showing, Warn
 from guidebench.engine.events import Event, FitFinished, ProblemDescribed, RunBegan, Tell, nobody
 from guidebench.engine.execute import Lost, Outcome, execute, nothing
 from guidebench.engine.executors import Executor
@@ -36,7 +36,7 @@ def compare(
     executor: Executor | None = None,
     meanwhile: Meanwhile | None = None,
     warn: Warn | None = None,
-    say: Callable[[str], None] | None = None,
+    log: Callable[[Event], None] | None = None,
 ) -> Comparison:
     """Train every guide on every problem and score them all.
 
@@ -54,8 +54,8 @@ def compare(
         What this process does while others run the tasks.
     warn : callable, optional
         ``warn(problem, text)`` is told, before anything is trained, what should be known of a problem.
-    say : callable, optional
-        Is told in one line what each phase has computed.
+    log : callable, optional
+        Reads all events, too.
 
     Raises
     ------
@@ -68,8 +68,8 @@ def compare(
         consumers.insert(0, Keeping(keep))
     if warn is not None:
         consumers.append(Remarking(warn))
-    if say is not None:
-        consumers.append(Counting(say))
+    if log is not None:
+        consumers.append(log)
 
     def tell(event: Event) -> None:
         for consumer in consumers:

@@ -9,15 +9,16 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
 
+from guidebench.config.errors import DiskFullError
 from guidebench.config.seeds import derive
 from guidebench.engine import datasets
 from guidebench.engine.events import PhaseBegan
@@ -31,6 +32,7 @@ from guidebench.inference.structure import ModelStructure
 from guidebench.plugins.isolation.failures import reason
 from guidebench.results import Work
 from guidebench.results import inference_data as idata
+from guidebench.results.files import digest, put
 
 #: Numbers that the draws of all chains may hold.
 MOST_NUMBERS = 40_000_000
@@ -170,20 +172,23 @@ def _keep(sampled: _Sampled, structure: ModelStructure, file: Path) -> None:
     """Write draws for later runs, in one step; a folder that cannot be written is no reason to stop."""
     attrs = {"seconds": sampled.seconds, "gradients": sampled.chains.gradients}
     data = labelled(sampled.chains.draws, structure, sampled.chains.diverging, **attrs)
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=file.parent) as folder:
-            partial = Path(folder) / file.name
-            idata.save(data, partial)
-            partial.replace(file)
-    except OSError:
-        pass
+    with suppress(OSError, DiskFullError):
+        written = put(file, idata.to_bytes(data))
+        put(_digest_file(file), written.encode())
+
+
+def _digest_file(file: Path) -> Path:
+    """Return what says of kept draws whether they are whole."""
+    return file.with_suffix(".sha256")
 
 
 def _read(file: Path, structure: ModelStructure) -> _Sampled | None:
     """Return the draws that an earlier run kept, or ``None``; what cannot be read is made anew."""
     try:
-        data = idata.load(file)
+        content = file.read_bytes()
+        if digest(content) != _digest_file(file).read_text(encoding="ascii"):
+            return None
+        data = idata.from_bytes(content)
         posterior, stats = idata.group(data, "posterior"), idata.group(data, "sample_stats")
         if posterior is None or stats is None:
             return None

@@ -104,7 +104,7 @@ def disagreement(
         given = _sites(guide, model, arguments, seeded=True)
     except RequestError as error:
         return str(error)
-    except Exception as error:  # noqa: BLE001 - whatever the user's function raises is told
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the user's function raises is told
         return f"it does not run with the model's arguments: {reason(error)}"
     wanted = _sites(model, model, arguments, seeded=False)
     latents = [site.name for site in structure.latents]

@@ -20,6 +20,7 @@ from numpyro.ops.provenance import eval_provenance
 from numpyro.primitives import Messenger
 
 from guidebench.config.errors import RequestError
+from guidebench.config.text import is_storable
 from guidebench.inference import enumeration
 from guidebench.inference.arguments import Arguments, is_array, runnable
 from guidebench.inference.wrappers import unwrapped
@@ -175,8 +176,12 @@ def inspect_model(model: Callable[..., Any], arguments: Arguments, observed: tup
 
     try:
         jax.eval_shape(run, dict(arguments.arrays))
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise RequestError(f"the model does not run with its arguments: {reason(error)}") from error
+
+    for name in found:
+        if not is_storable(name):
+            raise RequestError(f"the model has a site called {name!a}, which no file can hold: call it otherwise")
 
     def kind(*wanted: str) -> tuple[Site, ...]:
         return tuple(site for role, site in found.values() if role in wanted)

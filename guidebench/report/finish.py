@@ -6,10 +6,13 @@ import sys
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from guidebench.config.text import shown
 from guidebench.report.content import Figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as MatplotlibFigure
+
+    from guidebench.results import Comparison
 
 #: Problems beyond which the figures of each are made smaller, for all of them are inside one file, and colours of such
 #: a figure.
@@ -56,6 +59,23 @@ def finish(
         min_width=min(natural, 640) if min_width is None else min_width,
         max_width=natural,
     )
+
+
+def seen(fig: MatplotlibFigure, comparison: Comparison) -> MatplotlibFigure:
+    """Return a figure with what cannot be seen in its texts as escapes, where names of the comparison have any."""
+    names = {name for one in comparison.problems for name in (one.name, *one.latents, *one.observed)}
+    names |= {fit.guide for fit in comparison.fits}
+    if any(shown(name) != name for name in names):
+        from matplotlib.text import Text
+        from matplotlib.ticker import FixedLocator
+
+        for text in fig.findobj(Text):
+            assert isinstance(text, Text)
+            text.set_text(shown(text.get_text()))
+        for axis in (axis for ax in fig.axes for axis in (ax.xaxis, ax.yaxis)):
+            if isinstance(axis.get_major_locator(), FixedLocator):  # its labels are written anew as they are drawn
+                axis.set_ticklabels([shown(label.get_text()) for label in axis.get_ticklabels()])
+    return fig
 
 
 def unique(stem: str, taken: Collection[str]) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from guidebench.config.text import shown
 from guidebench.report.content import Block, Number, Table
 from guidebench.report.text import number
 
@@ -21,6 +22,7 @@ def _environment() -> Environment:
         loader=PackageLoader("guidebench.report", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_seen,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -29,13 +31,22 @@ def _environment() -> Environment:
     environment.filters["base64"] = lambda data: base64.b64encode(data).decode("ascii")
     environment.globals["numeric"] = _numeric
     # Radio buttons of different tabs must not share a name, and the same report must be the same bytes.
-    environment.globals["unique"] = lambda content: f"tabs-{zlib.crc32(str(content).encode()):08x}"
+    environment.globals["unique"] = _unique
     return environment
+
+
+def _unique(content: object) -> str:
+    return f"tabs-{zlib.crc32(str(content).encode('utf-8', 'backslashreplace')):08x}"
+
+
+def _seen(value: Any) -> Any:
+    """Return what is put into a page with whatever cannot be seen in a text as escapes."""
+    return shown(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _breakable(text: str) -> Markup:
     """Return escaped text that may be broken after an underscore: names are long, columns narrow."""
-    return Markup("_<wbr>").join(escape(part) for part in text.split("_"))
+    return Markup("_<wbr>").join(escape(part) for part in shown(text).split("_"))
 
 
 def _numeric(table: Table) -> list[bool]:

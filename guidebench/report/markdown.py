@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from guidebench.config.text import line, shown
 from guidebench.report.content import (
     Block,
     Cell,
@@ -33,7 +34,7 @@ def escape(text: str) -> str:
     Angle brackets and ampersands become entities, because Markdown passes HTML through; an
     underscore is special at the edge of a word only, so names keep theirs.
     """
-    text = " ".join(str(text).split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    text = line(str(text)).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     text = _SPECIAL.sub(r"\\\1", text)
     text = re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\_", text)
     return re.sub(r"^([#+-]|\d+[.)])(?=\s|$)", r"\\\1", text)
@@ -81,6 +82,7 @@ def table(item: Table) -> str:
 
 def fence(text: str) -> str:
     """Return text in a code fence longer than any inside it."""
+    text = shown(text)
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     ticks = "`" * max(3, longest + 1)
     return f"{ticks}text\n{text.rstrip()}\n{ticks}"

@@ -21,6 +21,8 @@ from guidebench.report.recipes import told
 from guidebench.report.rendered import OnFailure, Owned, Part, Rendered, rendered
 from guidebench.request.find_plugins import find_plugins
 from guidebench.results import Comparison
+from guidebench.results.files import full_disk_said, put
+from guidebench.results.lock import owned
 
 
 def write(
@@ -187,28 +189,38 @@ def _markdown(comparison: Comparison, report: Report) -> str:
 def _place(folder: Path, page: str, text: str, figures: Mapping[str, bytes]) -> Path:
     """Write under a temporary name, then move every file into place, the page last."""
     created = not folder.exists()
-    folder.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=".report-", dir=folder))
     complete = False
-    try:
-        for name, png in figures.items():
-            (temporary / f"{name}.png").write_bytes(png)
-        (temporary / "report.md").write_text(text, encoding="utf-8")
-        (temporary / "report.html").write_text(page, encoding="utf-8")
-        stale = _named_figures(folder / "report.md") - figures.keys()
-        (folder / "figures").mkdir(exist_ok=True)
-        for name in figures:
-            (temporary / f"{name}.png").replace(folder / "figures" / f"{name}.png")
-        (temporary / "report.md").replace(folder / "report.md")
-        (temporary / "report.html").replace(folder / "report.html")
-        for name in stale:
-            (folder / "figures" / f"{name}.png").unlink(missing_ok=True)
-        complete = True
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        if created and not complete:
-            shutil.rmtree(folder, ignore_errors=True)
+    with owned(folder), full_disk_said(folder / "report.html"):
+        temporary = Path(tempfile.mkdtemp(prefix=".report-", dir=folder))
+        try:
+            for name, png in figures.items():
+                put(temporary / f"{name}.png", png)
+            put(temporary / "report.md", text.encode("utf-8", "backslashreplace"))
+            put(temporary / "report.html", page.encode("utf-8", "backslashreplace"))
+            stale = _named_figures(folder / "report.md") - figures.keys()
+            (folder / "figures").mkdir(exist_ok=True)
+            for name in figures:
+                (temporary / f"{name}.png").replace(folder / "figures" / f"{name}.png")
+            (temporary / "report.md").replace(folder / "report.md")
+            (temporary / "report.html").replace(folder / "report.html")
+            for name in stale:
+                (folder / "figures" / f"{name}.png").unlink(missing_ok=True)
+            complete = True
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+            if created and not complete:
+                shutil.rmtree(folder, ignore_errors=True)
     return folder / "report.html"
+
+
+def files_of(folder: Path) -> list[str]:
+    """Return the files of the report in a folder, by their paths there."""
+    found = [
+        "report.html",
+        "report.md",
+        *(f"figures/{name}.png" for name in sorted(_named_figures(folder / "report.md"))),
+    ]
+    return [name for name in found if (folder / name).is_file()]
 
 
 def _named_figures(report: Path) -> set[str]:

@@ -208,7 +208,7 @@ def loaded(registered: Registered[Problem], config: RunConfig) -> Problem:
             found: object = problem.load(config)
     except RequestError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         where = f"problem {problem.name!r} (plugin {registered.plugin!r} of {registered.distribution})"
         raise RequestError(f"{where}: its data could not be loaded: {reason(error)}") from error
     if not isinstance(found, Problem) or found.name != problem.name or found.model is not_loaded:

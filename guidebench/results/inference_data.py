@@ -9,12 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
+from importlib import import_module
 from importlib.metadata import version
+from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import xarray as xr
+from xarray.backends import H5NetCDFStore
 
 #: ``arviz.InferenceData`` (ArviZ 0.x) or ``xarray.DataTree`` (ArviZ 1.x).
 InferenceData: TypeAlias = Any
@@ -33,6 +37,27 @@ def arviz_generation() -> int:
     return int(version("arviz").split(".")[0])
 
 
+@cache
+def arviz() -> Any:
+    """Return ArviZ, imported.
+
+    ArviZ 0.23 notes every day in a file of the user's cache that it has told of its new version, and cannot be imported
+    where that cannot be written: then it is given another folder for that.
+    """
+    try:
+        return import_module("arviz")
+    except OSError:
+        import platformdirs
+
+        usual = platformdirs.user_cache_dir
+        with TemporaryDirectory() as folder:
+            platformdirs.user_cache_dir = lambda *_, **__: folder
+            try:
+                return import_module("arviz")
+            finally:
+                platformdirs.user_cache_dir = usual
+
+
 def from_groups(groups: Mapping[str, xr.Dataset]) -> InferenceData:
     """Return InferenceData with one group per entry; empty datasets are left out.
 
@@ -43,9 +68,7 @@ def from_groups(groups: Mapping[str, xr.Dataset]) -> InferenceData:
     """
     kept = {name: dataset for name, dataset in groups.items() if dataset.data_vars}
     if arviz_generation() == 0:
-        from arviz import InferenceData as ArvizInferenceData
-
-        return ArvizInferenceData(**kept)
+        return arviz().InferenceData(**kept)
     return xr.DataTree.from_dict({f"/{name}": _renamed(dataset, "/", _SLASH) for name, dataset in kept.items()})
 
 
@@ -81,21 +104,34 @@ def _locked(dataset: xr.Dataset) -> xr.Dataset:
     return dataset.map(view, keep_attrs=True)
 
 
-def save(inference_data: InferenceData, path: Path) -> None:
-    """Write NetCDF that :func:`arviz.from_netcdf` opens under both generations."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    mode: Literal["w", "a"] = "w"
-    for name in group_names(inference_data):
-        dataset = group(inference_data, name)
-        assert dataset is not None
-        dataset = _renamed(dataset, "/", _SLASH)
-        dataset.to_netcdf(path, mode=mode, group=name, engine=ENGINE)
-        mode = "a"
+def to_bytes(inference_data: InferenceData) -> bytes:
+    """Return NetCDF that :func:`arviz.from_netcdf` opens under both generations.
+
+    It is made in memory: HDF5 that runs into the end of a disk takes the process with it.
+    """
+    import h5netcdf  # not needed to read results without draws
+
+    whole = BytesIO()
+    with h5netcdf.File(whole, "w") as file:
+        for name in group_names(inference_data):
+            dataset = group(inference_data, name)
+            assert dataset is not None
+            _renamed(dataset, "/", _SLASH).dump_to_store(H5NetCDFStore(file, group=name, mode="a"))
+    return whole.getvalue()
+
+
+def from_bytes(content: bytes) -> InferenceData:
+    """Return what :func:`to_bytes` (or ArviZ) made a file of."""
+    return _loaded(BytesIO(content))
 
 
 def load(path: Path) -> InferenceData:
-    """Read a file written by :func:`save` (or by ArviZ) into memory and close it."""
-    with xr.open_datatree(path, engine=ENGINE) as tree:
+    """Read a file with the content of :func:`to_bytes` (or by ArviZ) into memory and close it."""
+    return _loaded(path)
+
+
+def _loaded(source: Path | BytesIO) -> InferenceData:
+    with xr.open_datatree(source, engine=ENGINE) as tree:
         found = {name: child.to_dataset().load() for name, child in tree.children.items()}
     return from_groups({name: _renamed(dataset, _SLASH, "/") for name, dataset in found.items()})
 
@@ -128,11 +164,9 @@ def pareto_smooth(log_weights: np.ndarray) -> tuple[np.ndarray, float]:
         # Equal up to rounding: there is no tail to fit a shape to, and ArviZ would call it infinite.
         return values - np.log(len(values)), 0.0
     if arviz_generation() == 0:
-        from arviz import psislw
-
         # Profile points far out in the tail overflow on the way to a weight of zero.
         with np.errstate(over="ignore"):
-            smoothed, khat = psislw(values)
+            smoothed, khat = arviz().psislw(values)
     else:
         from arviz_stats.base import array_stats
 
@@ -168,8 +202,7 @@ def mixing(chains: np.ndarray) -> Mixing:
     several = len(values) > 1
     with np.errstate(all="ignore"):  # a chain that is stuck has no variance to divide by
         if arviz_generation() == 0:
-            from arviz import ess, rhat
-
+            rhat, ess = arviz().rhat, arviz().ess
             found = (rhat(values) if several else np.nan, ess(values), ess(values, method="tail"))
         else:
             from arviz_stats.base import array_stats

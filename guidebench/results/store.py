@@ -1,37 +1,32 @@
 """Writing results to a folder and reading them back whole.
 
 ``results.json`` holds everything but arrays and is written last: a folder without it was
-interrupted.  Draws are NetCDF.  Nothing that is read is ever executed.  What a run keeps of its fits on
-the way there is the business of :mod:`guidebench.results.kept`.
+interrupted.  It has a digest of itself and of every file beside it.  Draws are NetCDF.  Nothing that is read is
+ever executed.  What a run keeps of its fits on the way there is the business of :mod:`guidebench.results.kept`.
 """
 
 from __future__ import annotations
 
-import json
-import math
-import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
-from pathlib import Path
-from typing import Any
+import hashlib
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
-from guidebench.config.errors import PluginError, ResultsError
-from guidebench.contracts import MetricValue, Quantity, Rule
-from guidebench.plugins.isolation.failures import PHASES, Failure, reason
-from guidebench.results import (
-    Chaining,
-    Comparison,
-    Disagreement,
-    Finding,
-    Fit,
-    ProblemRecord,
-    Restart,
-    Status,
-    Verdict,
-    Work,
-)
+from guidebench.config.errors import FolderInUseError, PluginError, ResultsError
+from guidebench.config.sealed import DamagedError, sealed, unsealed
+from guidebench.config.text import cell
+from guidebench.plugins.isolation.failures import Failure, reason
+from guidebench.results import Comparison, schema, staging
 from guidebench.results import inference_data as idata
+from guidebench.results.asjson import failures_of, fit_of, plain, problem_of, quantity_of, restored
+from guidebench.results.files import digest, digest_of, put
+from guidebench.results.lock import owned
+from guidebench.results.staging import SAVING, Staging
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: Version of the layout of ``results.json``.
 SCHEMA = 1
@@ -39,35 +34,17 @@ SCHEMA = 1
 #: Holds everything but arrays.
 RESULTS = "results.json"
 
+#: In ``results.json``, the digest of each file beside it, by its path in the folder.
+FILES = "files"
+
+#: Letters of a name that a path has, at most; file systems take 255.
+LONGEST_NAME = 180
+
 #: The folder of what a run that is not finished has kept, in the folder of its results.
 KEPT = ".fits"
 
-_NOT_IN_JSON = {"inference_data", "references"}
-
-#: What is written field by field; of what has more than these, only theirs.
-_RECORDS = (
-    Comparison,
-    Fit,
-    ProblemRecord,
-    Restart,
-    Chaining,
-    Disagreement,
-    Finding,
-    MetricValue,
-    Quantity,
-    Rule,
-    Failure,
-    Work,
-)
-
-#: Parts of a disagreement that are tuples.
-_PAIRS = ("between", "components", "means", "sds")
-
 #: The name under which the reference lies beside the guides; no guide may have it.
 REFERENCE = "reference"
-
-
-_NOT_FINITE = tuple({"float": text} for text in ("nan", "inf", "-inf"))
 
 
 def draws_path(folder: Path, problem: str, guide: str) -> Path:
@@ -76,31 +53,30 @@ def draws_path(folder: Path, problem: str, guide: str) -> Path:
 
 
 def _quoted(name: str) -> str:
-    """Return `name` as one part of a path that is neither hidden nor means another folder."""
-    quoted = quote(name, safe="=,")
-    return f"%2E{quoted[1:]}" if quoted.startswith(".") else quoted
+    """Return `name` as one part of a path that is neither empty, hidden nor too long, nor means another folder."""
+    quoted = quote(name, safe="=,", errors="surrogatepass")
+    if len(quoted) > LONGEST_NAME:
+        marked = hashlib.sha256(quoted.encode()).hexdigest()[:16]
+        return f"{quoted[: LONGEST_NAME - 17]}%{marked}"  # no other name has a % there
+    return f"%2E{quoted[1:]}" if quoted.startswith(".") else quoted or "%"
 
 
-def replace(path: Path, write: Callable[[Path], Any]) -> None:
-    """Let `write` fill a temporary file beside `path`, then move it there in one step.
+class Placed(NamedTuple):
+    """Draws that lie in a file already; `share` where the same file may be in both places."""
 
-    The temporary file is this process's own, so that two may write the same file at once.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        write(partial)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    file: Path
+    digest: str
+    share: bool
 
 
-def save(
-    comparison: Comparison, path: str | Path, *, place: Callable[[str, str, Path], bool] = lambda *_: False
-) -> Path:
+#: ``kept(problem, guide)`` returns where the draws of a fit lie already, or ``None``.
+KeptDraws = Callable[[str, str], Placed | None]
+
+
+def save(comparison: Comparison, path: str | Path, *, kept: KeptDraws = lambda *_: None) -> Path:
     """Write ``results.json``, ``summary.csv``, ``metrics.csv`` and the draws; return the folder.
 
-    Files of an earlier comparison in the same folder are replaced, and its draws removed.
+    They take the place of those of an earlier comparison in the same folder all at once, when they are complete.
 
     Parameters
     ----------
@@ -108,139 +84,154 @@ def save(
         What to write.
     path : str or Path
         The folder.
-    place : callable, optional
-        ``place(problem, guide, target)`` moves draws that are in a file already to their place and returns
-        ``True``, or returns ``False``: then they are written.
+    kept : callable, optional
+        ``kept(problem, guide)`` returns where draws lie already, which are moved, or ``None``: then they are written.
+
+    Raises
+    ------
+    FolderInUseError
+        Where another process writes into the folder.
+    DiskFullError
+        Where there is no room; the earlier results are still there.
     """
     folder = Path(path)
-    stale = _saved_draws(folder)
-    (folder / RESULTS).unlink(missing_ok=True)
     draws = {(fit.problem, fit.guide): fit.inference_data for fit in comparison.fits}
     draws |= {(problem, REFERENCE): found for problem, found in comparison.references.items()}
-    for (problem, guide), found in draws.items():
-        target = draws_path(folder, problem, guide)
-        if found is not None:
-            if not place(problem, guide, target):
-                replace(target, lambda partial, found=found: idata.save(found, partial))  # type: ignore[misc]
-            stale.discard(target)
-    for left_over in stale:
-        left_over.unlink(missing_ok=True)
-    replace(folder / "summary.csv", lambda partial: comparison.summary().to_csv(partial, index=False))
-    replace(folder / "metrics.csv", lambda partial: comparison.metrics().to_csv(partial, index=False))
-    _write(folder, {"schema": SCHEMA, **plain(comparison)})
+    with owned(folder), Staging(folder, RESULTS) as staging:
+        files = {}
+        for (problem, guide), found in draws.items():
+            if found is not None:
+                name = draws_path(folder, problem, guide).relative_to(folder).as_posix()
+                files[name] = _placed(staging, folder, name, kept(problem, guide)) or staging.write(
+                    name, idata.to_bytes(found)
+                )
+        for name, table in (("summary.csv", comparison.summary()), ("metrics.csv", comparison.metrics())):
+            files[name] = staging.write(name, _csv(table))
+        stale = _saved_draws(folder, folder) - {folder / name for name in files}
+        staging.complete(_text({"schema": SCHEMA, **plain(comparison), FILES: files}), stale)
     return folder
 
 
-def _write(folder: Path, results: Mapping[str, Any]) -> None:
-    text = json.dumps(results, indent=1, allow_nan=False)
-    replace(folder / RESULTS, lambda partial: partial.write_text(text, encoding="utf-8"))
+def _placed(staging: Staging, folder: Path, name: str, found: Placed | None) -> str | None:
+    """Bring draws that lie in a file to their place; ``None`` where they have to be written."""
+    if found is None or found.file == folder / name:
+        return None if found is None else found.digest
+    try:
+        return found.digest if staging.take(name, found.file, share=found.share) == found.digest else None
+    except OSError:
+        return None
 
 
-def record(path: str | Path, sections: Sequence[Failure]) -> None:
-    """Write the failures of the report's sections into saved results, in the place of those of an earlier report."""
+def _csv(table: pd.DataFrame) -> bytes:
+    """Return a table in which no cell of text is a formula."""
+    texts = table.select_dtypes(exclude="number").columns
+    safe = table.assign(**{name: [cell(one) if isinstance(one, str) else one for one in table[name]] for name in texts})
+    return str(safe.to_csv(index=False)).encode("utf-8")
+
+
+def _text(results: Mapping[str, Any]) -> bytes:
+    return sealed(results, indent=1).encode("utf-8")
+
+
+def finish(folder: Path) -> None:
+    """Put in place results that a process which was killed had complete, and remove those that it had not.
+
+    Where another process writes into the folder, that is its business.
+    """
+    if (folder / SAVING).exists():
+        with suppress(FolderInUseError, OSError), owned(folder):
+            staging.finish(folder, RESULTS, lambda stage: _saved_draws(folder, folder) - _saved_draws(stage, folder))
+
+
+def record(path: str | Path, sections: Sequence[Failure], report: Collection[str] = ()) -> None:
+    """Write what a report came to into saved results, in the place of what an earlier one did.
+
+    Parameters
+    ----------
+    path : str or Path
+        The folder.
+    sections : sequence of Failure
+        The sections that could not be made.
+    report : collection of str
+        The files that the report consists of, by their paths in the folder.
+    """
     folder = Path(path)
-    raw = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
-    before = raw.get("failures", [])
-    now = [*(one for one in before if one["phase"] != "section"), *plain(list(sections))]
-    if now != before:
-        _write(folder, {**raw, "failures": now})
+    with owned(folder):
+        raw = unsealed((folder / RESULTS).read_bytes())
+        before = raw.get("failures", [])
+        now = [*(one for one in before if one["phase"] != "section"), *plain(list(sections))]
+        files = {name: digest for name, digest in raw.get(FILES, {}).items() if not _of_report(name)}
+        files |= {name: digest_of(folder / name) for name in report}
+        put(folder / RESULTS, _text({**raw, "failures": now, FILES: files}))
 
 
-def load(path: str | Path) -> Comparison:
+def _of_report(name: str) -> bool:
+    return name.startswith(("report.", "figures/"))
+
+
+def load(path: str | Path, *, changed: Callable[[str], None] | None = None) -> Comparison:
     """Read a comparison written by :func:`save`.
+
+    Parameters
+    ----------
+    path : str or Path
+        The folder.
+    changed : callable, optional
+        Is told of each file, in one line, that is not read here and is not as it was written.
 
     Raises
     ------
     ResultsError
-        Where the folder holds no results, or results of another version.
+        Where the folder holds no results, results of another version, or such that are not as they were written.
     """
     folder = Path(path)
+    finish(folder)
     raw = _read(folder)
+    schema.check(raw, folder / RESULTS)
+    files = raw.get(FILES, {})
     try:
-        fits = tuple(fit_of(one, _draws(draws_path(folder, one["problem"], one["guide"]))) for one in raw["fits"])
+        fits = tuple(fit_of(one, _draws(folder, one["problem"], one["guide"], files)) for one in raw["fits"])
         problems = tuple(problem_of(one) for one in raw["problems"])
         rest = {name: raw[name] for name in ("name", "recipe", "config", "environment", "interrupted")}
         rest["kept"] = int(raw.get("kept", 0))
-        failures = _failures(raw)
-        quantities = tuple(_quantity(one) for one in raw.get("quantities", ()))
+        failures = failures_of(raw)
+        quantities = tuple(quantity_of(one) for one in raw.get("quantities", ()))
     except (KeyError, TypeError, ValueError, AttributeError, PluginError) as error:
         raise ResultsError(f"{folder / RESULTS} does not hold a comparison ({reason(error)})") from None
-    references = {one.name: _draws(draws_path(folder, one.name, REFERENCE)) for one in problems if one.reference}
+    references = {one.name: _draws(folder, one.name, REFERENCE, files) for one in problems if one.reference}
     found = {problem: draws for problem, draws in references.items() if draws is not None}
+    for name in _changed(folder, files) if changed is not None else ():
+        changed(f"{folder / name} is not as it was written: it was changed or damaged")  # type: ignore[misc]
     return Comparison(problems=problems, fits=fits, references=found, failures=failures, quantities=quantities, **rest)
 
 
-def fit_of(one: Mapping[str, Any], draws: idata.InferenceData | None) -> Fit:
-    """Return the fit that :func:`plain` and JSON made a mapping of, with its draws."""
-    restored = {
-        **{name: value for name, value in one.items() if name != "traceback"},
-        "failures": _failures(one) or _earlier_failures(one),
-        "status": Status(one["status"]),
-        "verdict": Verdict(one["verdict"]),
-        "sites": {name: Verdict(verdict) for name, verdict in one.get("sites", {}).items()},
-        "evidence": tuple(Finding(**each) for each in one.get("evidence", ())),
-        "chains": _chaining(one["chains"]) if one.get("chains") else None,
-        "rounds": tuple(one.get("rounds", ())),
-        "work": _work(one),
-        "left_out": tuple(one.get("left_out", ())),
-        "restarts": tuple(Restart(**{**each, "status": Status(each["status"])}) for each in one["restarts"]),
-        "metrics": tuple(MetricValue(**each) for each in one["metrics"]),
-        "inference_data": draws,
-    }
-    return Fit(**restored)
+def _changed(folder: Path, files: Mapping[str, str]) -> list[str]:
+    """Return the files beside the draws that are not as they were written; one that is not there has no say."""
+    beside = [name for name in files if _beside(name) and (folder / name).is_file()]
+    return [name for name in beside if digest_of(folder / name) != files[name]]
 
 
-def _chaining(one: Mapping[str, Any]) -> Chaining:
-    return Chaining(**{**one, "unknown": tuple(one.get("unknown", ()))})
+def _beside(name: str) -> bool:
+    """Return whether a file lies in the folder, and is none of draws, which are looked at where they are read."""
+    parts = PurePosixPath(name).parts
+    return bool(parts) and parts[0] not in ("/", "inference_data") and not {"..", "\0"} & {*parts, *name}
 
 
-def _quantity(one: Mapping[str, Any]) -> Quantity:
-    rule = Rule(**{**one["rule"], "errors_of": tuple(one["rule"]["errors_of"])})
-    return Quantity(**{**one, "columns": tuple(one["columns"]), "rule": rule})
-
-
-def _failures(one: Mapping[str, Any]) -> tuple[Failure, ...]:
-    return tuple(Failure(**each) for each in one.get("failures", ()))
-
-
-def _earlier_failures(one: Mapping[str, Any]) -> tuple[Failure, ...]:
-    """Return the failure of a fit that was saved when a fit had no more than a traceback."""
-    if not one.get("traceback"):
-        return ()
-    told, _, message = one["message"].partition(": ")
-    phase = next((phase for phase in PHASES if phase == told), None)
-    return (
-        Failure(
-            plugin="",
-            distribution=one["plugin"],
-            phase=phase or "train",
-            name=one["guide"],
-            message=message if phase else one["message"],
-            traceback=one["traceback"],
-        ),
-    )
-
-
-def problem_of(one: Mapping[str, Any]) -> ProblemRecord:
-    """Return the record of a problem that :func:`plain` and JSON made a mapping of."""
-    tuples = ("latents", "observed", "notes", "reference_doubts", "warnings", "left_out")
-    apart = one.get("disagreement")
-    found = None if apart is None else Disagreement(**{**apart, **{name: tuple(apart[name]) for name in _PAIRS}})
-    listed = {name: tuple(one.get(name, ())) for name in tuples}
-    return ProblemRecord(**{**one, **listed, "disagreement": found, "work": _work(one)})
-
-
-def _work(one: Mapping[str, Any]) -> dict[str, Work]:
-    return {phase: Work(**each) for phase, each in one.get("work", {}).items()}
-
-
-def _draws(file: Path) -> idata.InferenceData | None:
+def _draws(folder: Path, problem: str, guide: str, files: Mapping[str, str]) -> idata.InferenceData | None:
+    file = draws_path(folder, problem, guide)
     if not file.exists():
         return None
     try:
-        return idata.load(file)
+        content = file.read_bytes()
+        written = files.get(file.relative_to(folder).as_posix())
+        if written is None or digest(content) == written:
+            return idata.from_bytes(content)
     except Exception as error:  # noqa: BLE001 - what a broken NetCDF file makes h5py and xarray raise is not documented
-        raise ResultsError(f"{file} cannot be read: {error}") from None
+        raise ResultsError(f"{file} cannot be read: {reason(error)}") from None
+    raise ResultsError(
+        f"{file} cannot be read: it is not as it was written, but changed or damaged; run the same again, and what it "
+        "belongs to is made anew"
+    )
 
 
 def _read(folder: Path) -> dict[str, Any]:
@@ -254,46 +245,33 @@ def _read(folder: Path) -> dict[str, Any]:
                 "same command, and it goes on where it stopped"
             ) from None
         raise ResultsError(f"{folder} holds no results.json; name the folder of one finished run") from None
+    except DamagedError as error:
+        raise ResultsError(f"{file} cannot be read: {error}; who changed it on purpose takes its digest out") from None
     except (OSError, ValueError) as error:
-        raise ResultsError(f"{file} cannot be read: {error}") from None
+        raise ResultsError(f"{file} cannot be read: {reason(error)}") from None
     if not isinstance(raw, dict) or raw.get("schema") != SCHEMA:
         found = raw.get("schema") if isinstance(raw, dict) else None
         raise ResultsError(f"{file} has schema {found!r}, this guidebench reads {SCHEMA}")
     return raw
 
 
-def read_json(file: Path) -> Any:
-    """Return what a file holds that was written from :func:`plain`."""
-    return json.loads(file.read_text(encoding="utf-8"), object_hook=_restore)
+def read_json(file: Path, *, always: bool = False) -> Any:
+    """Return what a file holds that was written from :func:`plain`; with `always` it has to have a digest.
+
+    Raises
+    ------
+    DamagedError
+        Where its digest says that something of it was changed.
+    """
+    return restored(unsealed(file.read_bytes(), always=always))
 
 
-def _saved_draws(folder: Path) -> set[Path]:
+def _saved_draws(root: Path, folder: Path) -> set[Path]:
+    """Return the draws in `folder` that the results in `root` are of."""
     try:
-        raw = _read(folder)
+        raw = _read(root)
         drawn = [(one["problem"], one["guide"]) for one in raw["fits"]]
         drawn += [(one["name"], REFERENCE) for one in raw["problems"] if one["reference"]]
         return {draws_path(folder, problem, name) for problem, name in drawn}
     except (ResultsError, KeyError, TypeError):
         return set()
-
-
-def plain(value: Any) -> Any:
-    """Return `value` as JSON can hold it; a number that is not finite becomes ``{"float": "inf"}``."""
-    record = next((one for one in _RECORDS if isinstance(value, one)), None)
-    if record is not None:
-        return {one.name: plain(getattr(value, one.name)) for one in fields(record) if one.name not in _NOT_IN_JSON}
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    if hasattr(value, "tolist"):
-        return plain(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):
-        return {"float": str(value)}
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return str(value) if isinstance(value, (Status, Verdict)) else value
-    return str(value)
-
-
-def _restore(item: dict[str, Any]) -> Any:
-    return float(item["float"]) if item in _NOT_FINITE else item

@@ -92,6 +92,8 @@ def test_every_file_is_there_and_no_other(first: Run) -> None:
     kept = {name for name in found if re.fullmatch(r"\.fits/[0-9a-f]{64}\.json", name)}
     assert len(kept) == 3  # two fits and the problem
     assert found - figures - kept == {
+        ".fits/problems",
+        "run.log",
         "report.html",
         "report.md",
         "summary.csv",
@@ -218,7 +220,8 @@ def test_a_report_is_written_again_without_computing(python: Python, copy: Run) 
 
     done = python("-c", REPORT.format(folder=str(copy.folder)), cwd=copy.folder.parent)
 
-    assert (done.stdout, done.stderr) == (f"{copy.folder / 'report.html'}\nmodules: 0\n", "")
+    named = f"guidebench: {copy.folder / 'figures' / 'loss.png'} is not as it was written: it was changed or damaged\n"
+    assert (done.stdout, done.stderr) == (f"{copy.folder / 'report.html'}\nmodules: 0\n", named)
     after = {file: file.read_bytes() for file in copy.folder.rglob("*") if file.is_file()}
     assert after.keys() == before.keys()
     assert [file.name for file in before if before[file] != after[file]] == []

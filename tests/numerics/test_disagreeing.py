@@ -18,7 +18,7 @@ from guidebench.inference.mixture import Mixture
 from guidebench.inference.modes import Landscape
 from guidebench.inference.peaks import Mode
 from guidebench.results import Status, Verdict
-from guidebench.results.store import plain, problem_of
+from guidebench.results.asjson import plain, problem_of
 from tests import made
 from tests.numerics.referenced import line_problem, prepared, workbench
 

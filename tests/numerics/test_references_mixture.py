@@ -16,7 +16,7 @@ from guidebench.engine import mixed, references
 from guidebench.engine.gate import judge
 from guidebench.problems import funnel, linear_regression
 from guidebench.results import ProblemRecord
-from guidebench.results.store import plain, problem_of
+from guidebench.results.asjson import plain, problem_of
 from tests.numerics.referenced import X, Y, line_problem, prepared, reference
 
 pytestmark = pytest.mark.usefixtures("kept_references")

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from guidebench.cli import tables
-from guidebench.engine.consumers import Counting
+from guidebench.cli.log import Log
 from guidebench.engine.events import PhaseBegan, PhaseEnded
 from guidebench.report.page import Page, Table
 from guidebench.report.sections import cost
@@ -63,13 +63,13 @@ def test_the_terminal_has_the_sums(comparison: Comparison) -> None:
     assert said in console.export_text()
 
 
-def test_every_phase_is_a_line_as_it_ends() -> None:
-    said: list[str] = []
-    counting = Counting(said.append)
-    counting(PhaseBegan("p", "a", "training"))
-    counting(PhaseEnded("p", "a", "training", WORK["training"]))
-    counting(PhaseEnded("p", "", "nuts", SHARED["nuts"]))
-    assert said == [
+def test_every_phase_is_a_line_as_it_ends(caplog: pytest.LogCaptureFixture) -> None:
+    log = Log(lambda: None)
+    with caplog.at_level("INFO", logger="guidebench"):
+        log(PhaseBegan("p", "a", "training"))
+        log(PhaseEnded("p", "a", "training", WORK["training"]))
+        log(PhaseEnded("p", "", "nuts", SHARED["nuts"]))
+    assert caplog.messages == [
         "p: a: training: 160,000 gradients, 0 densities, 3.00 s",
         "p: reference by NUTS: 95,000 gradients, 0 densities, 4.00 s",
     ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from dataclasses import dataclass, replace
 from html.parser import HTMLParser
@@ -12,6 +14,7 @@ import matplotlib as mpl
 import pytest
 
 from guidebench.api import Comparison
+from guidebench.config.errors import DiskFullError
 from guidebench.contracts import Section
 from guidebench.plugins.isolation.failures import Failure
 from guidebench.report import markdown, write
@@ -192,11 +195,11 @@ def words(page: Page) -> Block:
 def test_a_failing_write_leaves_nothing(tmp_path: Path, small: Comparison, monkeypatch: pytest.MonkeyPatch) -> None:
     sections = [Section(name="good", title="Good", build=words)]
 
-    def full(self: Path, *args: Any, **kwargs: Any) -> None:
-        raise OSError("no space left")
+    def full(opened: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", full)
-    with pytest.raises(OSError, match="no space left"):
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(DiskFullError, match="no space left on device"):
         write(small, tmp_path / "new", sections=sections)
     assert not list(tmp_path.iterdir())
 

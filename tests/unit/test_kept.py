@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -30,7 +28,7 @@ from guidebench.plugins.isolation.failures import LOCAL, Failure
 from guidebench.plugins.registry import Registered, Registry
 from guidebench.request.selection import ChosenGuide
 from guidebench.results import Comparison, Fit, ProblemRecord, Status, Verdict, inference_data, store
-from guidebench.results.kept import ABANDONED, Kept
+from guidebench.results.kept import Kept, clear
 from tests import made
 
 KEY, OTHER = "a" * 64, "b" * 64
@@ -102,7 +100,7 @@ def test_the_results_take_the_draws_over(tmp_path: Path) -> None:
     kept.keep_fit(KEY, FIT)
     kept.keep_problem(OTHER, (RECORD, draws(1.0)))
     comparison = Comparison(name="line", problems=(RECORD,), fits=(FIT,), references={"line": draws(1.0)})
-    store.save(comparison, tmp_path, place=kept.place)
+    store.save(comparison, tmp_path, kept=kept.placed)
     kept.tidy()
     assert {name for name in names(tmp_path) if name.endswith(".nc")} == {
         "inference_data/line/flow%3Arank=3.nc",
@@ -113,7 +111,7 @@ def test_the_results_take_the_draws_over(tmp_path: Path) -> None:
     assert again.fit(KEY) == FIT
     assert again.problem(OTHER) is not None
     before = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.nc")}
-    store.save(comparison, tmp_path, place=again.place)
+    store.save(comparison, tmp_path, kept=again.placed)
     assert {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.nc")} == before
 
 
@@ -121,15 +119,26 @@ def test_a_finished_run_forgets_the_fits_of_others(tmp_path: Path) -> None:
     Kept(tmp_path).keep_fit(OTHER, replace(FIT, guide="old"))
     kept = Kept(tmp_path)
     kept.keep_fit(KEY, FIT)
-    store.save(Comparison(name="line", problems=(RECORD,), fits=(FIT,)), tmp_path, place=kept.place)
-    left, young = (tmp_path / "inference_data" / f".{name}.nc.1.partial" for name in ("left", "young"))
-    for file in (left, young):
-        file.write_text("half")
-    os.utime(left, (time.time() - 2 * ABANDONED,) * 2)
+    store.save(Comparison(name="line", problems=(RECORD,), fits=(FIT,)), tmp_path, kept=kept.placed)
     kept.tidy()
     assert names(tmp_path / ".fits") == {f"{KEY}.json"}
-    assert not left.exists()
-    assert young.exists()
+
+
+def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
+    kept = Kept(tmp_path)
+    kept.keep_fit(KEY, FIT)
+    before = contents(tmp_path)
+    for name in (
+        ".fits/.x.nc.1.partial",
+        "inference_data/p/.x.nc.1.partial",
+        ".report-abc/report.html",
+        ".saving/x.nc",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("half")
+    clear(tmp_path)
+    assert contents(tmp_path) == before
+    assert Kept(tmp_path).fit(KEY) == FIT
 
 
 def spoil_cut(file: Path) -> None:
@@ -154,7 +163,8 @@ def test_draws_of_another_run_in_their_place_are_not_taken(tmp_path: Path) -> No
     kept = Kept(tmp_path)
     kept.keep_fit(KEY, FIT)
     comparison = Comparison(name="line", problems=(RECORD,), fits=(FIT,))
-    store.save(comparison, tmp_path, place=kept.place)
+    store.save(comparison, tmp_path, kept=kept.placed)
+    kept.tidy()
     store.save(replace(comparison, fits=(replace(FIT, inference_data=draws(2.0)),)), tmp_path)
     assert Kept(tmp_path).fit(KEY) is None
 
@@ -164,7 +174,7 @@ def test_draws_that_went_away_meanwhile_are_written(tmp_path: Path) -> None:
     kept.keep_fit(KEY, FIT)
     for file in (tmp_path / ".fits").iterdir():
         file.unlink()
-    store.save(Comparison(name="line", problems=(RECORD,), fits=(FIT,)), tmp_path, place=kept.place)
+    store.save(Comparison(name="line", problems=(RECORD,), fits=(FIT,)), tmp_path, kept=kept.placed)
     assert store.load(tmp_path)["flow:rank=3"] == FIT
 
 
@@ -172,7 +182,7 @@ def test_a_folder_that_cannot_be_written_keeps_nothing(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     kept = Kept(tmp_path / "file")
     kept.keep_fit(KEY, FIT)
-    assert not kept.place("line", "flow:rank=3", tmp_path / "x.nc")
+    assert kept.placed("line", "flow:rank=3") is None
 
 
 def test_fresh_finds_nothing_and_forgets_all_once_there_is_a_fit(tmp_path: Path) -> None:
@@ -252,7 +262,7 @@ class Runs:
         kept = Kept(self.folder, fresh=fresh)
         chosen = [guide(name) for name in guides.split()]
         comparison = compare(asked(problems, *chosen, **options), progress=Watcher(), keep=kept)
-        store.save(comparison, self.folder, place=kept.place)
+        store.save(comparison, self.folder, kept=kept.placed)
         if not comparison.interrupted:
             kept.tidy()
         return comparison
@@ -419,7 +429,7 @@ def test_two_runs_into_one_folder_do_not_harm_each_other(runs: Runs) -> None:
             kept = Kept(runs.folder)
             kept.keep_fit(KEY, others)
             comparison = Comparison(name="other", problems=(ProblemRecord(name="p"),), fits=(others,))
-            store.save(comparison, runs.folder, place=kept.place)
+            store.save(comparison, runs.folder, kept=kept.placed)
             kept.tidy()
         return {}
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
+import os
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -14,10 +16,10 @@ import pytest
 import xarray as xr
 
 from guidebench.api import Comparison, Fit, load
-from guidebench.config.errors import ResultsError
+from guidebench.config.errors import DiskFullError
 from guidebench.contracts import MetricValue
 from guidebench.plugins.isolation.failures import Failure
-from guidebench.results import Chaining, Finding, ProblemRecord, Restart, Status, Verdict, inference_data, store
+from guidebench.results import Chaining, Finding, ProblemRecord, Restart, Status, Verdict, files, inference_data, store
 from tests import made
 
 INF, NAN = math.inf, math.nan
@@ -87,7 +89,7 @@ COMPARISON = Comparison(
             summary="A line",
             latents=("w", "b"),
             observed=("y",),
-            truth={"w": 0.5, "b": [1.0, [2.0]], "float": "inf"},
+            truth={"w": 0.5, "b": [1.0, [2.0]], "float": 2.0},
             noise_sd={"y": [1.0, INF]},
             log_evidence=-22.9,
             predictor="x",
@@ -113,6 +115,12 @@ def text_of(comparison: Comparison) -> str:
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def rewrite(folder: Path, raw: Any) -> None:
+    """Write results as somebody does who changes them on purpose: without their digest."""
+    text = json.dumps({name: value for name, value in raw.items() if name != "digest"})
+    (folder / "results.json").write_text(text, encoding="utf-8")
 
 
 def strict(folder: Path) -> Any:
@@ -145,7 +153,7 @@ def test_results_from_before_verdicts_had_evidence_are_loaded(tmp_path: Path) ->
     for one in raw["fits"]:
         for name in ("sites", "evidence", "chains"):
             del one[name]
-    (tmp_path / "results.json").write_text(json.dumps(raw), encoding="utf-8")
+    rewrite(tmp_path, raw)
     fit = store.load(tmp_path)["flow:rank=3"]
     assert (fit.verdict, fit.evidence, fit.chains, fit.sites) == (Verdict.REFRESH, (), None, {})
 
@@ -157,7 +165,7 @@ def test_results_from_before_failures_had_a_record_are_loaded(tmp_path: Path) ->
     for one, traceback in zip(raw["fits"], ("", "T\n"), strict=True):
         del one["failures"]
         one["traceback"] = traceback
-    (tmp_path / "results.json").write_text(json.dumps(raw), encoding="utf-8")
+    rewrite(tmp_path, raw)
     loaded = store.load(tmp_path)
     assert loaded.failures == ()
     assert loaded["flow:rank=3"].failures == ()
@@ -243,58 +251,124 @@ def test_a_folder_with_unreadable_results_can_be_used_again(tmp_path: Path, text
     assert store.load(tmp_path).name == "line"
 
 
-@pytest.mark.parametrize("part", ["draws", "second draws", "summary.csv", "metrics.csv", "results.json"])
-def test_a_failed_write_is_never_taken_for_a_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str) -> None:
-    fits = tuple(fit(guide, inference_data=draws()) for guide in ("one", "two"))
-    before = replace(COMPARISON, fits=fits)
+@pytest.mark.parametrize("part", ["two.nc", "metrics.csv", "results.json"])
+@pytest.mark.parametrize("at", ["half", "move"])
+def test_a_failed_write_leaves_the_earlier_results(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str, at: str
+) -> None:
+    before = replace(COMPARISON, fits=tuple(fit(guide, inference_data=draws()) for guide in ("one", "two")))
     before.save(tmp_path)
     earlier = contents(tmp_path)
-    calls = []
+    write, move = os.fsync, Path.replace
 
-    def save_draws(data: Any, path: Path) -> None:
-        calls.append(path)
-        path.write_bytes(b"half")
-        if part == "draws" or (part == "second draws" and len(calls) == 2):
-            raise OSError("disk full")
+    def full(opened: int) -> None:
+        if f".{part}." in str(Path(f"/proc/self/fd/{opened}").readlink()):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(opened)
 
-    move = Path.replace
-
-    def move_into_place(self: Path, target: Path) -> Path:
+    def refused(self: Path, target: Path) -> Path:
         if Path(target).name == part:
-            raise OSError("disk full")
+            raise OSError(errno.EDQUOT, "Disk quota exceeded")
         return move(self, target)
 
-    monkeypatch.setattr(inference_data, "save", save_draws)
-    monkeypatch.setattr(Path, "replace", move_into_place)
-    with pytest.raises(OSError, match="disk full"):
-        before.save(tmp_path)
+    if at == "half":
+        monkeypatch.setattr(os, "fsync", full)
+    else:
+        monkeypatch.setattr(Path, "replace", refused)
+    with pytest.raises(DiskFullError, match=rf"{part} cannot be written: .*what was there before is there still"):
+        replace(before, name="other", fits=tuple(fit(one, inference_data=draws(1.0)) for one in ("one", "two"))).save(
+            tmp_path
+        )
     monkeypatch.undo()
-
-    found = contents(tmp_path)
-    assert [name for name in found if "partial" in name] == []
-    assert found.keys() == earlier.keys() - {"results.json"}
-    if part in found:
-        assert found[part] == earlier[part]
-    with pytest.raises(ResultsError, match=r"holds no results\.json"):
-        store.load(tmp_path)
+    assert contents(tmp_path) == earlier
+    assert store.load(tmp_path).name == "line"
 
 
-def test_a_file_is_replaced_in_one_step(tmp_path: Path) -> None:
+class Killed(BaseException):
+    """Stands for the end of the process."""
+
+
+@pytest.mark.parametrize("at", range(6))
+def test_whoever_is_killed_while_saving_leaves_old_results_or_new_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    """Of the files that take their place the process ends after each, with nothing put in order."""
+    old = replace(
+        COMPARISON, name="old", fits=(fit("one", inference_data=draws()), fit("gone", inference_data=draws()))
+    )
+    new = replace(old, name="new", fits=(fit("one", inference_data=draws(1.0)), fit("more", inference_data=draws(2.0))))
+    new.save(tmp_path / "new")
+    expected = contents(tmp_path / "new")
+    folder = tmp_path / "folder"
+    old.save(folder)
+    earlier, done = contents(folder), 0
+    move = Path.replace
+
+    def counted(self: Path, target: Path) -> Path:
+        nonlocal done
+        if Path(target).parent.name != ".saving" and ".partial" not in self.name:
+            done += 1
+            if done > at:
+                raise Killed
+        return move(self, target)
+
+    monkeypatch.setattr(Path, "replace", counted)
+    if at < 5:
+        with pytest.raises(Killed):
+            new.save(folder)
+    else:
+        new.save(folder)
+    monkeypatch.undo()
+    assert done == min(at + 1, 5)
+    assert store.load(folder).name == "new"
+    assert contents(folder) == expected
+    assert earlier.keys() != expected.keys()
+
+
+def test_what_was_not_complete_is_removed(tmp_path: Path) -> None:
+    COMPARISON.save(tmp_path)
+    before = contents(tmp_path)
+    for name in ("inference_data/line/x.nc", "results.json"):
+        (tmp_path / ".saving" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / ".saving" / name).write_bytes(b"half")
+    assert store.load(tmp_path).name == "line"
+    assert contents(tmp_path) == before
+
+
+def test_a_file_is_replaced_in_one_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     target = tmp_path / "deep" / "file.txt"
-    store.replace(target, lambda partial: partial.write_text("old"))
+    files.put(target, b"old")
 
-    def fail(partial: Path) -> None:
-        partial.write_text("half")
+    def end(opened: int) -> None:
         raise KeyboardInterrupt
 
+    monkeypatch.setattr(os, "fsync", end)
     with pytest.raises(KeyboardInterrupt):
-        store.replace(target, fail)
+        files.put(target, b"new")
     assert contents(tmp_path) == {"deep/file.txt": b"old"}
 
 
 # Names that are no file names
 
-HOSTILE = ["../../x", "..", ".", "/etc/x", "a b", "a/b", "a\\b", "C:x", "é", ".hidden", "%2E", "~", "a\0b", "x\n"]
+HOSTILE = [
+    "",
+    "\ud800",
+    "x" * 300,
+    "../../x",
+    "..",
+    ".",
+    "/etc/x",
+    "a b",
+    "a/b",
+    "a\\b",
+    "C:x",
+    "é",
+    ".hidden",
+    "%2E",
+    "~",
+    "a\0b",
+    "x\n",
+]
 
 
 @pytest.mark.parametrize("name", HOSTILE, ids=repr)
@@ -340,5 +414,5 @@ def test_results_without_features_are_read(tmp_path: Path) -> None:
     raw = strict(tmp_path)
     for problem in raw["problems"]:
         del problem["features"]  # as they were saved before there were any
-    (tmp_path / "results.json").write_text(json.dumps(raw), encoding="utf-8")
+    rewrite(tmp_path, raw)
     assert store.load(tmp_path).problems[0].features == {}

@@ -152,7 +152,7 @@ def metric_changes(
                 training(rule, one, fit, between)
                 for one, fit, between in zip((first, second), (before, after), spreads, strict=True)
             ]
-            variance = combined([Variance(errors[0] ** 2), Variance(errors[1] ** 2), *parts])
+            variance = combined([Variance(errors[0] * errors[0]), Variance(errors[1] * errors[1]), *parts])
         yield _tested(found, rule, worth, variance, doubt if decides else "")
 
 

@@ -33,7 +33,9 @@ class Here:
         future: Future[Any] = Future()
         try:
             future.set_result(perform(job.task, job.values(), tell))
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - what it means is for whoever asks for the result
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:  # noqa: BLE001 - what it means is for whoever asks for the result
             future.set_exception(error)
         return future
 

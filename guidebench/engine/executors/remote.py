@@ -142,7 +142,9 @@ def run(
             packed = pack(value)
             keep(value)
             return Returned(packed)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - it is raised again in the process of the run
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:  # noqa: BLE001 - it is raised again in the process of the run
         return Returned(None, *_told(error))
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import threading
 import time
 from functools import cache
 
-from guidebench.plugins.isolation import whereabouts
+from guidebench.plugins.isolation import ending, whereabouts
 from guidebench.plugins.isolation.time_limit import GRACE
 from guidebench.plugins.isolation.whereabouts import Where
 
@@ -36,7 +35,7 @@ class _Watchdog:
     def _watch(self) -> None:
         while time.monotonic() < self._until:
             time.sleep(EVERY)
-        os._exit(TIMED_OUT)
+        ending.end(TIMED_OUT)
 
 
 @cache

@@ -7,7 +7,6 @@ of the run.
 
 from __future__ import annotations
 
-import os
 import pickle
 import signal
 import sys
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from guidebench.engine.executors.remote import Returned, Session, run
 from guidebench.inference.device import threads
+from guidebench.plugins.isolation import ending
 
 if TYPE_CHECKING:
     from guidebench.engine.events import Event
@@ -29,10 +29,6 @@ if TYPE_CHECKING:
 
 #: Inputs of tasks that a worker keeps at hand: those that several tasks share, of the last two problems.
 AT_HAND = 6
-
-
-#: What scoring will need, imported as long as there is nothing else to do.
-LATER = "arviz"
 
 
 class Hello(NamedTuple):
@@ -94,7 +90,7 @@ class _Line:
         with suppress(EOFError, OSError):
             while True:
                 self._heard.put(self._connection.recv_bytes())
-        os._exit(1)  # the process of the run is gone, or wants this one gone
+        ending.end(1)  # the process of the run is gone, or wants this one gone
 
     def idle(self) -> bool:
         """Return whether nobody has said anything yet."""
@@ -111,7 +107,7 @@ class _Line:
         try:
             self._connection.send_bytes(data)
         except OSError:
-            os._exit(1)
+            ending.end(1)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
@@ -129,14 +125,17 @@ class _Line:
 def main(descriptor: int) -> None:
     """Take orders until there are none."""
     line = _Line(Connection(descriptor))
+    ending.allow()
     threads.enough()  # before JAX starts
 
     from guidebench.inference.device import cache
     from guidebench.plugins.isolation import whereabouts
 
     import_module("guidebench.engine.perform")
-    if line.idle():
-        import_module(LATER)
+    if line.idle():  # what scoring will need
+        from guidebench.results.inference_data import arviz
+
+        arviz()
     hello: Hello = line.next()
     sys.path[:] = hello.path
     cache.enable(hello.cache)

@@ -6,13 +6,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from rich import markup
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
 
+from guidebench.config.text import shown
 from guidebench.engine.progress.tally import Tally
 from guidebench.results import Fit
+
+
+def escape(text: str) -> str:
+    """Return `text` as Rich shows it as it is, with what a terminal would act on as escapes."""
+    return markup.escape(shown(text))
 
 
 class Bar:

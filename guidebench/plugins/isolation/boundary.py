@@ -12,7 +12,9 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+from guidebench.config.text import shown
 from guidebench.plugins.isolation import whereabouts
+from guidebench.plugins.isolation.ending import is_foreign, refused
 from guidebench.plugins.isolation.failures import Failure, Phase, phase_of, reason
 from guidebench.plugins.isolation.state import Undo, remember
 from guidebench.plugins.isolation.time_limit import OutOfTime, TimeLimit, told
@@ -22,8 +24,8 @@ from guidebench.plugins.isolation.whereabouts import Where
 class Boundary:
     """A block in which the code of one plugin runs.
 
-    What is raised inside ends the block, not the run: it is in `failure` afterwards.  Only Ctrl-C, and what
-    else is neither an :class:`Exception` nor a :class:`SystemExit`, goes through.
+    What is raised inside ends the block, not the run: it is in `failure` afterwards, whatever it is, and so is what
+    would end the process.  Only Ctrl-C goes through.
 
     Parameters
     ----------
@@ -49,6 +51,8 @@ class Boundary:
 
     def __enter__(self) -> Self:
         self._restore = remember()
+        self._running = refused()
+        self._running.__enter__()
         self._say_where()
         self._limit.__enter__()
         return self
@@ -89,9 +93,10 @@ class Boundary:
             self._limit.__exit__()
         except OutOfTime as late:
             error = error or late
+        self._running.__exit__(None, None, None)
         self._restore()
         whereabouts.entered(None)
-        if not isinstance(error, (Exception, SystemExit, OutOfTime)):
+        if error is None or not (isinstance(error, Exception) or is_foreign(error)):
             return False
         self.failure = Failure(
             plugin=self._plugin,
@@ -99,7 +104,7 @@ class Boundary:
             phase=phase_of(error, self.phase),
             name=self._name,
             message=self._told(error),
-            traceback="".join(traceback.format_exception(error)),
+            traceback=shown("".join(traceback.format_exception(error))),
         )
         return True
 

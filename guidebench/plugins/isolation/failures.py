@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from guidebench.config.text import line
+
 #: Where the code of a plugin runs, in the order in which a run comes to it.
 Phase = Literal[
     "import",
@@ -90,7 +92,7 @@ def said(error: BaseException, longest: int = LONGEST) -> str:
 
 def _text(error: BaseException, longest: int) -> str:
     try:
-        text = " ".join(str(error).split())
+        text = line(str(error))
     except Exception:  # noqa: BLE001 - an exception of somebody else's, which may fail at telling, too
         text = "it cannot be told why"
     return text if len(text) <= longest else f"{text[: longest - 1]}…"

@@ -19,6 +19,8 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
+from guidebench.plugins.isolation.ending import refused
+
 Undo = Callable[[], None]
 
 
@@ -41,10 +43,11 @@ def remember() -> Undo:
 
 @contextmanager
 def restored() -> Iterator[None]:
-    """Put the global state back when the block is left."""
+    """Put the global state back when the block is left, and let nothing in it end the process."""
     restore = remember()
     try:
-        yield
+        with refused():
+            yield
     finally:
         restore()
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from guidebench.analysis.problems import Measure, mapped, others, shared_prefix
 from guidebench.report.content import Figure, Key, Link
-from guidebench.report.finish import finish, unique
+from guidebench.report.finish import finish, seen, unique
 from guidebench.report.palette import Style, styles
 from guidebench.report.text import slug
 from guidebench.results import Comparison
@@ -85,4 +85,4 @@ class Overview:
         """Turn a Matplotlib figure into an item of the report, and let go of it."""
         stem = unique(f"overview-{name}", self._names)
         self._names.add(stem)
-        return finish(stem, fig, alt=alt, caption=caption)
+        return finish(stem, seen(fig, self.comparison), alt=alt, caption=caption)

@@ -58,5 +58,5 @@ def _fits(expected: tuple[int, ...], given: tuple[int, ...]) -> bool:
 def _density(name: str, site: Mapping[str, Any], who: str) -> None:
     try:
         site["fn"].log_prob(site["value"])
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise RequestError(f"{who}: site {name} has no density: {reason(error, 200)}") from error

@@ -1,0 +1,196 @@
+"""How a command ends: with a status that is true, and one line that says why, whatever it is that ends it.
+
+0 all well, 1 a fit failed or got worse, or the disk is full, 2 a wrong request, 3 guidebench failed itself,
+130 interrupted, 143 terminated.  Whatever takes long to import is imported inside, where Ctrl-C is one line, too.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sys
+from contextlib import suppress
+from threading import Timer
+from types import FrameType
+from typing import Any, NoReturn, Self
+
+from guidebench.config.errors import GuidebenchError
+
+#: Exit statuses; the last two are those that shells have for the signals.
+FAILED, WRONG, BROKEN, INTERRUPTED, TERMINATED = 1, 2, 3, 130, 143
+
+#: Seconds that a signal waits for an import to end, at most, and between two looks.
+PATIENCE, AGAIN = 5.0, 0.05
+
+
+class StoppedError(KeyboardInterrupt):
+    """Somebody wants the program to end: what is finished is kept.
+
+    Not KeyboardInterrupt itself: where that passes code of a string, Python ends in a way of its own afterwards.
+    """
+
+
+class _Signals:
+    """Makes an exception of the signals that end a program, and remembers which it was."""
+
+    def __init__(self) -> None:
+        self.status = 0
+        self._before: dict[signal.Signals, Any] = {}
+        self._before_hook = sys.unraisablehook
+        self._times = 0
+
+    def __enter__(self) -> Self:
+        with suppress(ValueError):  # not the main thread, which alone hears signals
+            for number in (signal.SIGINT, signal.SIGTERM):
+                if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+                    self._before[number] = signal.signal(number, self._stop)
+        sys.unraisablehook = self._unraised
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        sys.unraisablehook = self._before_hook
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        self.status = TERMINATED if number == signal.SIGTERM else INTERRUPTED
+        self._times += 1
+        if self._times < PATIENCE / AGAIN and _imports(frame):
+            self._send()
+        else:
+            raise StoppedError
+
+    def _unraised(self, unraisable: Any) -> None:
+        """Send the signal again where Python was in a callback, out of which no exception comes."""
+        if isinstance(unraisable.exc_value, StoppedError):
+            self._send()
+        else:
+            self._before_hook(unraisable)
+
+    def _send(self) -> None:
+        """Send the signal again, a little later."""
+        number = signal.SIGTERM if self.status == TERMINATED else signal.SIGINT
+        timer = Timer(AGAIN, os.kill, (os.getpid(), number))
+        timer.daemon = True
+        timer.start()
+
+
+def _imports(frame: FrameType | None) -> bool:
+    """Return whether a module is being imported: compiled ones do not all outlive an exception there."""
+    while frame is not None:
+        if frame.f_globals.get("__name__") == "importlib._bootstrap":
+            return True
+        frame = frame.f_back
+    return False
+
+
+def program() -> NoReturn:
+    """Run the command line as the whole of a process: once it has ended, Ctrl-C changes its status no more."""
+    try:
+        main()
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def main() -> NoReturn:
+    """Run the command line and exit."""
+    _streams()
+    with _Signals() as signals:
+        try:
+            from guidebench.cli.app import command
+            from guidebench.plugins.isolation.ending import refused
+
+            with refused():
+                status = command()
+        except BaseException as error:  # noqa: BLE001 - a traceback is nothing to a user, and no status is to be by chance
+            status = _ended(error, signals.status)
+        if status == INTERRUPTED:  # what an interrupted run returns
+            status = signals.status or INTERRUPTED
+            _complain("interrupted" if status == INTERRUPTED else "terminated")
+        status = _flushed(status)
+    sys.exit(status)
+
+
+def _ended(error: BaseException, received: int) -> int:
+    """Say why a command has ended, and return the status."""
+    if isinstance(error, KeyboardInterrupt) or received:
+        return INTERRUPTED
+    if isinstance(error, GuidebenchError):
+        _complain(_told(error))
+        return error.status
+    if isinstance(error, BrokenPipeError):
+        _to_nowhere()
+        return 0
+    if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        _complain(f"{error.filename or 'a file'} cannot be written or read: {error.strerror}")
+        return WRONG
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        _complain(f"{error.filename or 'standard output'} cannot be written: {error.strerror}")
+        return FAILED
+    from guidebench.plugins.isolation.whose import whose
+
+    place = whose(error)
+    if not isinstance(error, Exception):
+        _complain(f"code{place or ' of somebody'} tried to end the program: {_reason(error)}; nothing more was done")
+        return FAILED
+    from guidebench.cli.log import write_traceback
+
+    log = write_traceback(error)
+    at = f"; the traceback is in {log}" if log else ""
+    if place:
+        _complain(f"code{place} failed: {_reason(error)}{at}")
+        return FAILED
+    _complain(f"guidebench itself failed: {_reason(error)}{at}")
+    return BROKEN
+
+
+def _reason(error: BaseException) -> str:
+    from guidebench.plugins.isolation.failures import reason
+
+    return reason(error)
+
+
+def _told(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - a value of somebody's in it cannot be shown
+        return type(error).__name__
+
+
+def _complain(message: str) -> None:
+    from guidebench.config.text import line
+
+    with suppress(OSError, ValueError):
+        print(f"guidebench: {line(message)}", file=sys.stderr, flush=True)
+
+
+def _streams() -> None:
+    """Have somewhere to print to, and let no letter that a terminal lacks end a command."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed before the program began
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - as long as the process
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _flushed(status: int) -> int:
+    """Write what is left to be printed; where that cannot be, all else was done."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _to_nowhere()
+    except OSError as error:
+        _to_nowhere()
+        _complain(f"standard output cannot be written: {error.strerror}")
+        return status or FAILED
+    except ValueError:  # closed by somebody
+        _to_nowhere()
+    return status
+
+
+def _to_nowhere() -> None:
+    """Print to nowhere from now on, so that Python does not complain on its way out."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
