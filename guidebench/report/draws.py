@@ -21,9 +21,6 @@ Array: TypeAlias = NDArray[Any]
 SAMPLE_DIMS = ("chain", "draw")
 
 
-#: Components beyond which the worst are shown in the place of the first.
-MANY = 200
-
 #: Errors of single components by metric, each over the limit that draws are held against.
 _ERRORS = {
     f"{moment}_{kind}": limit
