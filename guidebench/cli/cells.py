@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from rich.console import Console
+from rich.text import Text
 
 from guidebench.contracts import MetricValue, Quantity
 from guidebench.results import Fit, Verdict
@@ -26,6 +27,11 @@ def make_console() -> Console:
     """Return the terminal, or for a pipe one of a fixed width."""
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=140)
+
+
+def say(console: Console, text: str, style: str | None = None) -> None:
+    """Print a text as it is: wrapped at words on a terminal, on one line in a pipe."""
+    console.print(Text(text, style=style or ""), soft_wrap=not console.is_terminal)
 
 
 def number(value: float | None, digits: int) -> str:

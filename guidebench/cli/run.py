@@ -6,7 +6,7 @@ import gc
 import inspect
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from importlib import import_module
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from guidebench.cli.life import sign_of_life
 from guidebench.cli.options import parameters, values
 from guidebench.config.errors import RequestError
 from guidebench.config.options import OUTPUT
@@ -59,6 +60,15 @@ def _with_options(command: Callable[..., int]) -> Callable[..., int]:
 @_with_options
 def run(*, config: Path | None, **given: Any) -> int:
     """Train guides on problems, score them all alike, and write a report."""
+    with sign_of_life(quiet=bool(given["quiet"])), ExitStack() as workers:
+        asked, executor = _request(config, given, workers)
+        workers = workers.pop_all()
+    with workers:
+        return _run(asked, executor, workers.close)
+
+
+def _request(config: Path | None, given: Mapping[str, Any], workers: ExitStack) -> tuple[Request, Executor]:
+    """Return what is asked for and what runs it, whose processes `workers` ends."""
     threads.enough()
     from guidebench.config import is_results, make_config
     from guidebench.engine.executors.choose import chosen
@@ -66,22 +76,20 @@ def run(*, config: Path | None, **given: Any) -> int:
     from guidebench.request.selection import choose_guides, choose_problems
 
     settings = make_config(values(given), config)
-    with ExitStack() as workers:
-        # Processes of our own have much to import, as this one has now.
-        early = workers.enter_context(chosen(settings)) if settings.jobs is not None else None
-        registry = find_plugins(settings.plugins, no_plugins=settings.no_plugins, running=True)
-        if config is not None and is_results(config):
-            named = settings.model_copy(update={name: () for name in ("problems", "guides") if given[name]})
-            _check_repeatable(config, named.problems, named.guides, registry)
-        problems = choose_problems(registry, settings.problems, settings)
-        guides = choose_guides(registry, settings.guides)
-        name = problems[0].name if len(problems) == 1 else f"{len(problems)}-problems"
-        _check_out(Path(settings.out) / name)
-        executor = early or workers.enter_context(chosen(settings))
-        from guidebench.engine.request import Request
+    # Processes of our own have much to import, as this one has now.
+    early = workers.enter_context(chosen(settings)) if settings.jobs is not None else None
+    registry = find_plugins(settings.plugins, no_plugins=settings.no_plugins, running=True)
+    if config is not None and is_results(config):
+        named = settings.model_copy(update={name: () for name in ("problems", "guides") if given[name]})
+        _check_repeatable(config, named.problems, named.guides, registry)
+    problems = choose_problems(registry, settings.problems, settings)
+    guides = choose_guides(registry, settings.guides)
+    name = problems[0].name if len(problems) == 1 else f"{len(problems)}-problems"
+    _check_out(Path(settings.out) / name)
+    executor = early or workers.enter_context(chosen(settings))
+    from guidebench.engine.request import Request
 
-        asked = Request(name=name, problems=problems, guides=guides, config=settings, registry=registry)
-        return _run(asked, executor, workers.close)
+    return Request(name=name, problems=problems, guides=guides, config=settings, registry=registry), executor
 
 
 def _run(request: Request, executor: Executor, end_workers: Callable[[], None]) -> int:
@@ -91,7 +99,7 @@ def _run(request: Request, executor: Executor, end_workers: Callable[[], None]) 
 
     from guidebench.cli import tables
     from guidebench.engine import run as engine
-    from guidebench.engine.progress.terminal import bar
+    from guidebench.engine.progress import watch
     from guidebench.inference.device import cache
     from guidebench.report import write
     from guidebench.report.ahead import Ahead
@@ -104,7 +112,7 @@ def _run(request: Request, executor: Executor, end_workers: Callable[[], None]) 
     target = Path(settings.out) / request.name
     kept = Kept(target, fresh=settings.fresh)
     ahead = Ahead(request.registry.sections, log_loss=settings.log_loss)
-    with bar(quiet=settings.quiet) as watcher:
+    with watch(not settings.quiet) as watcher:
         warn = None if settings.quiet else _warn
         comparison = engine.compare(
             request,
