@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from guidebench.analysis.recommendation import NONE, by_word, sentences
-from guidebench.analysis.short import AGAINST, largest, why
+from guidebench.analysis.short import AGAINST, against, largest, why
 from guidebench.results import Fit, ProblemRecord, Verdict
 
 #: Whose draws are to be used; see :func:`guidebench.analysis.usable.usable`.
@@ -28,6 +28,8 @@ class Line:
     mean_error, sd_error : float or None
         The largest error of a mean of its own draws, in posterior sds, and of an sd, as a share; ``None`` where it is
         not known.
+    against : str
+        What these are measured against: ``reference``, ``witness``, ``chains`` or ``weights``; nothing without any.
     against_nuts : float or None
         Its gradients over those of NUTS, warm-up included; ``None`` where either is not known.
     gradients : int or None
@@ -41,6 +43,7 @@ class Line:
     why: str
     mean_error: float | None
     sd_error: float | None
+    against: str
     against_nuts: float | None
     gradients: int | None
     seconds: float | None
@@ -63,8 +66,6 @@ class Answer:
         the reference, or of the mixture; nothing where there are none.
     guide : str
         Which guide, where the draws come from one.
-    against : str
-        What the errors of the lines are measured against: ``reference``, ``witness``, ``chains`` or ``weights``.
     lines : tuple of Line
         Every guide, the best first.
     """
@@ -74,7 +75,6 @@ class Answer:
     more: str
     source: Source
     guide: str
-    against: str
     lines: tuple[Line, ...]
 
 
@@ -84,7 +84,6 @@ def answer(fits: Sequence[Fit], record: ProblemRecord) -> Answer:
     if first == NONE and rest:
         first, rest = f"{first.removesuffix('.')}; {_lowered(rest[0])}", rest[1:]
     source, guide = chosen(fits, record)
-    measured = next((one for one in AGAINST if any(_errors(fit, one) != (None, None) for fit in fits)), "")
     nuts = record.work["nuts"].gradients if "nuts" in record.work else 0
     return Answer(
         problem=record.name,
@@ -92,8 +91,7 @@ def answer(fits: Sequence[Fit], record: ProblemRecord) -> Answer:
         more=" ".join(rest),
         source=source,
         guide=guide,
-        against=measured,
-        lines=tuple(_line(fit, measured, nuts) for fit in ranked(fits)),
+        lines=tuple(_line(fit, nuts) for fit in ranked(fits)),
     )
 
 
@@ -134,26 +132,20 @@ def _farthest(fit: Fit) -> float:
     return math.inf if worst is None else worst.over
 
 
-def _line(fit: Fit, measured: str, nuts: int) -> Line:
-    mean, sd = _errors(fit, measured)
+def _line(fit: Fit, nuts: int) -> Line:
+    measured = against(fit)
+    mean, sd = (None, None) if measured is None else (fit.value(name) for name in AGAINST[measured])
     return Line(
         guide=fit.guide,
         verdict=Verdict(fit.verdict),
         why=why(fit),
         mean_error=mean,
         sd_error=sd,
+        against=measured or "",
         against_nuts=fit.gradients / nuts if nuts and fit.gradients else None,
         gradients=fit.gradients,
         seconds=fit.seconds,
     )
-
-
-def _errors(fit: Fit, measured: str) -> tuple[float | None, float | None]:
-    """Return the largest errors of a mean and an sd, as far as they are known."""
-    if measured not in AGAINST:
-        return None, None
-    mean, sd = (fit.value(name) for name in AGAINST[measured])
-    return mean, sd
 
 
 def _lowered(sentence: str) -> str:

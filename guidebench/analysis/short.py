@@ -91,8 +91,13 @@ def _distrusted(fit: Fit, what: str) -> str:
 
 
 def against(fit: Fit) -> str | None:
-    """Return what the errors of a fit are measured against, a key of :data:`AGAINST`; ``None`` without any."""
-    return next((source for source, names in AGAINST.items() if all(fit.metric(name) for name in names)), None)
+    """Return what the errors of a fit are measured against, a key of :data:`AGAINST`; ``None`` without any.
+
+    Weights that say nothing of the draws measure nothing.
+    """
+    silent = {one.source for one in fit.evidence if one.source == "weights" and one.raw is None}
+    found = (source for source, names in AGAINST.items() if any(fit.metric(name) for name in names))
+    return next((source for source in found if source not in silent), None)
 
 
 def largest(fit: Fit) -> Off | None:

@@ -23,6 +23,9 @@ from guidebench.results import Comparison, Verdict
 PANELS = 3
 SIZE = (6.9, 1.8)
 
+#: Headings of what a guide cost.
+AGAINST_NUTS, GRADIENTS = "cost (NUTS = 1)", "gradients"
+
 #: Lines of guides that are shown; the others are folded.
 MOST_LINES = 10
 
@@ -97,7 +100,8 @@ def code(run: str, found: Answer | None, *, several: bool = False) -> str:
 
 def _of_one(front: Front, page: Page) -> Block:
     found = answer(page.fits, page.problem)
-    rows = [_row(page, line, costs=_costs(found)) for line in found.lines]
+    measure = next((one for one in AGAINST if any(line.against == one for line in found.lines)), "")
+    rows = [_row(page, line, costs=_costs(found), measure=measure) for line in found.lines]
     columns = ["guide", "verdict", "why", "mean off (sd)", "sd off (%)", _costs(found)]
     return Block(
         Lead(found.headline),
@@ -111,27 +115,29 @@ def _of_one(front: Front, page: Page) -> Block:
 def _costs(found: Answer) -> str:
     """Return what the cost of a guide is given in, as far as it is known."""
     if any(line.against_nuts is not None for line in found.lines):
-        return "cost (NUTS = 1)"
-    return "gradients"
+        return AGAINST_NUTS
+    return GRADIENTS
 
 
-def _row(page: Page, line: Line, *, costs: str) -> list[Cell]:
+def _row(page: Page, line: Line, *, costs: str, measure: str) -> list[Cell]:
     fit = next(fit for fit in page.fits if fit.guide == line.guide)
-    cost: Cell = line.gradients if costs == "gradients" else _number(line.against_nuts)
-    errors = (_number(line.mean_error), _number(line.sd_error, 100))
+    cost: Cell = line.gradients if costs == GRADIENTS else _number(line.against_nuts)
+    mark = f"by {line.against}" if line.against != measure and line.against else ""
+    errors = (_number(line.mean_error, detail=mark), _number(line.sd_error, 100, detail=mark))
     return [page.key(fit), verdict_pill(line.verdict, fit.reason), line.why, *errors, cost]
 
 
-def _number(value: float | None, times: float = 1) -> Number | None:
-    return None if value is None else Number(times * value, digits=2)
+def _number(value: float | None, times: float = 1, detail: str = "") -> Number | None:
+    return None if value is None else Number(times * value, digits=2, detail=detail)
 
 
 def measured(found: Answer, page: Page) -> str:
     """Return what the errors are measured against, as a sentence; nothing where none are known."""
-    if found.against not in AGAINST:
-        return ""
-    by = MEASURED[found.against].format(page.problem.reference)
-    return f"Errors are the largest of each guide's own draws, against {by}."
+    known = {line.against for line in found.lines}
+    by = [MEASURED[one].format(page.problem.reference) for one in AGAINST if one in known]
+    told = f"Errors are the largest of each guide's own draws, against {by[0]}." if by else ""
+    failed = "nuts" in page.problem.work and page.problem.reference != "NUTS"
+    return f"{told} NUTS failed its checks here.".strip() if failed and _costs(found) != GRADIENTS else told
 
 
 def _worst(page: Page) -> list[Component]:
@@ -187,7 +193,7 @@ def _over_problems(front: Front, answers: Sequence[Answer]) -> tuple[list[str], 
         ]
         for guide in order
     ]
-    cost = "cost (NUTS = 1)" if nuts else "gradients"
+    cost = AGAINST_NUTS if nuts else GRADIENTS
     return ["guide", *map(str, verdicts), "mean off (sd)", "sd off (%)", cost], rows
 
 

@@ -109,7 +109,7 @@ def test_the_page_begins_with_it_and_the_folder_is_as_one_would_type_it(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     page = write(small, tmp_path / "reports" / "run", sections=[]).read_text("utf-8")
-    assert page.index('class="front"') < page.index("<nav") < page.index("Adam with a cosine decay")
+    assert page.index('class="front single"') < page.index("<nav") < page.index("Adam with a cosine decay")
     assert "gb.load(&#34;reports/run&#34;)" in page
     text = Path("reports/run/report.md").read_text("utf-8")
     assert text.index("Use auto_iaf_normal") < text.index("Adam with a cosine decay")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -75,11 +76,23 @@ def test_errors_are_measured_against_the_best_that_is_known() -> None:
     chained = {"mean_moved": 0.3, "sd_moved": 0.2, "mean_shift": 0.4, "sd_shift": 0.5}
     only_chains = made.fit("a", chained)
     found = answer([only_chains], made.record())
-    assert (found.against, found.lines[0].mean_error, found.lines[0].sd_error) == ("chains", 0.3, 0.2)
+    (line,) = answer([only_chains], made.record()).lines
+    assert (line.against, line.mean_error, line.sd_error) == ("chains", 0.3, 0.2)
     found = answer([only_chains, fit("b")], made.record())
-    assert found.against == "reference"
-    assert {line.guide: line.mean_error for line in found.lines} == {"a": None, "b": 0.02}
-    assert answer([made.fit()], made.record()).against == ""
+    assert {line.guide: line.against for line in found.lines} == {"a": "chains", "b": "reference"}
+    (line,) = answer([made.fit()], made.record()).lines
+    assert (line.against, line.mean_error) == ("", None)
+
+
+def test_weights_that_say_nothing_measure_nothing() -> None:
+    shifted = {"mean_shift": 6.0, "sd_shift": 5.0}
+    heavy = Finding(source="weights", said="Its weights have no mean (k-hat 7.37): they say nothing.")
+    chains = Chaining(settled=False, note="", chains=256)
+    lost = made.fit("g", shifted, verdict=Verdict.DISTRUST, evidence=(heavy,), chains=chains)
+    (line,) = answer([lost], made.record()).lines
+    assert (line.mean_error, line.why) == (None, "its chains did not settle; nothing else can tell")
+    telling = made.fit("g", shifted, verdict=Verdict.DISTRUST, evidence=(replace(heavy, raw=False),), chains=chains)
+    assert answer([telling], made.record()).lines[0].why == "mean off by 6.00 sd; nothing repairs it"
 
 
 def test_an_error_that_is_no_number_is_the_largest() -> None:
