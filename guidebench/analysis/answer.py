@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from guidebench.analysis.held import Held, held, standard_of
 from guidebench.analysis.recommendation import NONE, by_word, sentences
-from guidebench.analysis.short import AGAINST, against, largest, why
+from guidebench.analysis.short import why
 from guidebench.results import Fit, ProblemRecord, Verdict
 
 #: Whose draws are to be used; see :func:`guidebench.analysis.usable.usable`.
@@ -29,7 +30,8 @@ class Line:
         The largest error of a mean of its own draws, in posterior sds, and of an sd, as a share; ``None`` where it is
         not known.
     against : str
-        What these are measured against: ``reference``, ``witness``, ``chains`` or ``weights``; nothing without any.
+        What these are measured against: the ``reference``, a ``witness``, its own ``chains``, those of ``others``, or
+        its ``weights``; nothing without any.
     against_nuts : float or None
         Its gradients over those of NUTS, warm-up included; ``None`` where either is not known.
     gradients : int or None
@@ -66,6 +68,8 @@ class Answer:
         the reference, or of the mixture; nothing where there are none.
     guide : str
         Which guide, where the draws come from one.
+    standard : str
+        The guide whose chains others are held against that have nothing better; nothing where there is none.
     lines : tuple of Line
         Every guide, the best first.
     """
@@ -75,6 +79,7 @@ class Answer:
     more: str
     source: Source
     guide: str
+    standard: str
     lines: tuple[Line, ...]
 
 
@@ -84,6 +89,8 @@ def answer(fits: Sequence[Fit], record: ProblemRecord) -> Answer:
     if first == NONE and rest:
         first, rest = f"{first.removesuffix('.')}; {_lowered(rest[0])}", rest[1:]
     source, guide = chosen(fits, record)
+    ordered = ranked(fits)
+    standard = standard_of(ordered)
     nuts = record.work["nuts"].gradients if "nuts" in record.work else 0
     return Answer(
         problem=record.name,
@@ -91,7 +98,8 @@ def answer(fits: Sequence[Fit], record: ProblemRecord) -> Answer:
         more=" ".join(rest),
         source=source,
         guide=guide,
-        lines=tuple(_line(fit, nuts) for fit in ranked(fits)),
+        standard="" if standard is None else standard.guide,
+        lines=tuple(_line(fit, held(fit, standard), nuts) for fit in ordered),
     )
 
 
@@ -112,6 +120,12 @@ def ranked(fits: Sequence[Fit]) -> list[Fit]:
     Within a verdict they are in the order of the recommendation; those that are not to be used by their largest error.
     """
     words = by_word(fits)
+    standard = standard_of([*words.trusted, *words.refreshed, *words.reweighted])
+
+    def farthest(fit: Fit) -> float:
+        found = held(fit, standard)
+        return math.inf if found is None else found.largest.over
+
     lent = {id(fit) for fit in words.lent}
     rest = [fit for fit in words.distrusted if id(fit) not in lent]
     points = [fit for fit in fits if fit.verdict is Verdict.POINT]
@@ -119,29 +133,22 @@ def ranked(fits: Sequence[Fit]) -> list[Fit]:
         *words.trusted,
         *words.refreshed,
         *words.reweighted,
-        *sorted(words.lent, key=_farthest),
-        *sorted(rest, key=_farthest),
+        *sorted(words.lent, key=farthest),
+        *sorted(rest, key=farthest),
         *points,
     ]
     there = {id(fit) for fit in order}
     return [*order, *(fit for fit in fits if id(fit) not in there)]
 
 
-def _farthest(fit: Fit) -> float:
-    worst = largest(fit)
-    return math.inf if worst is None else worst.over
-
-
-def _line(fit: Fit, nuts: int) -> Line:
-    measured = against(fit)
-    mean, sd = (None, None) if measured is None else (fit.value(name) for name in AGAINST[measured])
+def _line(fit: Fit, found: Held | None, nuts: int) -> Line:
     return Line(
         guide=fit.guide,
         verdict=Verdict(fit.verdict),
         why=why(fit),
-        mean_error=mean,
-        sd_error=sd,
-        against=measured or "",
+        mean_error=None if found is None else found.largest.mean,
+        sd_error=None if found is None else found.largest.sd,
+        against="" if found is None else found.source,
         against_nuts=fit.gradients / nuts if nuts and fit.gradients else None,
         gradients=fit.gradients,
         seconds=fit.seconds,

@@ -11,7 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from guidebench.analysis.answer import Answer, Line
+from guidebench.analysis.answer import Line
 from guidebench.cli.cells import COLOURS, NOTHING, say
 from guidebench.results import Comparison
 
@@ -21,7 +21,7 @@ ROOMY = 96
 
 
 def print_answer(comparison: Comparison, page: Path, console: Console) -> None:
-    """Print what to conclude, a line for each guide of a single problem, how to load the draws, and where the report is."""
+    """Print what to conclude, a line for each guide of a single problem, and how to load the draws."""
     from guidebench.analysis.answer import answer
     from guidebench.report.front import code
     from guidebench.report.overview.verdicts import conclusion

@@ -60,10 +60,9 @@ def _with_options(command: Callable[..., int]) -> Callable[..., int]:
 @_with_options
 def run(*, config: Path | None, **given: Any) -> int:
     """Train guides on problems, score them all alike, and write a report."""
-    with sign_of_life(quiet=bool(given["quiet"])), ExitStack() as workers:
-        asked, executor = _request(config, given, workers)
-        workers = workers.pop_all()
-    with workers:
+    with ExitStack() as workers:
+        with sign_of_life(quiet=bool(given["quiet"])):
+            asked, executor = _request(config, given, workers)
         return _run(asked, executor, workers.close)
 
 

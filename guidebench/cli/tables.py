@@ -47,7 +47,9 @@ def _numbers(record: ProblemRecord, fits: Sequence[Fit], columns: Sequence[Quant
     """Return the table of one problem with these columns."""
     from guidebench.analysis.problems import SECONDS
 
-    table = Table(title=escape(record.name), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table = Table(
+        title=escape(record.name), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False
+    )
     table.add_column("guide", overflow="fold", min_width=min(max((len(fit.guide) for fit in fits), default=0), 20))
     table.add_column("verdict", no_wrap=True)
     for one in (*columns, SECONDS):

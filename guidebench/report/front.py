@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from guidebench.analysis.answer import Answer, Line, answer
-from guidebench.analysis.short import AGAINST, largest
+from guidebench.analysis.held import OTHERS
 from guidebench.contracts import Section
 from guidebench.report.content import Block, Cell, Code, Details, Figure, Lead, Number, Table
 from guidebench.report.draws import Component
@@ -37,6 +37,7 @@ MEASURED = {
     "reference": "the reference ({})",
     "witness": "a mixture about what a search found",
     "chains": "the chains that began at them",
+    OTHERS: "the chains that began at {}",
     "weights": "these with their weights",
 }
 
@@ -100,8 +101,7 @@ def code(run: str, found: Answer | None, *, several: bool = False) -> str:
 
 def _of_one(front: Front, page: Page) -> Block:
     found = answer(page.fits, page.problem)
-    measure = next((one for one in AGAINST if any(line.against == one for line in found.lines)), "")
-    rows = [_row(page, line, costs=_costs(found), measure=measure) for line in found.lines]
+    rows = [_row(page, line, costs=_costs(found)) for line in found.lines]
     columns = ["guide", "verdict", "why", "mean off (sd)", "sd off (%)", _costs(found)]
     return Block(
         Lead(found.headline),
@@ -119,23 +119,23 @@ def _costs(found: Answer) -> str:
     return GRADIENTS
 
 
-def _row(page: Page, line: Line, *, costs: str, measure: str) -> list[Cell]:
+def _row(page: Page, line: Line, *, costs: str) -> list[Cell]:
     fit = next(fit for fit in page.fits if fit.guide == line.guide)
     cost: Cell = line.gradients if costs == GRADIENTS else _number(line.against_nuts)
-    mark = f"by {line.against}" if line.against != measure and line.against else ""
-    errors = (_number(line.mean_error, detail=mark), _number(line.sd_error, 100, detail=mark))
+    errors = (_number(line.mean_error), _number(line.sd_error, 100))
     return [page.key(fit), verdict_pill(line.verdict, fit.reason), line.why, *errors, cost]
 
 
-def _number(value: float | None, times: float = 1, detail: str = "") -> Number | None:
-    return None if value is None else Number(times * value, digits=2, detail=detail)
+def _number(value: float | None, times: float = 1) -> Number | None:
+    return None if value is None else Number(times * value, digits=2)
 
 
 def measured(found: Answer, page: Page) -> str:
     """Return what the errors are measured against, as a sentence; nothing where none are known."""
     known = {line.against for line in found.lines}
-    by = [MEASURED[one].format(page.problem.reference) for one in AGAINST if one in known]
-    told = f"Errors are the largest of each guide's own draws, against {by[0]}." if by else ""
+    names = {"reference": page.problem.reference, OTHERS: found.standard}
+    by = [MEASURED[one].format(names.get(one, "")) for one in MEASURED if one in known]
+    told = f"Errors are the largest of each guide's own draws, against {' or, if need be, '.join(by)}." if by else ""
     failed = "nuts" in page.problem.work and page.problem.reference != "NUTS"
     return f"{told} NUTS failed its checks here.".strip() if failed and _costs(found) != GRADIENTS else told
 
@@ -166,12 +166,11 @@ def _of_several(front: Front) -> Block:
 
 
 def _farthest(page: Page) -> float:
-    found = (largest(fit) for fit in page.spread)
-    return max((one.over for one in found if one is not None), default=0.0)
+    return max((one.error.over for one in page.off), default=0.0)
 
 
 def _over_problems(front: Front, answers: Sequence[Answer]) -> tuple[list[str], list[list[Cell]]]:
-    """Return columns, and a row for each guide: how often it got each verdict, and the median of its errors and cost."""
+    """Return columns, and a row for each guide: how often it got each verdict, and medians of its errors and cost."""
     lines: dict[str, list[Line]] = {}
     for fit in front.comparison.fits:
         lines.setdefault(fit.guide, [])

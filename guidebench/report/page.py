@@ -29,6 +29,7 @@ from guidebench.report.content import (
     Tabs,
 )
 from guidebench.report.finish import compact_dpi, finish, unique
+from guidebench.report.off import Off, off, standard
 from guidebench.report.palette import Style, styles
 from guidebench.report.text import listed, slug
 from guidebench.results import Comparison, Fit, ProblemRecord
@@ -165,9 +166,22 @@ class Page:
         return f"the first {count} of {total:,} components"
 
     @cached_property
+    def off(self) -> list[Off]:
+        """The components with a known error, each in the guide that has it worst; points, which have no sd, aside."""
+        return off(self.spread, self.problem.latents)
+
+    @cached_property
     def worst(self) -> list[draws.Component]:
-        """The components with a known error, the largest in any guide first; points, which have no sd, do not count."""
-        return draws.worst((one for fit in self.spread for one in fit.metrics), self.problem.latents)
+        """The components with a known error, the largest in any guide first; by weights that say nothing if need be."""
+        known = [one.component for one in self.off]
+        return known or draws.worst((one for fit in self.spread for one in fit.metrics), self.problem.latents)
+
+    @cached_property
+    def standard(self) -> tuple[str, xr.Dataset] | None:
+        """Whose draws pictures hold others against, the reference's or those of chains, and these draws."""
+        return standard(
+            self.fits, group(self.comparison.references.get(self.problem.name), "posterior"), self.problem.reference
+        )
 
     def values(self, fit: Fit, component: draws.Component) -> draws.Array:
         """Return the finite posterior draws of one component (empty where the fit has none)."""

@@ -31,14 +31,19 @@ def printed(comparison: Comparison, width: int | None) -> str:
     stream = io.StringIO()
     terminal = width is not None
     console = Console(
-        file=stream, force_terminal=terminal, width=width or 140, color_system=None, highlight=False, legacy_windows=False
+        file=stream,
+        force_terminal=terminal,
+        width=width or 140,
+        color_system=None,
+        highlight=False,
+        legacy_windows=False,
     )
     print_answer(comparison, Path("reports/run/report.html"), console)
     return re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue())
 
 
 @pytest.mark.parametrize("width", [60, 61, 79, 95, 96, 140])
-@pytest.mark.parametrize("comparison", [LONG, fake.small(draws=50, steps=40), many(3, 3)], ids=["long", "small", "many"])
+@pytest.mark.parametrize("comparison", [LONG, fake.small(draws=50, steps=40), many(3, 3)], ids=repr)
 def test_no_line_is_wider_than_the_terminal_and_no_word_is_cut(comparison: Comparison, width: int) -> None:
     lines = printed(comparison, width).splitlines()
     assert {len(line) for line in lines} == {min(width, 110)}

@@ -43,10 +43,11 @@ def test_it_says_what_to_use_which_guide_is_how_good_and_how_to_load_the_draws(s
         'c = gb.load("reports/run")',
         "draws = c.posterior()",
     ]
-    assert rest == [
+    (more,) = rest
+    assert more == (
         "Use the draws of auto_multivariate_normal and auto_laplace_approximation only with their weights. "
         "Do not use the intervals of mean_field and auto_normal."
-    ]
+    )
 
 
 @pytest.mark.usefixtures("look")

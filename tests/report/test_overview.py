@@ -73,7 +73,7 @@ def test_links_lead_somewhere_and_nothing_has_two_anchors(report: Path) -> None:
     linked = {reference[1:] for reference in reader.references if reference.startswith("#")}
     assert linked <= set(reader.ids)
     assert {anchor_of(one.name) for one in OVERVIEW} | {"run"} <= linked
-    assert not {"script", "iframe", "object", "embed", "form"} & set(reader.tags)
+    assert not {"iframe", "object", "embed", "form"} & set(reader.tags)
     assert all(reader.alts)
 
 
@@ -101,7 +101,7 @@ def test_names_are_text(tmp_path: Path) -> None:
     path = write(made, tmp_path, sections=[], on_failure=failures.append)
     page = path.read_text(encoding="utf-8")
     assert failures == []
-    assert "<script" not in page
+    assert page.count("<script") == 1  # the report's own
     assert hostile in Reader(page).text
     outside = re.sub(r"```.*?```", "", (tmp_path / "report.md").read_text(encoding="utf-8"), flags=re.DOTALL)
     assert "<script>" not in outside

@@ -14,6 +14,8 @@ from guidebench.api import Fit
 from guidebench.results import Chaining, Finding, Status, Verdict
 from tests import made
 
+UNSETTLED = Chaining(settled=False, note="", chains=256)
+
 
 def fit(guide: str, verdict: Verdict = Verdict.TRUST, *, mean: float = 0.02, sd: float = 0.03, **parts: Any) -> Fit:
     metrics = {
@@ -59,7 +61,8 @@ def test_guides_are_in_the_order_of_the_recommendation() -> None:
          "the mixture's draws instead: sd of theta[3] off by 20%"),
         ({"verdict": Verdict.REWEIGHT, "mean": 0.31}, "weights repair it: mean of tau off by 0.31 sd"),
         ({"verdict": Verdict.DISTRUST, "mean": 0.31}, "mean of tau off by 0.31 sd; nothing repairs it"),
-        ({"verdict": Verdict.DISTRUST, "chains": Chaining(settled=False, note="", chains=256)}, "its chains did not settle; nothing else can tell"),
+        ({"verdict": Verdict.DISTRUST, "chains": UNSETTLED},
+         "its chains did not settle; nothing else can tell"),
         ({"verdict": Verdict.DISTRUST, "metrics": {"dropped_mass": 0.4},
           "evidence": (Finding(source="modes", raw=False),)}, "misses modes that hold 40% of the posterior"),
         ({"verdict": Verdict.POINT}, "a point estimate: no spread, no intervals"),
@@ -87,11 +90,10 @@ def test_errors_are_measured_against_the_best_that_is_known() -> None:
 def test_weights_that_say_nothing_measure_nothing() -> None:
     shifted = {"mean_shift": 6.0, "sd_shift": 5.0}
     heavy = Finding(source="weights", said="Its weights have no mean (k-hat 7.37): they say nothing.")
-    chains = Chaining(settled=False, note="", chains=256)
-    lost = made.fit("g", shifted, verdict=Verdict.DISTRUST, evidence=(heavy,), chains=chains)
+    lost = made.fit("g", shifted, verdict=Verdict.DISTRUST, evidence=(heavy,), chains=UNSETTLED)
     (line,) = answer([lost], made.record()).lines
     assert (line.mean_error, line.why) == (None, "its chains did not settle; nothing else can tell")
-    telling = made.fit("g", shifted, verdict=Verdict.DISTRUST, evidence=(replace(heavy, raw=False),), chains=chains)
+    telling = made.fit("g", shifted, verdict=Verdict.DISTRUST, evidence=(replace(heavy, raw=False),), chains=UNSETTLED)
     assert answer([telling], made.record()).lines[0].why == "mean off by 6.00 sd; nothing repairs it"
 
 
@@ -110,3 +112,16 @@ def test_what_to_use_instead_is_one_sentence_with_that_nothing_can_be_used() -> 
     failed = answer(bad, made.record(reference_checks={"rhat": 1.2}))
     assert "; NUTS failed its checks" in failed.headline
     assert failed.source == ""
+
+
+def test_a_guide_of_which_nothing_is_known_is_held_against_the_chains_of_one_that_is_used() -> None:
+    used = made.fit("used", {"mean_refreshed[a]": 1.0, "sd_refreshed[a]": 2.0, "mean_moved": 0.0, "sd_moved": 0.0},
+                    refreshed_by="chains")  # fmt: skip
+    lost = made.fit("lost", {"mean[a]": 2.0, "sd[a]": 1.0}, verdict=Verdict.DISTRUST)
+    found = answer([lost, used], made.record())
+    first, second = found.lines
+    assert (first.guide, first.against) == ("used", "chains")
+    assert (second.against, second.mean_error, second.sd_error) == ("others", 0.5, 0.5)
+    assert found.standard == "used"
+    unusable = replace(used, verdict=Verdict.DISTRUST)
+    assert [line.mean_error for line in answer([lost, unusable], made.record()).lines if line.guide == "lost"] == [None]

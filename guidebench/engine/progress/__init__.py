@@ -72,11 +72,8 @@ class Lines(Silent):
         """Say which fit is done and how it ended."""
         self._done += 1
         earlier = " (kept from an earlier run)" if kept else ""
-        print(
-            f"{self._done} of {self._total}: {fit.guide} on {fit.problem}: {fit.status}{earlier}",
-            file=sys.stderr,
-            flush=True,
-        )
+        sys.stderr.write(f"{self._done} of {self._total}: {fit.guide} on {fit.problem}: {fit.status}{earlier}\n")
+        sys.stderr.flush()
 
 
 def watch(shown: bool | None) -> AbstractContextManager[Watcher]:

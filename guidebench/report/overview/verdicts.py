@@ -11,7 +11,7 @@ from guidebench.report.overview.seen import Overview
 from guidebench.report.palette import verdict_pill
 from guidebench.report.sections.summary import broken
 from guidebench.report.text import listed
-from guidebench.results import Comparison, Status, Verdict
+from guidebench.results import Comparison, Status
 
 
 def build(overview: Overview) -> Block:
