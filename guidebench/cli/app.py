@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from guidebench.cli import authors, changes
+from guidebench.cli import authors, changes, explain
+from guidebench.cli.help import RunCommand
 from guidebench.cli.options import LogLossOption, NoPluginsOption, PluginOption
 from guidebench.cli.run import INTERRUPTED, run
 from guidebench.config.errors import GuidebenchError
@@ -77,7 +78,7 @@ def _root(
     pass
 
 
-app.command()(run)
+app.command(cls=RunCommand)(run)
 
 
 @app.command(name="list")
@@ -125,6 +126,7 @@ def report(
 
 
 app.command()(changes.diff)
+app.command()(explain.explain)
 app.command()(authors.check)
 app.command()(authors.new)
 
