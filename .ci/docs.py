@@ -55,13 +55,22 @@ def _command(command: Any) -> Iterator[str]:
     yield f"## `guidebench {command.name}`\n\n{command.help}\n\n    {usage}\n"
     for panel in dict.fromkeys(getattr(one, "rich_help_panel", None) for one in options):
         rows = [one for one in options if getattr(one, "rich_help_panel", None) == panel]
-        yield f"| {panel or 'option'} | |\n|---|---|"
-        yield "\n".join(f"| {_spelled(one)} | {_escaped(one.help or '')} |" for one in rows) + "\n"
+        yield f"| {panel or 'option'} | | default |\n|---|---|---|"
+        yield "\n".join(f"| {_spelled(one)} | {_escaped(one.help or '')} | {_default(one)} |" for one in rows) + "\n"
 
 
 def _spelled(option: Any) -> str:
     names = ", ".join(f"`{name}`" for name in (*option.opts, *option.secondary_opts))
     return names if option.is_flag else f"{names} `{_escaped(option.metavar)}`"
+
+
+def _default(option: Any) -> str:
+    from guidebench.cli.help import default_of
+    from guidebench.config import OPTIONS
+
+    if option.name in OPTIONS:
+        return default_of(option.name)
+    return "" if option.default in (None, False) else _escaped(str(getattr(option.default, "value", option.default)))
 
 
 def _escaped(text: str) -> str:

@@ -11,25 +11,31 @@ from guidebench.results import Fit, ProblemRecord, Refresher, Status, Verdict
 #: What draws that owe nothing to a guide are called.
 _LENDERS: dict[Refresher, str] = {"mixture": "the mixture", "groups": "the groups of chains"}
 
+#: What is said first where no draws of any guide can be used.
+NONE = "None of these guides can be used on this problem."
+
 
 def recommend(fits: Sequence[Fit], record: ProblemRecord | None = None) -> str:
     """Return a few sentences that say which guide to use, from the fits of one problem and what is known of it."""
+    return " ".join(sentences(fits, record))
+
+
+def sentences(fits: Sequence[Fit], record: ProblemRecord | None = None) -> list[str]:
+    """Return what :func:`recommend` says, sentence by sentence."""
     if not fits:
-        return "No guide was trained."
+        return ["No guide was trained."]
     if not any(fit.status.has_draws for fit in fits):
         reasons = list(dict.fromkeys(fit.message for fit in fits if fit.message))
-        return "No guide could be trained: " + ("; ".join(reasons[:3]) or "see their messages") + "."
+        return ["No guide could be trained: " + ("; ".join(reasons[:3]) or "see their messages") + "."]
     trusted, refreshed, reweighted, distrusted, lent = by_word(fits)
     if not (trusted or refreshed or reweighted):
         instead = _lent(lent) if lent and not (record and record.reference) else _instead(fits, record)
-        return " ".join(["None of these guides can be used on this problem.", *instead])
-    return " ".join(
-        [
-            _first(trusted, refreshed, reweighted),
-            *_others(trusted, refreshed, reweighted),
-            *_not_to_use(distrusted),
-        ]
-    )
+        return [NONE, *instead]
+    return [
+        _first(trusted, refreshed, reweighted),
+        *_others(trusted, refreshed, reweighted),
+        *_not_to_use(distrusted),
+    ]
 
 
 class ByWord(NamedTuple):

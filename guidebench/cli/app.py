@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from guidebench.cli import authors, changes
+from guidebench.cli import authors, changes, explain
+from guidebench.cli.help import RunCommand
 from guidebench.cli.options import LogLossOption, NoPluginsOption, PluginOption
 from guidebench.cli.run import run
 from guidebench.config.errors import RequestError
@@ -65,7 +66,7 @@ def _root(
     pass
 
 
-app.command()(run)
+app.command(cls=RunCommand)(run)
 
 
 @app.command(name="list")
@@ -115,6 +116,7 @@ def report(
 
 
 app.command()(changes.diff)
+app.command()(explain.explain)
 app.command()(authors.check)
 app.command()(authors.new)
 

@@ -7,6 +7,7 @@ import sys
 
 from rich import markup
 from rich.console import Console
+from rich.text import Text
 
 from guidebench.config.text import line, shown
 from guidebench.contracts import MetricValue, Quantity
@@ -47,6 +48,11 @@ def make_console(width: int = 140) -> Console:
     """Return the terminal, or for a pipe one of a fixed width."""
     console = Terminal(highlight=False)
     return console if console.is_terminal else Terminal(highlight=False, width=width)
+
+
+def show(console: Console, text: str, style: str | None = None) -> None:
+    """Print a text as it is: wrapped at words on a terminal, on one line in a pipe."""
+    console.print(Text(shown(text), style=style or ""), soft_wrap=not console.is_terminal)
 
 
 def number(value: float | None, digits: int) -> str:

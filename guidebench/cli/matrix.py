@@ -20,7 +20,7 @@ from guidebench.analysis.problems import (
     usable_in_words,
     winners,
 )
-from guidebench.cli.cells import COLOURS, NOTHING, escape, number
+from guidebench.cli.cells import COLOURS, NOTHING, escape, number, show
 from guidebench.results import Comparison, Fit, Verdict
 
 #: Columns of a terminal that everybody has.
@@ -48,7 +48,7 @@ def print_matrix(comparison: Comparison, console: Console) -> None:
     """Print the verdicts on every problem, how the guides rank, and what went wrong."""
     guides = list(dict.fromkeys(fit.guide for fit in comparison.fits))
     console.print(_guides(comparison, guides))
-    console.print(_ranks_told(comparison), soft_wrap=True)
+    show(console, _ranks_told(comparison))
     console.print()
     console.print(_verdicts(comparison, guides))
     shown = {Verdict(fit.verdict) for fit in comparison.fits}
@@ -56,10 +56,10 @@ def print_matrix(comparison: Comparison, console: Console) -> None:
         console.print(f"{', '.join(f'{SHORT[one]} {one}' for one in Verdict if one in shown)}.")
     found = winners(comparison)
     none = sum(not one.usable for one in found)
-    console.print(f"{usable_in_words(found)}; none can be used on {none}.", soft_wrap=True)
+    show(console, f"{usable_in_words(found)}; none can be used on {none}.")
     without = [record.name for record in comparison.problems if not record.reference]
     if without:
-        console.print(f"No reference on {_some(without)}: no errors are known there.", style="yellow", soft_wrap=True)
+        show(console, f"No reference on {_some(without)}: no errors are known there.", "yellow")
     _print_messages(comparison.fits, console)
     console.print()
 
@@ -150,7 +150,7 @@ def _shortened(name: str) -> str:
 
 
 def _some(names: Sequence[str], most: int = 4) -> str:
-    shown = ", ".join(map(escape, names[:most]))
+    shown = ", ".join(names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
 
 
@@ -162,11 +162,10 @@ def _print_messages(fits: Sequence[Fit], console: Console) -> None:
             owner = f" ({fit.failures[0].owner})" if fit.failures else ""
             reasons.setdefault((fit.guide, f"{fit.message}{owner}"), []).append(fit.problem)
     for (guide, message), problems in list(reasons.items())[:MOST_MESSAGES]:
-        text = f"{escape(guide)} on {_some(problems)}: {escape(message)}"
-        console.print(text, style="red", soft_wrap=True)
+        show(console, f"{guide} on {_some(problems)}: {message}", "red")
     if len(reasons) > MOST_MESSAGES:
         console.print(f"{len(reasons) - MOST_MESSAGES} more messages are in the report.", style="red")
     unsettled = Counter(fit.guide for fit in fits if fit.status == "max_steps")
     if unsettled:
-        counts = ", ".join(f"{escape(guide)} ({count})" for guide, count in unsettled.items())
-        console.print(f"Not settled when the steps ran out, or by its own method: {counts}.", soft_wrap=True)
+        counts = ", ".join(f"{guide} ({count})" for guide, count in unsettled.items())
+        show(console, f"Not settled when the steps ran out, or by its own method: {counts}.")

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import gc
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from guidebench.cli import cells, folder, log
 from guidebench.cli.ending import INTERRUPTED
+from guidebench.cli.life import sign_of_life
 from guidebench.cli.options import parameters, values
 from guidebench.config.errors import RequestError
 from guidebench.config.options import OUTPUT
@@ -58,6 +59,23 @@ def _with_options(command: Callable[..., int]) -> Callable[..., int]:
 @_with_options
 def run(*, config: Path | None, **given: Any) -> int:
     """Train guides on problems, score them all alike, and write a report."""
+    with ExitStack() as held, ExitStack() as workers:
+        with sign_of_life(quiet=bool(given["quiet"])):
+            ready = _made_ready(config, given, held, workers)
+        return _run(ready, workers.close)
+
+
+class _Ready(NamedTuple):
+    """What is asked for, what an earlier run has kept of it, what runs it, and what notes its events."""
+
+    request: Request
+    kept: Kept
+    executor: Executor
+    events: Callable[[Event], None]
+
+
+def _made_ready(config: Path | None, given: Mapping[str, Any], held: ExitStack, workers: ExitStack) -> _Ready:
+    """Return a run that can begin; its folder and its log are let go with `held`, and its processes with `workers`."""
     threads.enough()
     from guidebench.config import is_results, make_config
     from guidebench.engine.executors.choose import chosen
@@ -65,42 +83,40 @@ def run(*, config: Path | None, **given: Any) -> int:
     from guidebench.request.selection import choose_guides, choose_problems
 
     settings = make_config(values(given), config)
-    with ExitStack() as workers:
-        # Processes of our own have much to import, as this one has now.
-        early = workers.enter_context(chosen(settings)) if settings.jobs is not None else None
-        registry = find_plugins(settings.plugins, no_plugins=settings.no_plugins, running=True)
-        if config is not None and is_results(config):
-            named = settings.model_copy(update={name: () for name in ("problems", "guides") if given[name]})
-            _check_repeatable(config, named.problems, named.guides, registry)
-        problems = choose_problems(registry, settings.problems, settings)
-        guides = choose_guides(registry, settings.guides)
-        out = Path(settings.out)
-        name = folder.name_of(problems, settings.problems, out)
-        folder.check_out(out / name)
-        folder.check_room(out / name, len(problems), len(guides))
-        from guidebench.engine.request import Request
-        from guidebench.results.kept import Kept, clear
-        from guidebench.results.lock import owned
+    # Processes of our own have much to import, as this one has now.
+    early = workers.enter_context(chosen(settings)) if settings.jobs is not None else None
+    registry = find_plugins(settings.plugins, no_plugins=settings.no_plugins, running=True)
+    if config is not None and is_results(config):
+        named = settings.model_copy(update={name: () for name in ("problems", "guides") if given[name]})
+        _check_repeatable(config, named.problems, named.guides, registry)
+    problems = choose_problems(registry, settings.problems, settings)
+    guides = choose_guides(registry, settings.guides)
+    out = Path(settings.out)
+    name = folder.name_of(problems, settings.problems, out)
+    folder.check_out(out / name)
+    folder.check_room(out / name, len(problems), len(guides))
+    from guidebench.engine.request import Request
+    from guidebench.results.kept import Kept, clear
+    from guidebench.results.lock import owned
 
-        asked = Request(name=name, problems=problems, guides=guides, config=settings, registry=registry)
-        with owned(out / name):
-            clear(out / name)
-            kept = Kept(out / name, fresh=settings.fresh, claim=folder.claim_of(problems, settings.problems, out))
-            executor = early or workers.enter_context(chosen(settings))
-            with log.written(out / name, aloud=settings.verbose) as events:
-                return _run(asked, kept, executor, workers.close, events)
+    asked = Request(name=name, problems=problems, guides=guides, config=settings, registry=registry)
+    held.enter_context(owned(out / name))
+    clear(out / name)
+    kept = Kept(out / name, fresh=settings.fresh, claim=folder.claim_of(problems, settings.problems, out))
+    executor = early or workers.enter_context(chosen(settings))
+    events = held.enter_context(log.written(out / name, aloud=settings.verbose))
+    return _Ready(asked, kept, executor, events)
 
 
-def _run(
-    request: Request, kept: Kept, executor: Executor, end_workers: Callable[[], None], events: Callable[[Event], None]
-) -> int:
+def _run(ready: _Ready, end_workers: Callable[[], None]) -> int:
     """Make a run and write its report; return the exit status."""
+    request, kept, executor, events = ready
     # Tracing leaves so many small objects behind that looking for cycles took an eighth of a warm run.
     gc.set_threshold(200_000, 20, 20)
 
     from guidebench.cli import tables
     from guidebench.engine import run as engine
-    from guidebench.engine.progress.terminal import bar
+    from guidebench.engine.progress import watch
     from guidebench.inference.device import cache
     from guidebench.report import write
     from guidebench.report.ahead import Ahead
@@ -112,7 +128,7 @@ def _run(
     Thread(target=_import_ahead, daemon=True).start()
     target = Path(settings.out) / request.name
     ahead = Ahead(request.registry.sections, log_loss=settings.log_loss)
-    with bar(quiet=settings.quiet) as watcher:
+    with watch(not settings.quiet) as watcher:
         warn = None if settings.quiet or settings.verbose else _warn  # the log, which is shown then, has it, too
         comparison = engine.compare(
             request,

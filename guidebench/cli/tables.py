@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from guidebench.cli.cells import COLOURS, NOTHING, cell, escape, make_console, number
+from guidebench.cli.cells import COLOURS, NOTHING, cell, escape, make_console, number, show
 from guidebench.contracts import Quantity
 from guidebench.plugins.registry import Registered, Registry
 from guidebench.results import Comparison, Fit, ProblemRecord, Status
@@ -42,23 +42,15 @@ def _columns(comparison: Comparison, fits: Sequence[Fit]) -> list[Quantity]:
     return [one for one in declared if any(cell(fit, one) != NOTHING for fit in fits)]
 
 
-def _print_problem(comparison: Comparison, record: ProblemRecord, console: Console) -> None:
-    """Print the table of one problem, and what to conclude."""
+def _numbers(record: ProblemRecord, fits: Sequence[Fit], columns: Sequence[Quantity]) -> Table:
+    """Return the table of one problem with these columns."""
     from guidebench.analysis.problems import SECONDS
-    from guidebench.analysis.quicker import quicker
-    from guidebench.analysis.recommendation import recommend
 
-    fits = comparison.of(record.name)
-    columns = _columns(comparison, fits)
     table = Table(
-        title=escape(record.name),
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
+        title=escape(record.name), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False
     )
-    table.add_column("guide", overflow="fold")
-    table.add_column("verdict")
+    table.add_column("guide", overflow="fold", min_width=min(max((len(fit.guide) for fit in fits), default=0), 20))
+    table.add_column("verdict", no_wrap=True)
     for one in (*columns, SECONDS):
         table.add_column(escape(one.heading), justify="right", no_wrap=True)
     table.add_column("training")
@@ -70,38 +62,53 @@ def _print_problem(comparison: Comparison, record: ProblemRecord, console: Conso
             number(fit.seconds, SECONDS.digits),
             str(fit.status),
         )
+    return table
+
+
+def _print_problem(comparison: Comparison, record: ProblemRecord, console: Console) -> None:
+    """Print the table of one problem, and what has to be known to read it."""
+    from guidebench.analysis.answer import ranked
+    from guidebench.analysis.quicker import quicker
+
+    fits = ranked(comparison.of(record.name))
+    columns = _columns(comparison, fits)
+    table = _numbers(record, fits, columns)
+    while console.is_terminal and columns and table.__rich_measure__(console, console.options).minimum > console.width:
+        columns = columns[:-1]
+        table = _numbers(record, fits, columns)
     console.print(table)
     for one in columns:
         if one.note and not any(fit.metric(one.name) for fit in fits):  # a range over variables is no usual number
-            console.print(escape(one.note), soft_wrap=True)
+            show(console, one.note)
     if reference := reference_line(record):
         style = None if record.reference else "yellow"
-        console.print(escape(reference), style=style, soft_wrap=True)
+        show(console, reference, style)
     if record.log_evidence is not None:
         console.print(f"Exact log evidence: {record.log_evidence:.3f} nat; no ELBO lies above it.")
-    console.print(escape(recommend(fits, record)), soft_wrap=True)
     if cost := _cost(fits, record):
-        console.print(escape(cost), soft_wrap=True)
+        show(console, cost)
     if sampled := quicker(fits, record):
-        console.print(escape(sampled), soft_wrap=True)
+        show(console, sampled)
     for fit in fits:
         if fit.evidence:  # what the verdict rests on
-            console.print(f"{escape(fit.guide)}: {escape(fit.reason)}", soft_wrap=True)
+            show(console, f"{fit.guide}: {fit.reason}")
     for fit in fits:
         if not fit.status.has_draws:
             owner = f" ({fit.failures[0].owner})" if fit.failures else ""
-            console.print(f"{escape(fit.guide)}: {escape(fit.message + owner)}", style="red", soft_wrap=True)
+            show(console, f"{fit.guide}: {fit.message}{owner}", "red")
         elif fit.message:
-            console.print(f"{escape(fit.guide)}: {escape(fit.message)}", style="yellow", soft_wrap=True)
+            show(console, f"{fit.guide}: {fit.message}", "yellow")
     unsettled = [fit for fit in fits if fit.status is Status.MAX_STEPS and not fit.stopped]
     for words, own in (("Not settled when the steps ran out", False), ("Not converged by its own method", True)):
         if names := [fit.guide for fit in unsettled if bool(fit.method) is own]:
-            console.print(f"{words}: {escape(', '.join(names))}.", soft_wrap=True)
+            show(console, f"{words}: {', '.join(names)}.")
     console.print()
 
 
 def print_comparison(comparison: Comparison, page: Path) -> None:
     """Print one table of a problem, or one over several, what to conclude, and where the report is."""
+    from guidebench.cli.answer import print_answer
+
     console = make_console()
     if len(comparison.problems) > 1:
         from guidebench.cli.matrix import print_matrix
@@ -111,15 +118,16 @@ def print_comparison(comparison: Comparison, page: Path) -> None:
         for record in comparison.problems:
             _print_problem(comparison, record, console)
     for failure in comparison.failures:
-        console.print(escape(str(failure)), style="red", soft_wrap=True)
+        show(console, str(failure), "red")
     if comparison.interrupted:
         console.print("Interrupted: only the finished fits are in the report.", style="yellow")
     if comparison.kept:
-        console.print(
+        show(
+            console,
             f"{comparison.kept} of {len(comparison)} fits kept from an earlier run, with the times of that run; "
             "--fresh trains them anew.",
-            soft_wrap=True,
         )
+    print_answer(comparison, page, console)
     console.print(f"Report: {escape(str(page))}", soft_wrap=True)
 
 

@@ -58,7 +58,7 @@ class OutputOptions(Options):
     ] = Field(None, ge=20, le=100_000)
     out: Annotated[
         str,
-        Option(help="Results go to DIR/NAME (default: reports).", metavar="DIR", panel=OUTPUT, changes="nothing"),
+        Option(help="Results go to DIR/NAME.", metavar="DIR", panel=OUTPUT, changes="nothing"),
     ] = "reports"
     log_loss: Annotated[
         bool,

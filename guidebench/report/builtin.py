@@ -14,6 +14,7 @@ from guidebench.plugins.hookspecs import hookimpl
 SECTIONS = (
     (10, "summary", "Summary", "The verdict on every guide, and the numbers behind it"),
     (15, "differences", "Ties", "Which guides differ in their ELBO by more than noise"),
+    (18, "off", "What is off", "Intervals of the worst quantities beside those they should be, and every error"),
     (20, "data", "Data", "The observations with their error bars"),
     (30, "loss", "Training loss", "Loss of every restart of every guide"),
     (40, "parameters", "Training of the parameters", "Locations and scales over the training steps"),

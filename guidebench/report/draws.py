@@ -21,9 +21,6 @@ Array: TypeAlias = NDArray[Any]
 SAMPLE_DIMS = ("chain", "draw")
 
 
-#: Components beyond which the worst are shown in the place of the first.
-MANY = 200
-
 #: Errors of single components by metric, each over the limit that draws are held against.
 _ERRORS = {
     f"{moment}_{kind}": limit
@@ -43,6 +40,12 @@ class Component:
     def name(self) -> str:
         """The name used in figures and in ``metrics.csv``: ``w``, ``theta[3]``, ``L[1,0]``."""
         return f"{self.site}[{','.join(map(str, self.index))}]" if self.index else self.site
+
+
+def component_of(name: str) -> Component:
+    """Return the component of a name as ``metrics.csv`` has it."""
+    site, _, index = name.removesuffix("]").partition("[")
+    return Component(site, tuple(map(int, index.split(","))) if index else ())
 
 
 def components(dataset: xr.Dataset, sites: Iterable[str]) -> Iterator[Component]:
@@ -66,9 +69,7 @@ def worst(metrics: Iterable[MetricValue], sites: Iterable[str]) -> list[Componen
     """Return the components of which an error is known, the one with the largest over its limit first."""
     known, errors = frozenset(sites), dict[Component, float]()
     for one in metrics:
-        site, _, index = one.variable.removesuffix("]").partition("[")
-        if one.metric in _ERRORS and site in known:
-            component = Component(site, tuple(map(int, index.split(","))) if index else ())
+        if one.metric in _ERRORS and (component := component_of(one.variable)).site in known:
             error = one.value / _ERRORS[one.metric]
             errors[component] = max(errors.get(component, 0.0), error if error == error else math.inf)
     return sorted(errors, key=lambda component: -errors[component])

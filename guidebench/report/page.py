@@ -29,6 +29,7 @@ from guidebench.report.content import (
     Tabs,
 )
 from guidebench.report.finish import compact_dpi, finish, seen, unique
+from guidebench.report.off import Off, off, standard
 from guidebench.report.palette import Style, styles
 from guidebench.report.text import listed, slug
 from guidebench.results import Comparison, Fit, ProblemRecord
@@ -150,24 +151,37 @@ class Page:
     def components(self, limit: int) -> tuple[list[draws.Component], int]:
         """Return scalar components of the latents, and how many there are in all.
 
-        They are the first, or, of more than :data:`guidebench.report.draws.MANY`, those whose means and sds are
-        farthest off in any guide, the worst first.
+        Of more than `limit` they are those whose means and sds are farthest off in any guide, the worst first; or the
+        first, where no errors are known.
         """
         for fit in self.drawn:
             found, total = draws.first(self._posterior(fit), self.problem.latents, limit)
-            return (self._worst[:limit] or found) if total > draws.MANY else found, total
+            return (self.worst[:limit] or found) if total > limit else found, total
         return [], 0
 
     def shown_of(self, count: int, total: int) -> str:
         """Return which components :meth:`components` has chosen, as the subject of a sentence."""
-        if total > draws.MANY and self._worst:
+        if self.worst:
             return f"the {count} of {total:,} components whose means and sds are farthest off in any guide"
         return f"the first {count} of {total:,} components"
 
     @cached_property
-    def _worst(self) -> list[draws.Component]:
-        """The components with a known error, the largest in any guide first."""
-        return draws.worst((one for fit in self.drawn for one in fit.metrics), self.problem.latents)
+    def off(self) -> list[Off]:
+        """The components with a known error, each in the guide that has it worst; points, which have no sd, aside."""
+        return off(self.spread, self.problem.latents)
+
+    @cached_property
+    def worst(self) -> list[draws.Component]:
+        """The components with a known error, the largest in any guide first; by weights that say nothing if need be."""
+        known = [one.component for one in self.off]
+        return known or draws.worst((one for fit in self.spread for one in fit.metrics), self.problem.latents)
+
+    @cached_property
+    def standard(self) -> tuple[str, xr.Dataset] | None:
+        """Whose draws pictures hold others against, the reference's or those of chains, and these draws."""
+        return standard(
+            self.fits, group(self.comparison.references.get(self.problem.name), "posterior"), self.problem.reference
+        )
 
     def values(self, fit: Fit, component: draws.Component) -> draws.Array:
         """Return the finite posterior draws of one component (empty where the fit has none)."""

@@ -15,6 +15,7 @@ from guidebench.plugins.registry import OWN
 from guidebench.report import html, markdown
 from guidebench.report.ahead import Ahead, in_order
 from guidebench.report.content import Block, Figure, Link
+from guidebench.report.front import FRONT, Front
 from guidebench.report.overview import OVERVIEW, Overview, anchor_of, problem_anchor
 from guidebench.report.page import Page
 from guidebench.report.recipes import told
@@ -59,7 +60,7 @@ def write(
     Path
         Of ``report.html``.
     """
-    report = _report(comparison, sections, log_loss, on_failure or _silent, ahead)
+    report = _report(comparison, sections, log_loss, on_failure or _silent, ahead, run=_told(Path(path)))
     page, text = _html(comparison, report), _markdown(comparison, report)
     return _place(Path(path), page, text, {name: figure.png for name, figure in report.figures().items()})
 
@@ -69,14 +70,21 @@ def figures(comparison: Comparison, *, sections: Sequence[Any] | None = None) ->
     return _report(comparison, sections, bool(comparison.config.get("log_loss")), _silent).figures()
 
 
+def _told(folder: Path) -> str:
+    """Return a folder as somebody would type it who is where the run was made."""
+    here = Path.cwd()
+    return folder.relative_to(here).as_posix() if folder.is_relative_to(here) else folder.as_posix()
+
+
 def _silent(failure: Failure) -> None:
     """Leave it at the note in the report."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What a report consists of: an overview where there are several problems, and a part for each."""
+    """What a report consists of: the answer, an overview where there are several problems, and a part for each."""
 
+    front: Rendered | None
     overview: tuple[Rendered, ...]
     parts: tuple[Part, ...]
 
@@ -87,7 +95,8 @@ class Report:
 
     def figures(self) -> dict[str, Figure]:
         """Return every figure by name, in order."""
-        sections = (*self.overview, *(section for part in self.parts for section in part.sections))
+        front = () if self.front is None else (self.front,)
+        sections = (*front, *self.overview, *(section for part in self.parts for section in part.sections))
         return {figure.name: figure for section in sections for figure in section.figures}
 
 
@@ -97,6 +106,7 @@ def _report(
     log_loss: bool,
     on_failure: OnFailure,
     ahead: Ahead | None = None,
+    run: str = ".",
 ) -> Report:
     given = sections
     if given is None:
@@ -108,12 +118,16 @@ def _report(
         seen = Overview(comparison=comparison, _names=names)
         own = [Owned(section=one, plugin="sections", distribution=OWN) for one in OVERVIEW]
         overview = [rendered(anchor_of(one.section.name), one, seen, on_failure, level=3) for one in own]
-    pages = (
+    pages = tuple(
         Page(comparison=comparison, problem=problem, log_loss=log_loss, _names=names) for problem in comparison.problems
     )
+    parts = tuple(_part(page, [ahead.section_of(page, names, one, on_failure) for one in owned]) for page in pages)
+    seen_first = Front(comparison=comparison, pages=pages, run=run, _names=frozenset(names))
+    front = Owned(section=FRONT, plugin="sections", distribution=OWN)
     return Report(
+        front=rendered(f"front--{FRONT.name}", front, seen_first, on_failure, level=2),
         overview=tuple(one for one in overview if one is not None),
-        parts=tuple(_part(page, [ahead.section_of(page, names, one, on_failure) for one in owned]) for page in pages),
+        parts=parts,
     )
 
 
@@ -157,6 +171,7 @@ def _html(comparison: Comparison, report: Report) -> str:
         contents += [Link(section.title, section.anchor) for section in report.parts[0].sections]
     return html.page(
         title=comparison.name,
+        front=report.front,
         intro=_intro(comparison),
         contents=contents,
         problems=problems,
@@ -168,7 +183,9 @@ def _html(comparison: Comparison, report: Report) -> str:
 
 
 def _markdown(comparison: Comparison, report: Report) -> str:
-    chunks = [f"# {markdown.escape(comparison.name)}", *(markdown.escape(line) for line in _intro(comparison))]
+    chunks = [f"# {markdown.escape(comparison.name)}"]
+    chunks += [] if report.front is None else [report.front.markdown]
+    chunks += [markdown.escape(line) for line in _intro(comparison)]
     for section in report.overview:
         chunks += [f"## {markdown.escape(section.title)}", section.markdown]
     for part in report.parts:

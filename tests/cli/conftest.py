@@ -35,4 +35,6 @@ def command(
     monkeypatch.chdir(tmp_path)
     # Where this process keeps compiled programs is not for the command to decide.
     monkeypatch.setattr("guidebench.inference.device.cache.enable", lambda: None)
+    # A test that holds what is said against what should be is no slower machine's business.
+    monkeypatch.setattr("guidebench.cli.life.PATIENCE", 600.0)
     return run

@@ -55,7 +55,7 @@ def test_it_is_one_line_before_the_first_fit(command: Callable[..., Any]) -> Non
     assert said[0].startswith("guidebench: line: The posterior is improper: neither the data nor a proper prior hold")
     assert "w" in said[0]
     assert "b" in said[0]
-    assert said[1:] == ["a fit begins"]
+    assert said[1:] == ["a fit begins", "1 of 1: auto_normal on line: max_steps"]
 
 
 @pytest.mark.usefixtures("began")

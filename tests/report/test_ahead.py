@@ -86,7 +86,10 @@ def drawn_ahead(comparison: Comparison, sections: Any = SECTIONS, *, log_loss: b
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    return {str(one.relative_to(folder)): one.read_bytes() for one in sorted(folder.rglob("*")) if one.is_file()}
+    """Return what is in a folder; its own name, from which a report says that draws are loaded, as another."""
+    name = folder.as_posix().encode()
+    found = (one for one in sorted(folder.rglob("*")) if one.is_file())
+    return {str(one.relative_to(folder)): one.read_bytes().replace(name, b"RUN") for one in found}
 
 
 def same(comparison: Comparison, ahead: Ahead, folder: Path, sections: Any = SECTIONS, **options: Any) -> bool:

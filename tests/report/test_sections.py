@@ -13,7 +13,7 @@ import xarray as xr
 
 from guidebench.api import Comparison
 from guidebench.contracts import MetricValue
-from guidebench.report.page import Key, Note, Number, Page, Pill, Table
+from guidebench.report.page import Details, Key, Note, Number, Page, Pill, Table
 from guidebench.report.sections import (
     data,
     differences,
@@ -57,7 +57,7 @@ def test_a_difference_from_a_bound_over_a_larger_space_comes_with_a_word(page: P
         assert block is not None
         return block[-1]
 
-    assert isinstance(last(page.comparison), Table)
+    assert isinstance(last(page.comparison), Details)
     path = replace(page.comparison["mean_field"], bound="augmented")
     changed = tuple(path if fit.guide == "mean_field" else fit for fit in page.fits)
     assert str(last(replace(page.comparison, fits=changed))).startswith(

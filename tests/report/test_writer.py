@@ -88,7 +88,7 @@ def test_the_page_asks_the_network_for_nothing(report: Path, reader: Reader) -> 
         "data:",
         "#",
     }
-    assert not {"script", "iframe", "object", "embed", "form"} & set(reader.tags)
+    assert not {"iframe", "object", "embed", "form"} & set(reader.tags)
     page = report.read_text(encoding="utf-8")
     assert "default-src 'none'; img-src data:; style-src 'unsafe-inline'" in page
     assert "@import" not in page
@@ -123,14 +123,15 @@ def test_both_reports_hold_the_same_numbers(report: Path, reader: Reader) -> Non
 
 def test_a_point_estimate_has_empty_cells(report: Path) -> None:
     text = (report.parent / "report.md").read_text(encoding="utf-8")
-    row = next(line for line in text.splitlines() if line.startswith("| auto_delta"))
+    summary = text[text.index("## Summary") :]
+    row = next(line for line in summary.splitlines() if line.startswith("| auto_delta"))
     assert [cell.strip() for cell in row.split("|")[2:8]] == ["**• point**", "–", "–", "–", "–", "–"]
 
 
 def test_the_same_results_give_the_same_bytes(tmp_path: Path, small: Comparison, sections: list[Section]) -> None:
     kept = [section for section in sections if section.name in ("summary", "loss", "numbers")]
-    one, other = (write(small, tmp_path / name, sections=kept) for name in ("one", "other"))
-    assert one.read_bytes() == other.read_bytes()
+    one, other = (write(small, tmp_path / name / "run", sections=kept).read_text("utf-8") for name in ("one", "other"))
+    assert one.replace("/one/run", "/other/run") == other
 
 
 def fails(page: Page) -> Block:
@@ -171,7 +172,7 @@ def test_a_section_that_raises_leaves_a_note(tmp_path: Path, small: Comparison) 
     assert "The section 'odd'" in text
     assert "Nothing here" not in text
     assert "Words." in text
-    assert [figure.name for figure in (tmp_path / "figures").iterdir()] == ["ess.png"]
+    assert {figure.name for figure in (tmp_path / "figures").iterdir()} == {"answer.png", "ess.png"}
     assert "could not be made" in (tmp_path / "report.md").read_text(encoding="utf-8")
 
 
@@ -221,7 +222,7 @@ def test_figures_of_an_earlier_report_go_and_others_stay(tmp_path: Path, small: 
     write(small, tmp_path, sections=[Section(name="good", title="Good", build=works)])
     (tmp_path / "figures" / "mine.png").write_bytes(b"mine")
     write(small, tmp_path, sections=[Section(name="words", title="Words", build=words)])
-    assert [path.name for path in (tmp_path / "figures").iterdir()] == ["mine.png"]
+    assert {path.name for path in (tmp_path / "figures").iterdir()} == {"answer.png", "mine.png"}
 
 
 def test_several_problems(tmp_path: Path, sections: list[Section]) -> None:

@@ -1,4 +1,4 @@
-"""Showing how far a run is: a bar on a terminal, a panel in a notebook, nothing in a pipe."""
+"""Showing how far a run is: a bar on a terminal, a panel in a notebook, a line per fit in a pipe that asks for it."""
 
 from __future__ import annotations
 
@@ -73,6 +73,7 @@ class Lines(Silent):
         self._done += 1
         earlier = " (kept from an earlier run)" if kept else ""
         sys.stderr.write(f"{self._done} of {self._total}: {fit.guide} on {fit.problem}: {fit.status}{earlier}\n")
+        sys.stderr.flush()
 
 
 def watch(shown: bool | None) -> AbstractContextManager[Watcher]:

@@ -6,16 +6,16 @@ from collections import Counter
 from collections.abc import Sequence
 
 from guidebench.analysis.problems import usable_in_words, winners
-from guidebench.report.content import Block, Cell, Lead, Note, Table
+from guidebench.report.content import Block, Cell, Note, Table
 from guidebench.report.overview.seen import Overview
 from guidebench.report.palette import verdict_pill
 from guidebench.report.sections.summary import broken
 from guidebench.report.text import listed
-from guidebench.results import Comparison, Status, Verdict
+from guidebench.results import Comparison, Status
 
 
 def build(overview: Overview) -> Block:
-    """Return what to conclude, the table of verdicts and what must be known before it is believed."""
+    """Return the table of verdicts and what must be known before it is believed; the conclusion is on the front."""
     comparison = overview.comparison
     rows: list[list[Cell]] = []
     for problem in comparison.problems:
@@ -23,8 +23,6 @@ def build(overview: Overview) -> Block:
         pills = [found.get(guide) for guide in overview.guides]
         rows.append([overview.link(problem.name), *pills])
     return Block(
-        Lead(conclusion(comparison)) if comparison.fits else None,
-        _counts(overview),
         *broken(comparison.failures),
         *caution(comparison),
         "The verdict on every guide for every problem; a dash means that the guide was not tried there.",
@@ -45,19 +43,6 @@ def conclusion(comparison: Comparison) -> str:
     most = max(counts.values())
     leading = [guide for guide, count in counts.items() if count == most]
     return f"{text}. Best or tied most often: {listed(leading)} ({most})."
-
-
-def _counts(overview: Overview) -> Table | None:
-    """Return how often each guide got each verdict."""
-    fits = overview.comparison.fits
-    verdicts = [one for one in Verdict if any(fit.verdict is one for fit in fits)]
-    if not fits:
-        return None
-    counts = Counter((fit.guide, Verdict(fit.verdict)) for fit in fits)
-    rows: list[list[Cell]] = [
-        [overview.key(guide), *(counts[guide, verdict] for verdict in verdicts)] for guide in overview.guides
-    ]
-    return Table(["guide", *map(str, verdicts)], rows, caption="On how many problems each guide got each verdict.")
 
 
 def caution(comparison: Comparison) -> list[Note]:

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from guidebench.report.density import density2d, mass_levels
-from guidebench.report.draws import Array, Component, correlation, thin
+from guidebench.report.draws import Array, Component, correlation, thin, values
 from guidebench.report.page import Block, Figure, Page
 from guidebench.report.palette import INK
 from guidebench.report.sections.marginals import window
@@ -30,11 +30,11 @@ def build(page: Page) -> Block:
         return Block(
             "The model has fewer than two latent components, hence no pairs." if total else "No guide has draws."
         )
-    chosen = all_pairs(components) if total <= 3 else strongest_pairs(page, components)
-    intro = None
-    if total > 3:
-        among = page.shown_of(len(components), total) if len(components) < total else f"all {total} components"
-        intro = f"The {len(chosen)} pairs that are most correlated in any guide, among {among}."
+    if total <= 3:
+        return Block(*figures(page, all_pairs(components)), page.left_out(page.drawn))
+    among = page.shown_of(len(components), total) if len(components) < total else f"all {total} components"
+    chosen, why = worst_pairs(page, components)
+    intro = f"The {len(chosen)} pairs {why} in any guide, among {among}."
     return Block(intro, *figures(page, chosen), page.left_out(page.drawn))
 
 
@@ -45,6 +45,22 @@ def all_pairs(components: Sequence[Component]) -> list[Pair]:
     """
     later = [(components[j], components[i]) for j in range(2, len(components)) for i in reversed(range(j))]
     return [(components[0], components[1]), *later]
+
+
+def worst_pairs(page: Page, components: Sequence[Component], count: int = MAX_PAIRS) -> tuple[list[Pair], str]:
+    """Return the pairs whose correlation is farthest off in any guide, or the strongest ones, and which they are."""
+    strongest = "that are most correlated"
+    if page.standard is None or not all(one.site in page.standard[1] for one in components):
+        return strongest_pairs(page, components, count), strongest
+    right = correlation([values(page.standard[1], one) for one in components])
+    wrong = np.zeros((len(components), len(components)))
+    for fit in page.spread:
+        columns = [page.values(fit, component) for component in components]
+        if len({column.size for column in columns}) == 1 and columns[0].size > 1:
+            wrong = np.fmax(wrong, np.abs(np.nan_to_num(correlation(columns) - right)))
+    ranked = sorted(combinations(range(len(components)), 2), key=lambda pair: -wrong[pair])
+    chosen = [(components[i], components[j]) for i, j in ranked[:count]]
+    return chosen, f"whose correlation is farthest from that of {page.standard[0]}"
 
 
 def strongest_pairs(page: Page, components: Sequence[Component], count: int = MAX_PAIRS) -> list[Pair]:

@@ -25,6 +25,12 @@ BLOCKS = 200
 LOG_BLOCKS = 60
 
 
+#: How far from minus the ELBO of its draws the loss of a guide may end that is trained by its ELBO, in nats: at least
+#: so much, or so much for every latent.
+NEAR = 1.0
+NEAR_EACH = 0.5
+
+
 def build(page: Page) -> Block:
     """Return both axes and a panel per guide, one at a time; the axis that was asked for comes first.
 
@@ -179,20 +185,48 @@ def gaps(curve: pd.DataFrame) -> pd.DataFrame:
     return curve.assign(gap=(curve["loss"] - floor).clip(lower=1e-3))
 
 
+def on_scale(page: Page, fit: Fit, curve: pd.DataFrame) -> bool:
+    """Return whether a loss is one of minus ELBOs, and not that of a point on another scale.
+
+    The loss of a guide that is trained by its ELBO ends near minus the ELBO of its draws; that of a point, from which
+    a Laplace approximation draws, lacks the entropy, about a nat and a half for every latent.
+    """
+    elbo = None if fit.bound == "none" else fit.value("elbo")
+    if elbo is None or not np.isfinite(elbo):
+        return False
+    best = curve.loc[curve["best"], "loss"].dropna().to_numpy()
+    end = float(np.median(best[-max(1, len(best) // 10) :])) if best.size else np.nan
+    return bool(abs(end + elbo) <= max(NEAR, NEAR_EACH * page.components(1)[1]))
+
+
+def of_elbos(page: Page, shown: Sequence[Fit], curves: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Return the curves that the axis has to hold: those on the scale of the ELBO, or all where there are none."""
+    found = {fit.guide: curves[fit.guide] for fit in shown if on_scale(page, fit, curves[fit.guide])}
+    return found or curves
+
+
 def draw_linear(page: Page, shown: list[Fit], curves: dict[str, pd.DataFrame]) -> Figure:
     """Draw the losses themselves."""
+    held = of_elbos(page, shown, curves)
+    others = [fit.guide for fit in shown if fit.guide not in held]
+    left = (
+        f" The axis is that of the losses which are minus an ELBO; those of {listed(others)} are on another scale and "
+        "may leave it."
+        if others
+        else ""
+    )
     return _draw(
         page,
         shown,
         curves,
         "loss",
         "loss (nat)",
-        window(curves),
+        window(held),
         name="loss",
         alt="Training loss against step for every guide, linear axis",
         caption="Mean loss per block of steps. Strong: the restart whose draws are used; faint: the others. Early "
         "losses above the axis are cut off. A guide that trains a point (a point estimate, the Laplace approximation) "
-        "has a loss without entropy, which is on another scale: compare the ELBO, not the loss.",
+        f"has a loss without entropy, which is on another scale: compare the ELBO, not the loss.{left}",
     )
 
 

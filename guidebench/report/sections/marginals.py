@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 
 from guidebench.report.density import density
 from guidebench.report.drawing import legend, legend_height, reference_handle, title, truth_handle
@@ -177,6 +178,37 @@ def curves(page: Page, component: Component) -> dict[str, tuple[Array, Array]]:
     return found
 
 
+def panel(page: Page, ax: Axes, component: Component, name: str = "") -> tuple[bool, bool]:
+    """Draw one component; return whether its true value was drawn, and whether refreshed draws were."""
+    found = curves(page, component)
+    peaks = [curve.max() for _, curve in found.values() if np.isfinite(curve).all()]
+    # A collapsed guide is a spike; the others must remain visible beneath it.
+    top = 1.08 * min(max(peaks, default=1.0), 2.5 * float(np.median(peaks)) if peaks else 1.0) or 1.0
+    dotted = False
+    if page.problem.reference in found:
+        grid, curve = found[page.problem.reference]
+        ax.fill_between(grid, curve, color=REFERENCE, linewidth=0)
+    for fit in page.drawn:
+        if fit.guide not in found:
+            continue
+        style = page.style(fit)
+        if refreshed_name(fit) in found:
+            dotted = True
+            ax.plot(*found[refreshed_name(fit)], color=style.colour, linestyle=(0, (1, 1)), linewidth=1.2)
+        grid, curve = found[fit.guide]
+        if np.isfinite(curve).all():
+            ax.plot(grid, curve, color=style.colour, linestyle=style.dashes, linewidth=1.5)
+        else:
+            ax.axvline(grid[0], color=style.colour, linestyle=style.dashes, linewidth=1.8)
+    truth = page.truth(component)
+    if truth is not None:
+        ax.axvline(truth, color=INK, linestyle=(0, (3, 2)), linewidth=1.2)
+    ax.set(ylim=(0, top), yticks=[])
+    title(ax, name or component.name)
+    ax.spines["left"].set_visible(False)
+    return truth is not None, dotted
+
+
 def figure(page: Page, components: Sequence[Component]) -> Figure:
     """Draw one panel per component."""
     entries = page.legend(page.drawn)
@@ -186,34 +218,8 @@ def figure(page: Page, components: Sequence[Component]) -> Figure:
     fig, axes = page.panels(
         len(components), columns, height=2.1, gap=(0.3, 0.55), margin=(0.2, 0.15, 0.32 + legend_height(labels), 0.32)
     )
-    truths = dotted = False
-    for ax, component in zip(axes, components, strict=True):
-        found = curves(page, component)
-        peaks = [curve.max() for _, curve in found.values() if np.isfinite(curve).all()]
-        # A collapsed guide is a spike; the others must remain visible beneath it.
-        top = 1.08 * min(max(peaks, default=1.0), 4 * float(np.median(peaks)) if peaks else 1.0) or 1.0
-        if page.problem.reference in found:
-            grid, curve = found[page.problem.reference]
-            ax.fill_between(grid, curve, color=REFERENCE, linewidth=0)
-        for fit in page.drawn:
-            if fit.guide not in found:
-                continue
-            style = page.style(fit)
-            if refreshed_name(fit) in found:
-                dotted = True
-                ax.plot(*found[refreshed_name(fit)], color=style.colour, linestyle=(0, (1, 1)), linewidth=1.2)
-            grid, curve = found[fit.guide]
-            if np.isfinite(curve).all():
-                ax.plot(grid, curve, color=style.colour, linestyle=style.dashes, linewidth=1.5)
-            else:
-                ax.axvline(grid[0], color=style.colour, linestyle=style.dashes, linewidth=1.8)
-        truth = page.truth(component)
-        if truth is not None:
-            truths = True
-            ax.axvline(truth, color=INK, linestyle=(0, (3, 2)), linewidth=1.2)
-        ax.set(ylim=(0, top), yticks=[])
-        title(ax, component.name)
-        ax.spines["left"].set_visible(False)
+    drawn = [panel(page, ax, component) for ax, component in zip(axes, components, strict=True)]
+    truths, dotted = (any(found) for found in zip(*drawn, strict=True))
     legend(fig, entries, extra=[*extra, truth_handle()] if truths else extra)
     again = ", refreshed draws dotted in the same colour" if dotted else ""
     exact = f", the reference ({page.problem.reference}) a grey area" if page.problem.reference else ""

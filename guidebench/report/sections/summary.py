@@ -43,10 +43,10 @@ STATUS = {
 
 
 def build(page: Page) -> Block:
-    """Return the conclusion, the table of guides and what its cells mean."""
+    """Return the table of guides and what its cells mean; of several problems the conclusion, too."""
     return Block(
         *(Note(text, "warning") for text in page.problem.warnings),
-        *conclusion(page),
+        *(conclusion(page) if page.several else ()),  # of one it is what the report begins with
         *sampling(page),
         table(page) if page.fits else "There are no fits.",
         *warnings(page.fits),
