@@ -17,6 +17,7 @@ from guidebench.results import records, store
 if TYPE_CHECKING:
     import pandas as pd
 
+    from guidebench.api.trained import Sources, Trained
     from guidebench.report.content import Figure
     from guidebench.results.inference_data import InferenceData
 
@@ -28,6 +29,24 @@ class Fit(records.Fit):
     def from_record(cls, fit: records.Fit) -> Fit:
         """Return a fit that shows itself."""
         return fit if isinstance(fit, cls) else cls(**_parts(fit))
+
+    @cached_property
+    def trained(self) -> Trained:
+        """The trained guide itself: ``.guide`` and ``.params`` for NumPyro, ``.sample``, ``.log_prob``, ``.predict``.
+
+        Raises
+        ------
+        RequestError
+            Where nothing was trained, or the fit was read from disk without its model
+            (:func:`guidebench.load_guide` puts them together).
+        """
+        from guidebench.api.trained import trained_of
+
+        return trained_of(self, self.__dict__.get("_sources"))
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A model is a function, which a pickle does not hold.
+        return {name: value for name, value in self.__dict__.items() if name not in ("_sources", "trained")}
 
     def _repr_html_(self) -> str:
         from guidebench.report.notebook import fit_html
@@ -47,25 +66,33 @@ class Comparison(records.Comparison):
     ----------
     sections : sequence or None
         What the report consists of; by default the sections of every installed plugin.
+    sources : Sources or None
+        The models and guides of the run, where it was made here.
     """
 
     sections: Sequence[Any] | None = field(default=None, compare=False)
+    sources: Sources | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "fits", tuple(map(Fit.from_record, self.fits)))
+        if self.sources is not None:
+            for fit in self.fits:
+                fit.__dict__["_sources"] = self.sources
         if not self.quantities:  # saved before they were, or made by hand
             names = {found.metric for fit in self.fits for found in fit.metrics}
             object.__setattr__(self, "quantities", declared.installed(names))
 
     @classmethod
-    def from_record(cls, record: records.Comparison, sections: Sequence[Any] | None = None) -> Comparison:
+    def from_record(
+        cls, record: records.Comparison, sections: Sequence[Any] | None = None, sources: Sources | None = None
+    ) -> Comparison:
         """Return a record with what can be done with it."""
-        given = {} if sections is None else {"sections": sections}
-        return cls(**{**_parts(record), **given})
+        given = {"sections": sections, "sources": sources}
+        return cls(**{**_parts(record), **{name: value for name, value in given.items() if value is not None}})
 
     def __getstate__(self) -> dict[str, Any]:
-        # Sections are functions, which a pickle does not hold; those of the installed plugins take their place.
-        return {**self.__dict__, "sections": None}
+        # Sections and models are functions, which a pickle does not hold; sections of the installed plugins take their place.
+        return {**self.__dict__, "sections": None, "sources": None}
 
     def table(self, metric: str) -> pd.DataFrame:
         """Return one metric as a table: a row per problem, a column per guide.
