@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from guidebench.config.errors import RequestError
 from guidebench.plugins.isolation.failures import Failure
 from guidebench.request import declared
-from guidebench.results import records, store
+from guidebench.results import passport, records, store
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,11 +42,11 @@ class Fit(records.Fit):
         """
         from guidebench.api.trained import trained_of
 
-        return trained_of(self, self.__dict__.get("_sources"))
+        return trained_of(self, self.__dict__.get("_run"))
 
     def __getstate__(self) -> dict[str, Any]:
         # A model is a function, which a pickle does not hold.
-        return {name: value for name, value in self.__dict__.items() if name not in ("_sources", "trained")}
+        return {name: value for name, value in self.__dict__.items() if name not in ("_run", "trained")}
 
     def _repr_html_(self) -> str:
         from guidebench.report.notebook import fit_html
@@ -77,7 +77,7 @@ class Comparison(records.Comparison):
         object.__setattr__(self, "fits", tuple(map(Fit.from_record, self.fits)))
         if self.sources is not None:
             for fit in self.fits:
-                fit.__dict__["_sources"] = self.sources
+                fit.__dict__["_run"] = self
         if not self.quantities:  # saved before they were, or made by hand
             names = {found.metric for fit in self.fits for found in fit.metrics}
             object.__setattr__(self, "quantities", declared.installed(names))
@@ -91,7 +91,8 @@ class Comparison(records.Comparison):
         return cls(**{**_parts(record), **{name: value for name, value in given.items() if value is not None}})
 
     def __getstate__(self) -> dict[str, Any]:
-        # Sections and models are functions, which a pickle does not hold; sections of the installed plugins take their place.
+        # Sections and models are functions, which a pickle does not hold; in the place of the former come those of the
+        # installed plugins.
         return {**self.__dict__, "sections": None, "sources": None}
 
     def table(self, metric: str) -> pd.DataFrame:
@@ -210,6 +211,7 @@ class Comparison(records.Comparison):
 
     def save(self, path: str | Path) -> Path:
         """Write the results to a folder and return it; see :func:`guidebench.results.store.save`."""
+        passport.write_guides(self, Path(path))
         return store.save(self, path)
 
     @staticmethod

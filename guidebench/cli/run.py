@@ -96,6 +96,7 @@ def _run(request: Request, executor: Executor, end_workers: Callable[[], None]) 
     from guidebench.report import write
     from guidebench.report.ahead import Ahead
     from guidebench.results.kept import Kept
+    from guidebench.results.passport import write_guides
     from guidebench.results.store import record, save
 
     settings = request.config
@@ -117,6 +118,7 @@ def _run(request: Request, executor: Executor, end_workers: Callable[[], None]) 
         )
         end_workers()
         watcher.note("writing the report")
+        write_guides(comparison, target)
         folder = save(comparison, target, place=kept.place)
         if not comparison.interrupted:
             kept.tidy()

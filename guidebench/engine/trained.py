@@ -13,12 +13,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float64, Shaped
 
 from guidebench.config.errors import RequestError
 from guidebench.config.seeds import derive
 from guidebench.contracts import Problem
 from guidebench.engine.fit.making import make_guide
+from guidebench.engine.keys.origin import given
 from guidebench.engine.perform import TURN
 from guidebench.inference.arguments import Arguments, as_arrays
 from guidebench.inference.coordinates import Affine
@@ -34,7 +34,7 @@ from guidebench.inference.target import Target
 from guidebench.request.selection import ChosenGuide
 from guidebench.results.guide_state import GuideState
 
-Latents = Mapping[str, Shaped[np.ndarray, "S ..."]]
+Latents = Mapping[str, np.ndarray]
 
 #: How far the point that a guide makes of its vector may be from the one that was asked for, relatively.
 CLOSE = 1e-4
@@ -62,12 +62,12 @@ class Ready:
         if state.refused:
             raise RequestError(f"the guide {guide.label} cannot be used again: {state.refused}")
         self.state, self.guide, self.name = state, guide, problem.name
-        self._given = as_arrays(problem.arguments())
-        self._model = Whole(problem.model) if state.subsampled else problem.model
+        self._given = given(problem)
+        self.model = Whole(problem.model) if state.subsampled else problem.model
         self._programs: dict[Any, Any] = {}
         arguments, self.missing = _arguments(state, self._given)
         with self._precision(), TURN:
-            self.structure = inspect_model(self._model, arguments, problem.observed)
+            self.structure = inspect_model(self.model, arguments, problem.observed)
         check_sites(state, self.structure, guide.label)
         self.arguments = arguments
 
@@ -78,13 +78,12 @@ class Ready:
     def own(self) -> OwnSites:
         """The guide over the model's own sites."""
         state = self.state
-        target = self._target(self.arguments)
         affine = None
         if state.center is not None and state.factor is not None:
-            affine = Affine(center=state.center, factor=state.factor)
+            affine = Affine(center=state.center.astype(np.float64), factor=state.factor.astype(np.float64))
         return OwnSites(
             maker=partial(make_guide, self.guide),
-            target=target,
+            target=self.target_of(self.arguments),
             params=dict(state.params),
             start=dict(state.start),
             affine=affine,
@@ -92,10 +91,11 @@ class Ready:
             whole=state.subsampled,
         )
 
-    def _target(self, arguments: Arguments) -> Target:
+    def target_of(self, arguments: Arguments) -> Target:
+        """Return the posterior with these arguments."""
         sites = self.state.sites
         return Target(
-            model=self._model,
+            model=self.model,
             arguments=arguments,
             shapes={one.name: one.unconstrained for one in sites},
             enumerated=bool(self.structure.discrete),
@@ -107,7 +107,7 @@ class Ready:
         """The guide in NumPyro's own form."""
         return as_numpyro(self.own)
 
-    def sample(self, seed: int, count: int) -> tuple[dict[str, np.ndarray], Float64[np.ndarray, " S"]]:
+    def sample(self, seed: int, count: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """Return draws by latent site, shape ``(count, ...)``, and log q of each; of an augmented guide, of its path.
 
         Raises
@@ -130,7 +130,7 @@ class Ready:
     def _draws(self, keys: Any, params: Any, traced: Mapping[str, Any]) -> Any:
         return over_draws(lambda key: self.own.draw(key, params, traced), keys, self.structure.latent_dim)
 
-    def log_prob(self, latents: Latents) -> Float64[np.ndarray, " S"]:
+    def log_prob(self, latents: Latents) -> np.ndarray:
         """Return log q at points by latent site, shape ``(S, ...)``, in nats, computed in float64.
 
         Raises
@@ -158,11 +158,9 @@ class Ready:
         return np.asarray(np.where(np.isnan(found.log_q), -np.inf, found.log_q), np.float64)
 
     def _log_probs(self, latents: Any, params: Any, traced: Mapping[str, Any]) -> Any:
-        return over_draws(
-            lambda values: at_point(self.own, values, params, traced), latents, self.structure.latent_dim
-        )
+        return over_draws(lambda values: at_point(self.own, values, params, traced), latents, self.structure.latent_dim)
 
-    def log_joint(self, latents: Latents) -> Float64[np.ndarray, " S"]:
+    def log_joint(self, latents: Latents) -> np.ndarray:
         """Return log p(y, theta) of the training data at points by latent site, in nats, computed in float64.
 
         Raises
@@ -176,8 +174,8 @@ class Ready:
             raise RequestError(f"the model has parameters of its own ({', '.join(self.structure.params)})")
         with TURN:
             if "log p" not in self._programs:
-                self._programs["log p"] = LogJoint(self._target(self.arguments), self._exact())
-            found: Float64[np.ndarray, " S"] = self._programs["log p"](
+                self._programs["log p"] = LogJoint(self.target_of(self.arguments), self._exact())
+            found: np.ndarray = self._programs["log p"](
                 {one.name: np.asarray(latents[one.name]) for one in self.state.sites}
             )
         return found
@@ -210,7 +208,7 @@ class Ready:
         values = self.values_with(new)
         make = make_log_likelihood if log_likelihood else make_predictive
         with self._precision(), TURN:
-            return make(self._model, values, self.structure, latents, self.fixed)
+            return make(self.model, values, self.structure, latents, self.fixed)
 
     def values_with(self, new: Mapping[str, Any]) -> dict[str, Any]:
         """Return the arguments of the model by name, some of them others than in training.
@@ -224,9 +222,7 @@ class Ready:
         for name in new:
             if name not in known:
                 raise RequestError(f"the model has no argument {name!r}; its arguments are {', '.join(sorted(known))}")
-        lacking = [
-            name for name in self.missing if name not in new and name not in self.structure.observed_arguments
-        ]
+        lacking = [name for name in self.missing if name not in new and name not in self.structure.observed_arguments]
         if lacking:
             raise RequestError(f"to predict, {_listed(lacking)} must be given: the guide was loaded without its data")
         trained = {**self.arguments.static, **self.arguments.arrays, **self._given}
@@ -247,21 +243,21 @@ def _listed(names: Any) -> str:
 # Arguments
 
 
-def _arguments(state: GuideState, given: Mapping[str, Any]) -> tuple[Arguments, tuple[str, ...]]:
+def _arguments(state: GuideState, known: Mapping[str, Any]) -> tuple[Arguments, tuple[str, ...]]:
     """Return the training arguments, and which of the data in them only stand for what is not there.
 
     What is given, or kept with the guide, has the kind of number that it had in training.
     """
     arrays, missing = {}, []
     for name, told in state.traced.items():
-        if name in given and given[name] is not None:
-            arrays[name] = _like(told, given[name], name)
+        if known.get(name) is not None:
+            arrays[name] = _like(told, known[name], name)
         elif name in state.data:
             arrays[name] = _like(told, state.data[name], name)
         else:
             arrays[name] = _stand_in(told, name)
             missing.append(name)
-    static = {**state.static, **{name: value for name, value in given.items() if name not in state.traced}}
+    static = {**state.static, **{name: value for name, value in known.items() if name not in state.traced}}
     return Arguments(arrays=arrays, static=static), tuple(missing)
 
 
@@ -302,15 +298,16 @@ def check_sites(state: GuideState, structure: ModelStructure, label: str) -> Non
     for name, shape in trained.items():
         if name not in found:
             raise RequestError(
-                f"the guide {label} was trained for a latent site {name} of shape {shape}, which the model does not have"
+                f"the guide {label} was trained for a latent site {name} of shape {shape}, "
+                "which the model does not have"
             )
         if found[name] != shape:
             raise RequestError(
                 f"the guide {label} was trained for a latent site {name} of shape {shape}; "
                 f"that of the model has the shape {found[name]}"
             )
-    for name in found:
+    for name, shape in found.items():
         if name not in trained:
             raise RequestError(
-                f"the model has a latent site {name} of shape {found[name]}, which the guide {label} does not draw"
+                f"the model has a latent site {name} of shape {shape}, which the guide {label} does not draw"
             )

@@ -47,5 +47,3 @@ def inverted(transform: Any, value: Float[Array, " D"]) -> Float[Array, " D"]:
     reached = transform(point)
     close = jnp.all(jnp.abs(reached - value) <= 1e-3 * (1 + jnp.abs(value)))
     return jnp.where(close, point, jnp.nan)
-
-

@@ -137,7 +137,7 @@ def as_numpyro(own: OwnSites) -> Callable[..., dict[str, Any]]:
     def guide(*_: Any, **__: Any) -> dict[str, Any]:
         key = numpyro.prng_key()
         latents, log_q = _run(own, jax.random.key(0) if key is None else key)
-        values = {}
+        values: dict[str, Any] = {}
         for name, value in latents.items():
             density = log_q if not values else jnp.zeros_like(log_q)
             point = dist.Delta(value, log_density=density, event_dim=jnp.ndim(value))
@@ -164,4 +164,3 @@ def _run(own: OwnSites, key: PRNGKeyArray) -> tuple[dict[str, Any], Float[Array,
             log_q, sites = log_density(seed(chosen, first), args, kwargs, {**params, **found})
     latents, log_jacobian = own.own({name: site["value"] for name, site in sites.items()}, traced)
     return latents, log_q - log_jacobian
-

@@ -65,7 +65,7 @@ def at_point(own: OwnSites, latents: Mapping[str, Any], params: Params, traced: 
 
 
 class _Shown(NamedTuple):
-    """Values by the sites that the guide was shown, the log Jacobian from these to the own ones, and all in free ones."""
+    """Values by the sites that the guide was shown, the log Jacobian to the own ones, and all in free coordinates."""
 
     values: dict[str, Any]
     log_jacobian: Float[Array, ""]

@@ -124,6 +124,8 @@ class GuideState:
                 LatentSite(name=one["name"], shape=tuple(one["shape"]), unconstrained=tuple(one["unconstrained"]))
                 for one in header["sites"]
             )
+            flags = {name: bool(header[name]) for name in ("x64", "subsampled", "together")}
+            trees: dict[str, Any] = {part: put_together(header[part], arrays) for part in _TREES}
             return cls(
                 sites=sites,
                 coordinates=str(header["coordinates"]),
@@ -131,8 +133,10 @@ class GuideState:
                 factor=_factor(arrays.get("factor"), arrays.get("center")),
                 traced=header["traced"],
                 refused=str(header["refused"]),
-                **{name: bool(header[name]) for name in ("x64", "subsampled", "together")},
-                **{part: put_together(header[part], arrays) for part in _TREES},
+                x64=flags["x64"],
+                subsampled=flags["subsampled"],
+                together=flags["together"],
+                **trees,
             )
         except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
             raise ResultsError(f"no trained guide can be made of this: {error!r}") from None

@@ -37,8 +37,7 @@ def state_of(case: Case, frame: Frame, samplers: Samplers, params: Params) -> Gu
     return GuideState(
         **parts,
         sites=tuple(
-            LatentSite(name=site.name, shape=site.shape, unconstrained=site.unconstrained)
-            for site in structure.latents
+            LatentSite(name=site.name, shape=site.shape, unconstrained=site.unconstrained) for site in structure.latents
         ),
         coordinates=frame.kind,
         center=np.asarray(arrays["center"], precise) if standardised else None,
