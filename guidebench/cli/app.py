@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from guidebench.cli import authors, changes
+from guidebench.cli import authors, changes, home
 from guidebench.cli.options import LogLossOption, NoPluginsOption, PluginOption
 from guidebench.cli.run import INTERRUPTED, run
 from guidebench.config.errors import GuidebenchError
@@ -124,6 +124,8 @@ def report(
     return int(bool(failed))
 
 
+app.command()(home.predict)
+app.command()(home.recheck)
 app.command()(changes.diff)
 app.command()(authors.check)
 app.command()(authors.new)

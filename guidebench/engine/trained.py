@@ -65,6 +65,7 @@ class Ready:
         self._given = given(problem)
         self.model = Whole(problem.model) if state.subsampled else problem.model
         self._programs: dict[Any, Any] = {}
+        self._needs_nothing = False
         arguments, self.missing = _arguments(state, self._given)
         with self._precision(), TURN:
             self.structure = inspect_model(self.model, arguments, problem.observed)
@@ -123,9 +124,24 @@ class Ready:
             if ("draw", count) not in self._programs:
                 self._programs["draw", count] = compile_for(self._draws, *given, level=1)
             latents, log_q = jax.device_get(self._programs["draw", count](*given))
-        if self.missing and any(np.isnan(value).any() for value in (*latents.values(), log_q)):
-            raise RequestError(self.lacking("draws"))
+            self._check_without_data(self._programs["draw", count], given, (latents, log_q))
         return {one.name: np.asarray(latents[one.name]) for one in self.state.sites}, np.asarray(log_q, np.float64)
+
+    def _check_without_data(self, program: Any, given: tuple[Any, ...], found: Any) -> None:
+        """Refuse draws that hang on data that are not there: with others in their place they would be others."""
+        if not self.missing or self._needs_nothing:
+            return
+        keys, params, traced = given
+        other = {
+            name: jax.tree.map(lambda one: (one / 2 if one.dtype.kind == "f" else one + 1).astype(one.dtype), value)
+            if name in self.missing
+            else value
+            for name, value in traced.items()
+        }
+        again = jax.device_get(program(keys, params, other))
+        if not all(map(np.array_equal, jax.tree.leaves(found), jax.tree.leaves(again))):
+            raise RequestError(self.lacking("draws"))
+        self._needs_nothing = True
 
     def _draws(self, keys: Any, params: Any, traced: Mapping[str, Any]) -> Any:
         return over_draws(lambda key: self.own.draw(key, params, traced), keys, self.structure.latent_dim)
@@ -278,7 +294,7 @@ def _like(told: Mapping[str, Any], value: Any, name: str) -> Any:
 
 
 def _stand_in(told: Mapping[str, Any], name: str) -> Any:
-    """Return arrays in the place of data that are not there: no numbers where such can be."""
+    """Return arrays in the place of data that are not there: ones, which most distributions take, and whole zeros."""
     ((kind, inside),) = told.items()
     if kind == "dict":
         return {key: _stand_in(one, name) for key, one in inside.items()}
@@ -288,7 +304,7 @@ def _stand_in(told: Mapping[str, Any], name: str) -> Any:
     if kind == "unknown":
         raise RequestError(f"the argument {name} is a {inside}, which no file holds; give it to load_guide")
     dtype = np.dtype(inside["dtype"])
-    return np.full(inside["shape"], np.nan if dtype.kind == "f" else 0, dtype)
+    return np.full(inside["shape"], 1 if dtype.kind == "f" else 0, dtype)
 
 
 def check_sites(state: GuideState, structure: ModelStructure, label: str) -> None:

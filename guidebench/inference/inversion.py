@@ -6,7 +6,7 @@ from typing import Any
 
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Integer
 
 #: Where the inverse is looked for at most, and how often that is halved: to the last digits of float64.
 WIDEST, HALVINGS = 1e4, 70
@@ -32,7 +32,7 @@ def inverted(transform: Any, value: Float[Array, " D"]) -> Float[Array, " D"]:
     except NotImplementedError:
         pass
 
-    def one(at: Float[Array, ""], known: Float[Array, " D"]) -> Float[Array, " D"]:
+    def one(at: Integer[Array, ""], known: Float[Array, " D"]) -> Float[Array, " D"]:
         def halve(_: Any, ends: tuple[Any, Any]) -> tuple[Any, Any]:
             low, high = ends
             middle = (low + high) / 2

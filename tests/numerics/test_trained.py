@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import numpyro
 import numpyro.distributions as dist
@@ -295,8 +296,8 @@ def in_parts(x: Any, y: Any = None, batch_size: int | None = None) -> None:
     with numpyro.plate("rows", len(x), subsample_size=batch_size) as rows:
         numpyro.sample(
             "y",
-            dist.Normal(b * np.asarray(x)[rows] if isinstance(rows, np.ndarray) else b * x[rows], scale),
-            obs=None if y is None else y[rows],
+            dist.Normal(b * jnp.asarray(x)[rows], scale),
+            obs=None if y is None else jnp.asarray(y)[rows],
         )
 
 
