@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from guidebench.api.comparing import compare
     from guidebench.api.comparison import Comparison, Fit, load
     from guidebench.api.difference import Diff, diff
+    from guidebench.api.short_way import posterior
     from guidebench.api.trained import Trained, load_guide
 
     # To a type checker a metric and a section are given what the contracts describe; at run time these names are the
@@ -41,7 +42,7 @@ __version__ = version("guidebench")
 
 _LAZY = {
     **dict.fromkeys(
-        ("Comparison", "Diff", "Fit", "Trained", "compare", "diff", "load", "load_guide"), "guidebench.api"
+        ("Comparison", "Diff", "Fit", "Trained", "compare", "diff", "load", "load_guide", "posterior"), "guidebench.api"
     ),
     # What metrics and report sections are given, and what a section is made of.
     "Evidence": "guidebench.metrics.evidence",
@@ -85,6 +86,7 @@ __all__ = [
     "hookimpl",
     "load",
     "load_guide",
+    "posterior",
 ]
 
 

@@ -211,7 +211,10 @@ class Comparison(records.Comparison):
 
     def save(self, path: str | Path) -> Path:
         """Write the results to a folder and return it; see :func:`guidebench.results.store.save`."""
+        from guidebench.analysis.usable import write_usable
+
         passport.write_guides(self, Path(path))
+        write_usable(self, Path(path))
         return store.save(self, path)
 
     @staticmethod

@@ -89,9 +89,11 @@ def _run(request: Request, executor: Executor, end_workers: Callable[[], None]) 
     # Tracing leaves so many small objects behind that looking for cycles took an eighth of a warm run.
     gc.set_threshold(200_000, 20, 20)
 
+    from guidebench.analysis.usable import write_usable
     from guidebench.cli import tables
     from guidebench.engine import run as engine
     from guidebench.engine.progress.terminal import bar
+    from guidebench.engine.until import until_trusted
     from guidebench.inference.device import cache
     from guidebench.report import write
     from guidebench.report.ahead import Ahead
@@ -107,18 +109,22 @@ def _run(request: Request, executor: Executor, end_workers: Callable[[], None]) 
     ahead = Ahead(request.registry.sections, log_loss=settings.log_loss)
     with bar(quiet=settings.quiet) as watcher:
         warn = None if settings.quiet else _warn
-        comparison = engine.compare(
-            request,
-            progress=watcher,
-            keep=kept,
-            executor=executor,
-            meanwhile=ahead,
-            warn=warn,
-            say=_say if settings.verbose else None,
-        )
+        if settings.until is not None:
+            comparison = until_trusted(request, progress=watcher, warn=warn)
+        else:
+            comparison = engine.compare(
+                request,
+                progress=watcher,
+                keep=kept,
+                executor=executor,
+                meanwhile=ahead,
+                warn=warn,
+                say=_say if settings.verbose else None,
+            )
         end_workers()
         watcher.note("writing the report")
         write_guides(comparison, target)
+        write_usable(comparison, target)
         folder = save(comparison, target, place=kept.place)
         if not comparison.interrupted:
             kept.tidy()
@@ -152,6 +158,9 @@ def _status(comparison: Comparison, *, strict: bool) -> int:
     """Return the exit status of a run."""
     if comparison.interrupted:
         return INTERRUPTED
+    if comparison.config.get("until"):  # it is about draws, whoever has them
+        missing = [one for one in comparison.problems if not any(fit.verdict.usable for fit in comparison.of(one.name))]
+        return int(any(not one.reference for one in missing))
     if not any(fit.status.has_draws for fit in comparison):
         return 1
     bad = {"failed", "diverged"} | ({"max_steps"} if strict else set())

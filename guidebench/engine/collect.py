@@ -146,7 +146,7 @@ class _Parts:
         judged = self.outcomes.get(self.plan.judging)
         if isinstance(judged, Done):
             drawn = drawn.with_chains(judged.value.found.get(one.guide.label))
-        return _assembled(drawn, score.value, one, self._calibration(one))
+        return assembled(drawn, score.value, one, self._calibration(one))
 
     def _calibration(self, one: FitNodes) -> Calibrated | None:
         """Return what became of the calibration of a fit; nothing where there are no simulated data."""
@@ -159,7 +159,7 @@ class _Parts:
         return found
 
 
-def _assembled(drawn: Drawn, scored: Scored, one: FitNodes, calibrated: Calibrated | None) -> Fit:
+def assembled(drawn: Drawn, scored: Scored, one: FitNodes, calibrated: Calibrated | None) -> Fit:
     """Return a fit made of its parts."""
     fit, failures = drawn.fit, list(scored.failures)
     notes = [f"{bad.phase} {bad.name!r} of {bad.distribution} failed: {bad.message}" for bad in failures]

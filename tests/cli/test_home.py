@@ -46,7 +46,9 @@ def made(python: Python, tmp_path_factory: pytest.TempPathFactory) -> Path:
     table(30, 3).drop(columns="y").to_csv(folder / "new.csv", index=False)
     table(30, 3).drop(columns="x").to_csv(folder / "lacks.csv", index=False)
     asked = ("run", "model.py:line", "--data", "train.csv", "-g", "auto_multivariate_normal", "-g", "auto_delta")
-    done = python("-m", "guidebench", *asked, "--restarts", "1", "--draws", "1000", "--reference", "none", "--quiet", cwd=folder)
+    done = python(
+        "-m", "guidebench", *asked, "--restarts", "1", "--draws", "1000", "--reference", "none", "--quiet", cwd=folder
+    )
     assert done.returncode == 0, done.stderr
     return folder
 
