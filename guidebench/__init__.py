@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from guidebench.api.comparing import compare
     from guidebench.api.comparison import Comparison, Fit, load
     from guidebench.api.difference import Diff, diff
+    from guidebench.api.short_way import posterior
+    from guidebench.api.trained import Trained, load_guide
 
     # To a type checker a metric and a section are given what the contracts describe; at run time these names are the
     # classes that satisfy it, for whoever makes one in a test.
@@ -39,7 +41,9 @@ if TYPE_CHECKING:
 __version__ = version("guidebench")
 
 _LAZY = {
-    **dict.fromkeys(("Comparison", "Diff", "Fit", "compare", "diff", "load"), "guidebench.api"),
+    **dict.fromkeys(
+        ("Comparison", "Diff", "Fit", "Trained", "compare", "diff", "load", "load_guide", "posterior"), "guidebench.api"
+    ),
     # What metrics and report sections are given, and what a section is made of.
     "Evidence": "guidebench.metrics.evidence",
     "Failure": "guidebench.plugins.isolation.failures",
@@ -75,11 +79,14 @@ __all__ = [
     "Solution",
     "Table",
     "Task",
+    "Trained",
     "__version__",
     "compare",
     "diff",
     "hookimpl",
     "load",
+    "load_guide",
+    "posterior",
 ]
 
 

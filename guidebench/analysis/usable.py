@@ -9,8 +9,9 @@ import xarray as xr
 
 from guidebench.analysis.recommendation import by_word, recommend
 from guidebench.config.seeds import derive
-from guidebench.results import Fit, ProblemRecord
+from guidebench.results import Comparison, Fit, ProblemRecord
 from guidebench.results import inference_data as idata
+from guidebench.results.store import quoted
 
 #: Groups of a guide's file that hold a value for every draw.
 OF_DRAWS = ("posterior_predictive", "predictions", "log_likelihood")
@@ -43,26 +44,52 @@ def usable(
     -------
     InferenceData or None
         The group ``posterior`` has the attributes ``problem``, ``source`` (``guide``, ``chains``, ``weights``,
-        ``mixture``, ``groups`` or ``reference``), ``guide``, where the draws come from one, and ``reason``.
+        ``mixture``, ``groups`` or ``reference``), ``guide``, where the draws come from one, ``reason``, and
+        ``quality``: how good they are, as far as was seen.
     """
     words = by_word([fit for fit in fits if fit.inference_data is not None])
-    about = {"problem": record.name, "reason": recommend(fits, record)}
+    about = {"problem": record.name, "reason": recommend(fits, record) if fits else record.reference_note}
     if words.trusted:
         fit = words.trusted[0]
-        return _told(_groups(fit, "posterior", *OF_DRAWS), {**about, "source": "guide", "guide": fit.guide})
+        return _told(_groups(fit, "posterior", *OF_DRAWS), _by(fit, about, "guide"))
     if words.refreshed:
         fit = words.refreshed[0]
-        return _told(_refreshed(fit), {**about, "source": "chains", "guide": fit.guide})
+        return _told(_refreshed(fit), _by(fit, about, "chains"))
     if words.reweighted:
         fit = words.reweighted[0]
         drawn = _resampled(fit, derive(seed, record.name, fit.guide, "resampling"))
-        return _told(drawn, {**about, "source": "weights", "guide": fit.guide})
+        return _told(drawn, _by(fit, about, "weights"))
     if reference is not None and record.reference:
         found = {name: _group(reference, name) for name in idata.group_names(reference)}
-        return _told(found, {**about, "source": "reference", "reference": record.reference})
+        return _told(
+            found, {**about, "source": "reference", "reference": record.reference, "quality": record.reference_note}
+        )
     if words.lent:
-        return _told(_refreshed(words.lent[0]), {**about, "source": words.lent[0].refreshed_by})
+        fit = words.lent[0]
+        return _told(_refreshed(fit), {**about, "source": fit.refreshed_by, "quality": fit.reason})
     return None
+
+
+def _by(fit: Fit, about: Mapping[str, str], source: str) -> dict[str, str]:
+    return {**about, "source": source, "guide": fit.guide, "quality": fit.reason}
+
+
+#: The folder of the draws to use, in that of the results of a run.
+FOLDER = "posterior"
+
+#: What their files hold: the draws, and what they are the posterior of.
+_WRITTEN = ("posterior", "observed_data")
+
+
+def files_of(comparison: Comparison) -> dict[str, bytes]:
+    """Return the draws to use of every problem as ``posterior/PROBLEM.nc``, by that name."""
+    seed, found = int(comparison.config.get("seed", 0)), {}
+    for record in comparison.problems:
+        drawn = usable(comparison.of(record.name), record, comparison.references.get(record.name), seed)
+        if drawn is not None:
+            groups = {name: _group(drawn, name) for name in _WRITTEN if name in idata.group_names(drawn)}
+            found[f"{FOLDER}/{quoted(record.name)}.nc"] = idata.to_bytes(idata.from_groups(groups))
+    return found
 
 
 def _told(groups: Mapping[str, xr.Dataset], about: Mapping[str, str]) -> idata.InferenceData:

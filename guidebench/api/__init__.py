@@ -12,8 +12,10 @@ from guidebench.api.difference import Diff, diff
 
 if TYPE_CHECKING:
     from guidebench.api.comparing import DEFAULT, compare
+    from guidebench.api.short_way import posterior
+    from guidebench.api.trained import Trained, load_guide
 
-__all__ = ["DEFAULT", "Comparison", "Diff", "Fit", "compare", "diff", "load"]
+__all__ = ["DEFAULT", "Comparison", "Diff", "Fit", "Trained", "compare", "diff", "load", "load_guide", "posterior"]
 
 
 def __getattr__(name: str) -> Any:
@@ -21,4 +23,12 @@ def __getattr__(name: str) -> Any:
         from guidebench.api import comparing
 
         return getattr(comparing, name)
+    if name == "posterior":
+        from guidebench.api import short_way
+
+        return short_way.posterior
+    if name in ("Trained", "load_guide"):
+        from guidebench.api import trained
+
+        return getattr(trained, name)
     raise AttributeError(f"module 'guidebench.api' has no attribute {name!r}")

@@ -13,6 +13,7 @@ from types import FrameType, ModuleType
 from typing import Any
 
 from guidebench.api.comparison import Comparison
+from guidebench.api.trained import Sources
 from guidebench.config import OPTIONS, RunConfig, make_config
 from guidebench.config.errors import GuidebenchError, RequestError, in_python
 from guidebench.contracts import Problem
@@ -195,7 +196,10 @@ def _run(registry: Registry, asked: Mapping[str, Any], progress: bool | None, ex
         request = Request(name=asked["problems"][0].name, registry=registry, **asked)
         with watch(progress) as watcher:
             record = run.compare(request, progress=watcher, executor=running, warn=_warn)
-    return Comparison.from_record(record, registry.sections)
+    sources = Sources(
+        {one.name: one for one in request.problems}, {one.label: one for one in request.guides}, request.config
+    )
+    return Comparison.from_record(record, registry.sections, sources)
 
 
 def _warn(problem: str, text: str) -> None:

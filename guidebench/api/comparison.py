@@ -9,14 +9,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from guidebench.analysis import usable
 from guidebench.config.errors import RequestError
 from guidebench.plugins.isolation.failures import Failure
 from guidebench.request import declared
-from guidebench.results import records, store
+from guidebench.results import passport, records, store
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from guidebench.api.trained import Sources, Trained
     from guidebench.report.content import Figure
     from guidebench.results.inference_data import InferenceData
 
@@ -28,6 +30,24 @@ class Fit(records.Fit):
     def from_record(cls, fit: records.Fit) -> Fit:
         """Return a fit that shows itself."""
         return fit if isinstance(fit, cls) else cls(**_parts(fit))
+
+    @cached_property
+    def trained(self) -> Trained:
+        """The trained guide itself: ``.guide`` and ``.params`` for NumPyro, ``.sample``, ``.log_prob``, ``.predict``.
+
+        Raises
+        ------
+        RequestError
+            Where nothing was trained, or the fit was read from disk without its model
+            (:func:`guidebench.load_guide` puts them together).
+        """
+        from guidebench.api.trained import trained_of
+
+        return trained_of(self, self.__dict__.get("_run"))
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A model is a function, which a pickle does not hold.
+        return {name: value for name, value in self.__dict__.items() if name not in ("_run", "trained")}
 
     def _repr_html_(self) -> str:
         from guidebench.report.notebook import fit_html
@@ -47,25 +67,34 @@ class Comparison(records.Comparison):
     ----------
     sections : sequence or None
         What the report consists of; by default the sections of every installed plugin.
+    sources : Sources or None
+        The models and guides of the run, where it was made here.
     """
 
     sections: Sequence[Any] | None = field(default=None, compare=False)
+    sources: Sources | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "fits", tuple(map(Fit.from_record, self.fits)))
+        if self.sources is not None:
+            for fit in self.fits:
+                fit.__dict__["_run"] = self
         if not self.quantities:  # saved before they were, or made by hand
             names = {found.metric for fit in self.fits for found in fit.metrics}
             object.__setattr__(self, "quantities", declared.installed(names))
 
     @classmethod
-    def from_record(cls, record: records.Comparison, sections: Sequence[Any] | None = None) -> Comparison:
+    def from_record(
+        cls, record: records.Comparison, sections: Sequence[Any] | None = None, sources: Sources | None = None
+    ) -> Comparison:
         """Return a record with what can be done with it."""
-        given = {} if sections is None else {"sections": sections}
-        return cls(**{**_parts(record), **given})
+        given = {"sections": sections, "sources": sources}
+        return cls(**{**_parts(record), **{name: value for name, value in given.items() if value is not None}})
 
     def __getstate__(self) -> dict[str, Any]:
-        # Sections are functions, which a pickle does not hold; those of the installed plugins take their place.
-        return {**self.__dict__, "sections": None}
+        # Sections and models are functions, which a pickle does not hold; in the place of the former come those of the
+        # installed plugins.
+        return {**self.__dict__, "sections": None, "sources": None}
 
     def table(self, metric: str) -> pd.DataFrame:
         """Return one metric as a table: a row per problem, a column per guide.
@@ -183,7 +212,7 @@ class Comparison(records.Comparison):
 
     def save(self, path: str | Path) -> Path:
         """Write the results to a folder and return it; see :func:`guidebench.results.store.save`."""
-        return store.save(self, path)
+        return store.save(self, path, beside={**passport.files_of(self), **usable.files_of(self)})
 
     @staticmethod
     def load(path: str | Path) -> Comparison:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from guidebench.cli import authors, changes, explain
+from guidebench.cli import authors, changes, explain, home
 from guidebench.cli.help import RunCommand
 from guidebench.cli.options import LogLossOption, NoPluginsOption, PluginOption
 from guidebench.cli.run import run
@@ -115,6 +115,8 @@ def report(
     return int(bool(failed))
 
 
+app.command()(home.predict)
+app.command()(home.recheck)
 app.command()(changes.diff)
 app.command()(explain.explain)
 app.command()(authors.check)

@@ -25,9 +25,11 @@ from guidebench.inference.device import threads
 if TYPE_CHECKING:
     from guidebench.engine.events import Event
     from guidebench.engine.executors import Executor
+    from guidebench.engine.progress import Progress
     from guidebench.engine.request import Request
     from guidebench.plugins.isolation.failures import Failure
     from guidebench.plugins.registry import Registry
+    from guidebench.report.ahead import Ahead
     from guidebench.results import Comparison
     from guidebench.results.kept import Kept
 
@@ -110,17 +112,18 @@ def _made_ready(config: Path | None, given: Mapping[str, Any], held: ExitStack, 
 
 def _run(ready: _Ready, end_workers: Callable[[], None]) -> int:
     """Make a run and write its report; return the exit status."""
-    request, kept, executor, events = ready
+    request, kept = ready.request, ready.kept
     # Tracing leaves so many small objects behind that looking for cycles took an eighth of a warm run.
     gc.set_threshold(200_000, 20, 20)
 
+    from guidebench.analysis import usable
     from guidebench.cli import tables
-    from guidebench.engine import run as engine
     from guidebench.engine.progress import watch
     from guidebench.inference.device import cache
     from guidebench.report import write
     from guidebench.report.ahead import Ahead
     from guidebench.report.writer import files_of
+    from guidebench.results import passport
     from guidebench.results.store import record, save
 
     settings = request.config
@@ -130,18 +133,15 @@ def _run(ready: _Ready, end_workers: Callable[[], None]) -> int:
     ahead = Ahead(request.registry.sections, log_loss=settings.log_loss)
     with watch(not settings.quiet) as watcher:
         warn = None if settings.quiet or settings.verbose else _warn  # the log, which is shown then, has it, too
-        comparison = engine.compare(
-            request,
-            progress=watcher,
-            keep=kept,
-            executor=executor,
-            meanwhile=ahead,
-            warn=warn,
-            log=events,
-        )
+        comparison = _compared(ready, watcher, ahead, warn)
         end_workers()
         watcher.note("writing the report")
-        save(comparison, target, kept=kept.placed)
+        save(
+            comparison,
+            target,
+            kept=kept.placed,
+            beside={**passport.files_of(comparison), **usable.files_of(comparison)},
+        )
         if not comparison.interrupted:
             kept.tidy()
         failed: list[Failure] = []
@@ -163,6 +163,16 @@ def _run(ready: _Ready, end_workers: Callable[[], None]) -> int:
     return _status(comparison, strict=settings.strict)
 
 
+def _compared(ready: _Ready, progress: Progress, ahead: Ahead, warn: Callable[[str, str], None] | None) -> Comparison:
+    """Return what the run comes to: all that was asked for, or as much as it takes to have draws to use."""
+    from guidebench.engine import run, until
+
+    request, kept, executor, events = ready
+    if request.config.until is not None:
+        return until.until_trusted(request, progress=progress, warn=warn)
+    return run.compare(request, progress=progress, keep=kept, executor=executor, meanwhile=ahead, warn=warn, log=events)
+
+
 def _warn(problem: str, text: str) -> None:
     """Say on standard error what should be known of a problem before anything is trained on it; a bar gives way."""
     cells.say(f"{problem}: {text}")
@@ -172,6 +182,9 @@ def _status(comparison: Comparison, *, strict: bool) -> int:
     """Return the exit status of a run."""
     if comparison.interrupted:
         return INTERRUPTED
+    if comparison.config.get("until"):  # it is about draws, whoever has them
+        missing = [one for one in comparison.problems if not any(fit.verdict.usable for fit in comparison.of(one.name))]
+        return int(any(not one.reference for one in missing))
     if not any(fit.status.has_draws for fit in comparison):
         return 1
     bad = {"failed", "diverged"} | ({"max_steps"} if strict else set())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
@@ -37,6 +37,16 @@ class OutputOptions(Options):
             "judging the best guides, then the reference. What is left out is said.",
             metavar="GRADIENTS|SECONDS",
             panel=OUTPUT,
+        ),
+    ] = None
+    until: Annotated[
+        Literal["trusted"] | None,
+        Option(
+            help="Stop at the first draws that can be used: those of a mixture, of a guide, the cheapest first, or of "
+            "NUTS, in this order.",
+            metavar="trusted",
+            panel=OUTPUT,
+            changes="nothing",
         ),
     ] = None
     time_limit: Annotated[

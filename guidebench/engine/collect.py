@@ -150,9 +150,7 @@ class _Parts:
         if isinstance(score, Lost):
             return failed(blank(problem, one.guide), _failure(one.guide, score.error, "metric"))
         drawn: Drawn = fit.value
-        scored: Scored = score.value
-        drawn = drawn if scored.judged is None else drawn.with_judged(scored.judged)
-        return _assembled(drawn, scored, one, self._calibration(one))
+        return assembled(drawn, score.value, one, self._calibration(one))
 
     def _calibration(self, one: FitNodes) -> Calibrated | None:
         """Return what became of the calibration of a fit; nothing where there are no simulated data."""
@@ -165,8 +163,9 @@ class _Parts:
         return found
 
 
-def _assembled(drawn: Drawn, scored: Scored, one: FitNodes, calibrated: Calibrated | None) -> Fit:
+def assembled(drawn: Drawn, scored: Scored, one: FitNodes, calibrated: Calibrated | None) -> Fit:
     """Return a fit made of its parts."""
+    drawn = drawn if scored.judged is None else drawn.with_judged(scored.judged)
     fit, failures = drawn.fit, list(scored.failures)
     notes = [f"{bad.phase} {bad.name!r} of {bad.distribution} failed: {bad.message}" for bad in failures]
     groups, seconds = dict(drawn.groups), None

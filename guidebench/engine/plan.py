@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from guidebench.contracts import Metric, Problem
@@ -15,6 +16,7 @@ from guidebench.engine.fit.calibrate import reason_against
 from guidebench.engine.judging import not_judged
 from guidebench.engine.keep import Keep, KeptProblem
 from guidebench.engine.keys.maker import KeyMaker, Keys
+from guidebench.engine.keys.origin import prints
 from guidebench.engine.references import no_reference
 from guidebench.engine.request import Request, Settings
 from guidebench.engine.tasks import (
@@ -138,6 +140,11 @@ class ProblemPlan:
     judging: str = ""
     fits: tuple[FitNodes, ...] = ()
     nodes: tuple[Node, ...] = ()
+
+    @cached_property
+    def fingerprints(self) -> Mapping[str, str]:
+        """Those of the model and the data, by which a guide knows later what it was trained on."""
+        return prints(self.problem)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -162,6 +162,24 @@ class Target:
             log_jacobian += jnp.sum(transform.log_abs_det_jacobian(free[name], values[name]))
         return values, log_jacobian
 
+    def by_supports(
+        self, flat: Float[Array, " D"], traced: Mapping[str, Any]
+    ) -> tuple[dict[str, Array], Float[Array, ""]]:
+        """Return the same as :meth:`constrain` without any density of the model: no digits of the data are in it."""
+        if not self.many:
+            return self._by_supports(flat, traced)
+        known = self.alike(traced)
+        vector, log_jacobian = bundles.packed(known, flat)
+        sites = bundles.unpacked(known, vector)
+        return {name: sites[name] for name in self.shapes}, log_jacobian
+
+    def free(self, values: Mapping[str, Any], traced: Mapping[str, Any]) -> Float[Array, " D"]:
+        """Return the point u at the own values of the latent sites; the inverse of :meth:`by_supports`."""
+        if self.many:
+            return self.unconstrained(jnp.concatenate([jnp.ravel(values[name]) for name in self.many]), traced)
+        supports = self.supports(traced)
+        return jnp.concatenate([jnp.ravel(biject_to(supports[name]).inv(values[name])) for name in self.shapes])
+
     def supports(self, traced: Mapping[str, Any]) -> dict[str, Any]:
         """Return the support of every latent site."""
         args, kwargs = self.arguments.call(self.model, traced)

@@ -138,13 +138,17 @@ def crps(evidence: Evidence) -> Iterator[MetricValue]:
     The error is over held-out points.
     """
     assert evidence.heldout is not None
-    values, draws = _pooled(evidence.heldout, evidence.heldout.observed)
+    scores = crps_of(*_pooled(evidence.heldout, evidence.heldout.observed))
+    yield MetricValue(value=float(np.mean(scores)), mcse=_standard_error(scores))
+
+
+def crps_of(values: Shaped[np.ndarray, " N"], draws: Shaped[np.ndarray, "S N"]) -> Float64[np.ndarray, " N"]:
+    """Return the continuous ranked probability score of each value, shape ``(N,)``, as :func:`crps` has it."""
     count = len(draws)
     order = np.sort(draws.astype(np.float64), axis=0)
     ranks = 2 * np.arange(1, count + 1) - count - 1
     spread = np.tensordot(ranks, order, axes=1) / (count * (count - 1))
-    scores = np.mean(np.abs(order - values), axis=0) - spread
-    yield MetricValue(value=float(np.mean(scores)), mcse=_standard_error(scores))
+    return np.asarray(np.mean(np.abs(order - values), axis=0) - spread)
 
 
 def elpd(evidence: Evidence) -> Iterator[MetricValue]:

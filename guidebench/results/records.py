@@ -281,6 +281,8 @@ class ProblemRecord:
         ``chains``, ``nuts``), a ``witness`` to judge by, and ``simulations``.
     left_out : tuple of str
         What of that was cut short or not done because the budget of the run was spent.
+    fingerprints : mapping of str to str
+        Of the code of its ``model``, and as ``data ARGUMENT`` of each argument, as far as they have any.
     """
 
     name: str
@@ -305,6 +307,7 @@ class ProblemRecord:
     features: Mapping[str, float] = field(default_factory=dict)
     work: Mapping[str, Work] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -37,6 +37,9 @@ RESULTS = "results.json"
 #: In ``results.json``, the digest of each file beside it, by its path in the folder.
 FILES = "files"
 
+#: Where what belongs to the results beside the draws may lie.
+BESIDE = ("guides/", "posterior/")
+
 #: Letters of a name that a path has, at most; file systems take 255.
 LONGEST_NAME = 180
 
@@ -49,16 +52,16 @@ REFERENCE = "reference"
 
 def draws_path(folder: Path, problem: str, guide: str) -> Path:
     """Return where the InferenceData of one fit lives."""
-    return folder / "inference_data" / _quoted(problem) / f"{_quoted(guide)}.nc"
+    return folder / "inference_data" / quoted(problem) / f"{quoted(guide)}.nc"
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
     """Return `name` as one part of a path that is neither empty, hidden nor too long, nor means another folder."""
-    quoted = quote(name, safe="=,", errors="surrogatepass")
-    if len(quoted) > LONGEST_NAME:
-        marked = hashlib.sha256(quoted.encode()).hexdigest()[:16]
-        return f"{quoted[: LONGEST_NAME - 17]}%{marked}"  # no other name has a % there
-    return f"%2E{quoted[1:]}" if quoted.startswith(".") else quoted or "%"
+    text = quote(name, safe="=,", errors="surrogatepass")
+    if len(text) > LONGEST_NAME:
+        marked = hashlib.sha256(text.encode()).hexdigest()[:16]
+        return f"{text[: LONGEST_NAME - 17]}%{marked}"  # no other name has a % there
+    return f"%2E{text[1:]}" if text.startswith(".") else text or "%"
 
 
 class Placed(NamedTuple):
@@ -73,7 +76,13 @@ class Placed(NamedTuple):
 KeptDraws = Callable[[str, str], Placed | None]
 
 
-def save(comparison: Comparison, path: str | Path, *, kept: KeptDraws = lambda *_: None) -> Path:
+def save(
+    comparison: Comparison,
+    path: str | Path,
+    *,
+    kept: KeptDraws = lambda *_: None,
+    beside: Mapping[str, bytes] | None = None,
+) -> Path:
     """Write ``results.json``, ``summary.csv``, ``metrics.csv`` and the draws; return the folder.
 
     They take the place of those of an earlier comparison in the same folder all at once, when they are complete.
@@ -86,6 +95,8 @@ def save(comparison: Comparison, path: str | Path, *, kept: KeptDraws = lambda *
         The folder.
     kept : callable, optional
         ``kept(problem, guide)`` returns where draws lie already, which are moved, or ``None``: then they are written.
+    beside : mapping of str to bytes, optional
+        What else belongs to the results, by its path in the folder, in ``guides/`` or ``posterior/``.
 
     Raises
     ------
@@ -107,7 +118,9 @@ def save(comparison: Comparison, path: str | Path, *, kept: KeptDraws = lambda *
                 )
         for name, table in (("summary.csv", comparison.summary()), ("metrics.csv", comparison.metrics())):
             files[name] = staging.write(name, _csv(table))
-        stale = _saved_draws(folder, folder) - {folder / name for name in files}
+        for name, content in (beside or {}).items():
+            files[name] = staging.write(name, content)
+        stale = _saved_files(folder, folder) - {folder / name for name in files}
         staging.complete(_text({"schema": SCHEMA, **plain(comparison), FILES: files}), stale)
     return folder
 
@@ -140,7 +153,7 @@ def finish(folder: Path) -> None:
     """
     if (folder / SAVING).exists():
         with suppress(FolderInUseError, OSError), owned(folder):
-            staging.finish(folder, RESULTS, lambda stage: _saved_draws(folder, folder) - _saved_draws(stage, folder))
+            staging.finish(folder, RESULTS, lambda stage: _saved_files(folder, folder) - _saved_files(stage, folder))
 
 
 def record(path: str | Path, sections: Sequence[Failure], report: Collection[str] = ()) -> None:
@@ -266,12 +279,13 @@ def read_json(file: Path, *, always: bool = False) -> Any:
     return restored(unsealed(file.read_bytes(), always=always))
 
 
-def _saved_draws(root: Path, folder: Path) -> set[Path]:
-    """Return the draws in `folder` that the results in `root` are of."""
+def _saved_files(root: Path, folder: Path) -> set[Path]:
+    """Return the files in `folder` that belong to the results in `root`: draws, and what lies beside them."""
     try:
         raw = _read(root)
         drawn = [(one["problem"], one["guide"]) for one in raw["fits"]]
         drawn += [(one["name"], REFERENCE) for one in raw["problems"] if one["reference"]]
-        return {draws_path(folder, problem, name) for problem, name in drawn}
+        beside = [name for name in raw.get(FILES, {}) if name.startswith(BESIDE)]
+        return {draws_path(folder, problem, name) for problem, name in drawn} | {folder / name for name in beside}
     except (ResultsError, KeyError, TypeError):
         return set()

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from guidebench.api import Comparison
+from guidebench.api.trained import Sources
 from guidebench.config import make_config
 from guidebench.contracts import Guide, Problem
 from guidebench.engine import run as engine
@@ -39,7 +40,8 @@ def run() -> Run:
         request = Request(
             name=problems[0].name, problems=problems, guides=tuple(chosen), config=config, registry=registry
         )
-        return Comparison.from_record(engine.compare(request))
+        sources = Sources({one.name: one for one in problems}, {one.label: one for one in chosen}, config)
+        return Comparison.from_record(engine.compare(request), sources=sources)
 
     return compare
 

@@ -17,6 +17,7 @@ from guidebench.engine.fit import own_method
 from guidebench.engine.fit.case import Case
 from guidebench.engine.fit.choose import Chosen
 from guidebench.engine.fit.making import Samplers
+from guidebench.engine.fit.state import state_of
 from guidebench.engine.fit.subset import marked
 from guidebench.engine.fit.train import Trained
 from guidebench.engine.forward import FEWEST, affordable, label, run_forward
@@ -27,7 +28,7 @@ from guidebench.inference.structure import ModelStructure
 from guidebench.inference.train import Params
 from guidebench.metrics.evidence import Evidence
 from guidebench.plugins.isolation.boundary import Boundary
-from guidebench.results import Chaining, Fit, Restart, Status, Work
+from guidebench.results import Chaining, Fit, Restart, Status, Work, guide_state
 from guidebench.results.work import NOTHING
 
 #: A guide is scored with this many times the draws that are kept: weights are cheap, their noise is not.
@@ -223,6 +224,7 @@ def draw(case: Case, fit: Fit, trained: Trained, chosen: Chosen, at: Boundary) -
     groups = {
         **label(bench, kept, predictions, weighted=case.declaration.bound == "elbo"),
         **datasets.of_training(trained.training, chosen.best),
+        guide_state.GROUP: guide_state.to_dataset(state_of(case, trained.frame, trained.samplers, chosen.params)),
     }
     status, made, left = chosen.restarts[chosen.best].status, len(draws.log_p), len(kept.log_p)
     cut = datasets.said_of_kept(left, made, datasets.bytes_of(draws.latents)) if left < made else ""
