@@ -170,7 +170,8 @@ def assembled(drawn: Drawn, scored: Scored, one: FitNodes, calibrated: Calibrate
     notes = [f"{bad.phase} {bad.name!r} of {bad.distribution} failed: {bad.message}" for bad in failures]
     groups, seconds = dict(drawn.groups), None
     if scored.lent:
-        lent = datasets.in_place_of(groups["posterior"], scored.lent)
+        first = {name: value[: fit.draws_kept] for name, value in scored.lent.items()}
+        lent = datasets.in_place_of(groups["posterior"], first)
         groups["refreshed"] = marked(lent, scored.lent).assign_attrs(source=scored.lender)
     metrics, cut = listed(scored.metrics)
     notes += [cut] if cut else []

@@ -49,7 +49,7 @@ def named(found: Scored) -> dict[str, float]:
 def test_they_stand_in_and_are_not_held_against_themselves(as_what: str) -> None:
     found = scored(MIXTURE if as_what == "reference" else Reference(witness=MIXTURE))
     assert found.judgement.verdict is Verdict.REFRESH
-    assert found.lent["x"].shape == (5_000,)
+    assert found.lent["x"].shape == (4_000,)
     values = named(found)
     assert values["sd_refreshed"] == pytest.approx(1.0, abs=0.04)
     assert values["mean_moved"] == pytest.approx(1.0, abs=0.05)

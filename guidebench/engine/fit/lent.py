@@ -18,7 +18,7 @@ class Lent(NamedTuple):
 
 
 def lend(lender: Reference, count: int, seed: int) -> Lent:
-    r"""Return so many draws of a lender, at most, each with its chance by weight.
+    r"""Return so many draws of a lender, at most, each with its chance by weight, in random order.
 
     Its M draws are worth n to a component, of which weights or chains alone make it :math:`1 / (1/n - 1/M)`; a
     random S of the M are worth
@@ -35,7 +35,7 @@ def lend(lender: Reference, count: int, seed: int) -> Lent:
         Of the choice.
     """
     total = len(next(iter(lender.draws.values())))
-    chosen = np.sort(np.random.default_rng(seed).permutation(total)[:count])
+    chosen = np.random.default_rng(seed).permutation(total)[:count]
     lost = 1 / len(chosen) - 1 / total
     return Lent(
         {name: value[chosen] for name, value in lender.draws.items()},

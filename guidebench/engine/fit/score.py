@@ -67,7 +67,8 @@ def score(
     )
     lent = Lent({}, {})
     if lender is not None and judgement.lent:
-        lent = lend(lender, config.draws, derive(config.seed, *drawn.names, "lent"))
+        count = max(len(value) for value in evidence.latents.values())  # as many as are judged of the guide
+        lent = lend(lender, count, derive(config.seed, *drawn.names, "lent"))
         values, more = _with_lent(evidence, lent, values, metrics, config.time_limit, same=lender is reference)
         failures = [*failures, *more]
     return Scored(

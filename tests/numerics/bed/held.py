@@ -7,8 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from guidebench.analysis.limits import MEAN_ERROR, SD_ERROR
+from guidebench.metrics.moments import moments_of
 from guidebench.results import Comparison, Fit
+from guidebench.results.inference_data import group
 from tests.numerics.bed.problem import BedProblem, Known
+
+#: The groups of a guide's file that hold its draws, where the metrics name no more than the worst of many components.
+GROUPS = {"raw": "posterior", "refreshed": "refreshed"}
 
 #: The metrics that hold the moments of each kind of draws, and the verdict that vouches for these.
 KINDS_OF_DRAWS = {
@@ -42,6 +47,11 @@ def _fit(bed: BedProblem, fit: Fit) -> dict[str, Any]:
     for one in fit.metrics:
         values.setdefault(one.metric, {})[one.variable] = one.value
     drawn = bed.proper and fit.status.has_draws
+    for draws, name in GROUPS.items():
+        mean, sd, _ = KINDS_OF_DRAWS[draws]
+        if drawn and mean in values and not bed.answer.keys() <= values[mean].keys():
+            means, sds = _moments(fit, name)
+            values[mean], values[sd] = {**means, **values[mean]}, {**sds, **values[sd]}
     errors = {
         draws: errors_of(bed.answer, values.get(mean, {}), values.get(sd, {})) if drawn else None
         for draws, (mean, sd, _) in KINDS_OF_DRAWS.items()
@@ -58,6 +68,15 @@ def _fit(bed: BedProblem, fit: Fit) -> dict[str, Any]:
         "smoothed_kl": finite(fit.value("smoothed_kl")),
         **errors,
     }
+
+
+def _moments(fit: Fit, name: str) -> tuple[dict[str, float], dict[str, float]]:
+    """Return means and sds of all components of the draws that are kept in a group; nothing where there are none."""
+    kept = group(fit.inference_data, name)
+    if kept is None:
+        return {}, {}
+    found = moments_of({str(site): one.to_numpy().reshape(-1, *one.shape[2:]) for site, one in kept.items()})
+    return {name: one.mean for name, one in found.items()}, {name: one.sd for name, one in found.items()}
 
 
 def errors_of(
