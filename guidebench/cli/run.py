@@ -112,48 +112,29 @@ def _made_ready(config: Path | None, given: Mapping[str, Any], held: ExitStack, 
 
 def _run(ready: _Ready, end_workers: Callable[[], None]) -> int:
     """Make a run and write its report; return the exit status."""
-    request, kept = ready.request, ready.kept
     # Tracing leaves so many small objects behind that looking for cycles took an eighth of a warm run.
     gc.set_threshold(200_000, 20, 20)
 
-    from guidebench.analysis import usable
-    from guidebench.cli import tables
+    from guidebench.cli import standing, tables
     from guidebench.engine.progress import watch
     from guidebench.inference.device import cache
-    from guidebench.report import write
     from guidebench.report.ahead import Ahead
-    from guidebench.report.writer import files_of
-    from guidebench.results import passport
-    from guidebench.results.store import record, save
 
-    settings = request.config
+    request, settings = ready.request, ready.request.config
     cache.enable()
-    Thread(target=_import_ahead, daemon=True).start()
     target = Path(settings.out) / request.name
+    failed: list[Failure] = []
+    if settings.fresh or not standing.stamped(target):  # else it may be that nothing is to be drawn
+        Thread(target=_import_ahead, daemon=True).start()
     ahead = Ahead(request.registry.sections, log_loss=settings.log_loss)
     with watch(not settings.quiet) as watcher:
         warn = None if settings.quiet or settings.verbose else _warn  # the log, which is shown then, has it, too
         comparison = _compared(ready, watcher, ahead, warn)
         end_workers()
-        watcher.note("writing the report")
-        save(
-            comparison,
-            target,
-            kept=kept.placed,
-            beside={**passport.files_of(comparison), **usable.files_of(comparison)},
-        )
-        if not comparison.interrupted:
-            kept.tidy()
-        failed: list[Failure] = []
-        page = write(
-            comparison,
-            target,
-            sections=request.registry.sections,
-            log_loss=settings.log_loss,
-            on_failure=failed.append,
-            ahead=ahead,
-        )
-        record(target, failed, files_of(target))
+        page = target / "report.html"
+        if not standing.stands(comparison, target):
+            watcher.note("writing the report")
+            page = _written(comparison, target, ready, ahead, failed)
     comparison = replace(comparison, failures=(*comparison.failures, *failed))
     for failure in comparison.failures:
         log.failed(failure)
@@ -161,6 +142,32 @@ def _run(ready: _Ready, end_workers: Callable[[], None]) -> int:
         with suppress(BrokenPipeError):  # who has seen enough
             tables.print_comparison(comparison, page)
     return _status(comparison, strict=settings.strict)
+
+
+def _written(comparison: Comparison, target: Path, ready: _Ready, ahead: Ahead, failed: list[Failure]) -> Path:
+    """Write results and report, and note in `failed` the sections that could not be made; return the page."""
+    from guidebench.analysis import usable
+    from guidebench.cli import standing
+    from guidebench.report import write
+    from guidebench.report.writer import files_of
+    from guidebench.results import passport
+    from guidebench.results.store import record, save
+
+    request, beside = ready.request, {**passport.files_of(comparison), **usable.files_of(comparison)}
+    save(comparison, target, kept=ready.kept.placed, beside=beside)
+    if not comparison.interrupted:
+        ready.kept.tidy()
+    page = write(
+        comparison,
+        target,
+        sections=request.registry.sections,
+        log_loss=request.config.log_loss,
+        on_failure=failed.append,
+        ahead=ahead,
+    )
+    record(target, failed, files_of(target))
+    standing.stamp(target, request.registry.sections)
+    return page
 
 
 def _compared(ready: _Ready, progress: Progress, ahead: Ahead, warn: Callable[[str, str], None] | None) -> Comparison:

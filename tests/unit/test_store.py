@@ -288,7 +288,7 @@ class Killed(BaseException):
     """Stands for the end of the process."""
 
 
-@pytest.mark.parametrize("at", range(6))
+@pytest.mark.parametrize("at", range(7))
 def test_whoever_is_killed_while_saving_leaves_old_results_or_new_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
 ) -> None:
@@ -313,13 +313,13 @@ def test_whoever_is_killed_while_saving_leaves_old_results_or_new_ones(
         return move(self, target)
 
     monkeypatch.setattr(Path, "replace", counted)
-    if at < 5:
+    if at < 6:
         with pytest.raises(Killed):
             new.save(folder)
     else:
         new.save(folder)
     monkeypatch.undo()
-    assert done == min(at + 1, 5)
+    assert done == min(at + 1, 6)
     assert store.load(folder).name == "new"
     assert contents(folder) == expected
     assert earlier.keys() != expected.keys()
