@@ -183,6 +183,17 @@ def test_a_site_that_no_file_can_hold_is_refused_before_anything_is_trained(name
         inspect_model(model, Arguments())
 
 
+def test_a_traceback_that_is_saved_does_not_say_where_its_files_are(tmp_path: Path) -> None:
+    file = tmp_path / "secret" / "own.py"
+    with Boundary("train", plugin="p", distribution="d") as at:
+        exec(compile("raise ValueError('no')", str(file), "exec"))  # noqa: S102 - as a file of a user's is
+    assert at.failure is not None
+    trace = at.failure.traceback
+    assert 'File "own.py", line 1, in <module>' in trace
+    assert str(tmp_path) not in trace
+    assert not [name for name in re.findall(r'File "([^"]*)"', trace) if name.startswith("/")]
+
+
 def test_results_hold_no_path_but_those_that_were_given(tmp_path: Path) -> None:
     comparison = replace(hostile(), config={"data": "given/data.csv"})
     store.save(comparison, tmp_path / "deep" / "run")
