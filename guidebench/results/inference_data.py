@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from importlib import import_module
 from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
@@ -45,7 +44,7 @@ def arviz() -> Any:
     where that cannot be written: then it is given another folder for that.
     """
     try:
-        return import_module("arviz")
+        import arviz as az
     except OSError:
         import platformdirs
 
@@ -53,9 +52,10 @@ def arviz() -> Any:
         with TemporaryDirectory() as folder:
             platformdirs.user_cache_dir = lambda *_, **__: folder
             try:
-                return import_module("arviz")
+                import arviz as az
             finally:
                 platformdirs.user_cache_dir = usual
+    return az
 
 
 def from_groups(groups: Mapping[str, xr.Dataset]) -> InferenceData:
