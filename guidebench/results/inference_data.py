@@ -120,6 +120,12 @@ def to_bytes(inference_data: InferenceData) -> bytes:
     return whole.getvalue()
 
 
+def save(inference_data: InferenceData, path: Path) -> None:
+    """Write the content of :func:`to_bytes` into a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(to_bytes(inference_data))
+
+
 def from_bytes(content: bytes) -> InferenceData:
     """Return what :func:`to_bytes` (or ArviZ) made a file of."""
     return _loaded(BytesIO(content))
