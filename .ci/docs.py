@@ -23,9 +23,10 @@ COMMANDS = """\
 
 <!-- Written by .ci/docs.py from the commands themselves. -->
 
-`guidebench COMMAND --help` prints the same. Exit status: 0 all well; 1 the report is written but a fit failed (or, with
-`--strict`, did not converge), a check failed, or something got worse from one run to another; 2 the request was wrong:
-one line says how, and nothing is written; 130 interrupted, with the finished fits kept.
+`guidebench COMMAND --help` prints the same. Exit status: 0 all well; 1 a fit failed (or, with `--strict`, did not
+converge), a check failed, the disk was full, or something got worse from one run to another; 2 the request was
+wrong: one line says how, and nothing is written; 3 guidebench itself failed: one line says where the log with the
+traceback is; 130 interrupted and 143 terminated, with the finished fits kept.
 
 [Fits side by side](side-by-side.md) is about `--jobs` and `--dask`, [Long runs](long-runs.md) about what is kept
 and goes on.

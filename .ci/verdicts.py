@@ -2,7 +2,7 @@
 
 Run it with the folder of a run over problems that have reference draws::
 
-    python .ci/verdicts.py reports/25-problems bed/bed.json
+    python .ci/verdicts.py reports/25-problems-* bed/bed.json
 
 The second file, where given, is what ``.ci/bed.py`` found on the test bed.  ``tox -e verdicts`` makes both runs first.
 """

@@ -6,12 +6,13 @@
 
 from __future__ import annotations
 
+import _thread
 import errno
 import os
 import signal
 import sys
+import time
 from contextlib import suppress
-from threading import Timer
 from types import FrameType
 from typing import Any, NoReturn, Self
 
@@ -71,9 +72,12 @@ class _Signals:
     def _send(self) -> None:
         """Send the signal again, a little later."""
         number = signal.SIGTERM if self.status == TERMINATED else signal.SIGINT
-        timer = Timer(AGAIN, os.kill, (os.getpid(), number))
-        timer.daemon = True
-        timer.start()
+        _thread.start_new_thread(_kill, (number,))  # the other kind waits, and may wait until the signal is there
+
+
+def _kill(number: int) -> None:
+    time.sleep(AGAIN)
+    os.kill(os.getpid(), number)
 
 
 def _imports(frame: FrameType | None) -> bool:

@@ -98,7 +98,7 @@ class OutputOptions(Options):
     verbose: Annotated[
         bool,
         Option(
-            help="Say on standard error what every phase has computed: gradients, densities and seconds.",
+            help="Show the log of the run on standard error: every phase with its gradients, densities and seconds.",
             flags=("-v", "--verbose"),
             panel=OUTPUT,
             changes="nothing",

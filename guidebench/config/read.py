@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from guidebench.config.errors import RequestError, opt
+from guidebench.config.sealed import unsealed
 from guidebench.config.settings import OPTIONS, RunConfig
 
 #: Where a run writes its configuration, with everything else that it found.
@@ -59,17 +59,17 @@ def _read(file: Path) -> dict[str, Any]:
         values = tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise _wrong(file, "there is no such file") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise _wrong(file, f"not readable as TOML: {error}") from None
     return {key: _from_folder(key, value, file.parent) for key, value in values.items()}
 
 
 def _of_results(file: Path, results: Path) -> dict[str, Any]:
     try:
-        found = json.loads(results.read_text(encoding="utf-8"))
+        found = unsealed(results.read_bytes())
     except FileNotFoundError:
         raise _wrong(file, "there is no such file") from None
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise _wrong(file, f"not readable as JSON: {error}") from None
     config = found.get("config") if isinstance(found, dict) else None
     if not isinstance(config, dict):

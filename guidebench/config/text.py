@@ -6,13 +6,21 @@ would be written in Python: the text is still there to be read, and does nothing
 
 from __future__ import annotations
 
+import os
+import re
+import sys
 import unicodedata
+from contextlib import suppress
+from pathlib import Path
 
 #: Kinds of letters that show nothing, or are none: control, format (direction marks), surrogates, private, unassigned.
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn"}
 
 #: Of these, what joins letters and emoji of several scripts, and does nothing else.
 _JOINING = {"\u200c", "\u200d"}
+
+#: Where a traceback names a file.
+_FILE = re.compile(r'File "([^"\n]*)"')
 
 #: What a spreadsheet takes for the beginning of a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -34,6 +42,19 @@ def cell(text: str) -> str:
     """Return `text` as a cell that a spreadsheet takes for text: before one that begins as a formula is a quote."""
     safe = shown(text)
     return f"'{safe}" if safe.startswith(_FORMULA) else safe
+
+
+def passed_on(traceback: str) -> str:
+    """Return a traceback that can be passed on: without where on this machine its files are, and safe to be shown."""
+    return shown(_FILE.sub(lambda found: f'File "{_short(found[1])}"', traceback))
+
+
+def _short(path: str) -> str:
+    with suppress(OSError):  # a folder that is gone
+        for base in (str(Path.cwd()), *sorted(sys.path, key=len, reverse=True)):
+            if base and path.startswith(base.rstrip(os.sep) + os.sep):
+                return path[len(base.rstrip(os.sep)) + 1 :]
+    return path.rpartition(os.sep)[2]
 
 
 def is_storable(name: str) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from guidebench.config.errors import ModelError
+from guidebench.config.text import passed_on
 from guidebench.engine import datasets
 from guidebench.engine.events import Event, FitFinished, ProblemBegan, ProblemDescribed, Tell
 from guidebench.engine.execute import Done, Lost, Outcome
@@ -210,7 +211,7 @@ def assembled(drawn: Drawn, scored: Scored, one: FitNodes, calibrated: Calibrate
 def _failure(guide: ChosenGuide, error: BaseException, phase: Phase) -> Failure:
     """Return what ended a task of a guide as a failure: the guide's where its process died, else guidebench's own."""
     if not isinstance(error, TaskLostError):
-        trace = "".join(traceback.format_exception(error))
+        trace = passed_on("".join(traceback.format_exception(error)))
         return Failure(
             plugin="", distribution=OWN, phase=phase, name=guide.label, message=reason(error), traceback=trace
         )

@@ -7,6 +7,7 @@ traced, on parameters of the shapes that guides have.
 from __future__ import annotations
 
 import inspect
+import math
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -70,6 +71,10 @@ class Optimizer:
         return " ".join([self.name, *(f"{key}={value}" for key, value in self.given.items())])
 
 
+#: Arguments that say how much of an average is kept at a step: beyond one it grows without end.
+SHARES = {"b1", "b2", "b3", "decay", "decay_rate", "momentum"}
+
+
 def find(spec: str) -> Optimizer:
     """Return the optimiser that ``NAME[:opt=val,...]`` names.
 
@@ -98,6 +103,11 @@ def find(spec: str) -> Optimizer:
     lacking = [key for key in needed if key not in given]
     if lacking:
         raise RequestError(f"{owner} needs its argument(s) {', '.join(lacking)}")
+    for key, value in given.items():
+        if key in SHARES and isinstance(value, (int, float)) and not 0 <= value < 1:
+            raise RequestError(f"{owner}: {key} is a share that a step keeps, from 0 to below 1, not {value}")
+        if key.startswith("eps") and isinstance(value, (int, float)) and not 0 <= value < math.inf:
+            raise RequestError(f"{owner}: {key} is added to what is divided by: from 0 on and finite, not {value}")
     return Optimizer(name=name, factory=factory, given=given)
 
 

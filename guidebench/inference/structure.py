@@ -167,6 +167,7 @@ def inspect_model(model: Callable[..., Any], arguments: Arguments, observed: tup
         with controlled:
             sites = trace(runnable(model)).get_trace(*args, **kwargs)
         flows.update(controlled.found)
+        _refuse_texts(sites)
         found.update({name: _describe(site) for name, site in sites.items()})
         joint.update(name for name, site in sites.items() if _is_joint(site))
         masked.update(name for name, site in sites.items() if _wrapped(site, dist.MaskedDistribution))
@@ -266,6 +267,13 @@ def _wrapped(site: Mapping[str, Any], kind: type) -> bool:
     while not isinstance(fn, kind) and hasattr(fn, "base_dist"):
         fn = fn.base_dist
     return isinstance(fn, kind)
+
+
+def _refuse_texts(sites: Mapping[str, Any]) -> None:
+    """Refuse observations that are no numbers, which NumPyro takes as long as nobody asks for their density."""
+    for name, site in sites.items():
+        if site["type"] == "sample" and isinstance(site["value"], str):
+            raise TypeError(f"site {name} observes the text {site['value']!r}, which is no number")
 
 
 def _observed_arguments(model: Callable[..., Any], arguments: Arguments) -> tuple[str, ...]:

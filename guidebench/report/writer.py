@@ -211,9 +211,9 @@ def _place(folder: Path, page: str, text: str, figures: Mapping[str, bytes]) -> 
         temporary = Path(tempfile.mkdtemp(prefix=".report-", dir=folder))
         try:
             for name, png in figures.items():
-                put(temporary / f"{name}.png", png)
-            put(temporary / "report.md", text.encode("utf-8", "backslashreplace"))
-            put(temporary / "report.html", page.encode("utf-8", "backslashreplace"))
+                (temporary / f"{name}.png").write_bytes(png)  # who loses one has it drawn again
+            put(temporary / "report.md", text.encode("utf-8", "backslashreplace"), settled=False)
+            put(temporary / "report.html", page.encode("utf-8", "backslashreplace"), settled=False)
             stale = _named_figures(folder / "report.md") - figures.keys()
             (folder / "figures").mkdir(exist_ok=True)
             for name in figures:

@@ -18,8 +18,17 @@ from guidebench.config.errors import DiskFullError
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
-def put(path: Path, content: bytes) -> str:
+def put(path: Path, content: bytes, *, settled: bool = True) -> str:
     """Write a file in one step, folders included; return its digest.
+
+    Parameters
+    ----------
+    path : Path
+        Of the file.
+    content : bytes
+        What it holds.
+    settled : bool
+        Whether its folder is to know of it for good when this returns, too: not where another file follows there.
 
     Raises
     ------
@@ -39,7 +48,8 @@ def put(path: Path, content: bytes) -> str:
     finally:
         with suppress(OSError):
             partial.unlink()
-    settle(path.parent)
+    if settled:
+        settle(path.parent)
     return digest(content)
 
 

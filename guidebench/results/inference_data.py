@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from importlib import import_module
 from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
@@ -45,7 +44,7 @@ def arviz() -> Any:
     where that cannot be written: then it is given another folder for that.
     """
     try:
-        return import_module("arviz")
+        import arviz as az
     except OSError:
         import platformdirs
 
@@ -53,9 +52,10 @@ def arviz() -> Any:
         with TemporaryDirectory() as folder:
             platformdirs.user_cache_dir = lambda *_, **__: folder
             try:
-                return import_module("arviz")
+                import arviz as az
             finally:
                 platformdirs.user_cache_dir = usual
+    return az
 
 
 def from_groups(groups: Mapping[str, xr.Dataset]) -> InferenceData:
@@ -118,6 +118,12 @@ def to_bytes(inference_data: InferenceData) -> bytes:
             assert dataset is not None
             _renamed(dataset, "/", _SLASH).dump_to_store(H5NetCDFStore(file, group=name, mode="a"))
     return whole.getvalue()
+
+
+def save(inference_data: InferenceData, path: Path) -> None:
+    """Write the content of :func:`to_bytes` into a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(to_bytes(inference_data))
 
 
 def from_bytes(content: bytes) -> InferenceData:

@@ -213,7 +213,7 @@ class Kept:
             written = None
             if draws is not None:
                 file = self._folder / f"{key}.nc"
-                written = put(file, idata.to_bytes(draws))
+                written = put(file, idata.to_bytes(draws), settled=False)
                 self._draws[problem, guide] = _Stored.of(file, written)
             text = sealed({"key": key, "draws": written, **told})
             put(self._folder / f"{key}.json", text.encode("utf-8"))

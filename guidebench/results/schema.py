@@ -41,7 +41,8 @@ def check(raw: Mapping[str, Any], file: Path) -> None:
     try:
         _comparison().model_validate(raw)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
+        # What is wrong says more than what is not there.
+        first = min(error.errors(include_url=False), key=lambda one: one["type"] == "missing")
         what = str(first["msg"]).removeprefix("Value error, ")
         said = f"{what[:1].lower()}{what[1:]}"
         given = "" if first["type"] in ("missing", "extra_forbidden") else f", not {_shown(first['input'])}"

@@ -39,7 +39,7 @@ class Staging:
 
     def write(self, name: str, content: bytes) -> str:
         """Write a file, `name` being its path in the folder; return its digest."""
-        return put(self._stage / name, content)
+        return put(self._stage / name, content, settled=False)
 
     def take(self, name: str, file: Path, *, share: bool) -> str:
         """Take a file that is there already, without a copy where it may be shared; return its digest."""
@@ -51,7 +51,7 @@ class Staging:
                     raise OSError
                 os.link(file, target)
             except OSError:  # not every file system has hard links
-                return put(target, file.read_bytes())
+                return put(target, file.read_bytes(), settled=False)
         return digest_of(target)
 
     def complete(self, content: bytes, stale: Collection[Path]) -> None:
@@ -60,7 +60,7 @@ class Staging:
             for file in self._stage.rglob("*"):
                 if file.is_dir():
                     (self._folder / file.relative_to(self._stage)).mkdir(parents=True, exist_ok=True)
-            put(self._stage / self._last, content)
+            put(self._stage / self._last, content, settled=False)
             _publish(self._folder, self._last, stale)
 
     def __enter__(self) -> Self:

@@ -17,7 +17,7 @@ from urllib.parse import quote
 from guidebench.config.errors import FolderInUseError, PluginError, ResultsError
 from guidebench.config.sealed import DamagedError, sealed, unsealed
 from guidebench.config.text import cell
-from guidebench.plugins.isolation.failures import Failure, reason
+from guidebench.plugins.isolation.failures import Failure, reason, said
 from guidebench.results import Comparison, schema, staging
 from guidebench.results import inference_data as idata
 from guidebench.results.asjson import failures_of, fit_of, plain, problem_of, quantity_of, restored
@@ -261,7 +261,7 @@ def _read(folder: Path) -> dict[str, Any]:
     except DamagedError as error:
         raise ResultsError(f"{file} cannot be read: {error}; who changed it on purpose takes its digest out") from None
     except (OSError, ValueError) as error:
-        raise ResultsError(f"{file} cannot be read: {reason(error)}") from None
+        raise ResultsError(f"{file} cannot be read: {said(error)}") from None
     if not isinstance(raw, dict) or raw.get("schema") != SCHEMA:
         found = raw.get("schema") if isinstance(raw, dict) else None
         raise ResultsError(f"{file} has schema {found!r}, this guidebench reads {SCHEMA}")

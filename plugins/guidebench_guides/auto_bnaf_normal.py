@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from guidebench import Guide
-from guidebench_guides.limits import too_many
+from guidebench_guides.limits import MOST_LAYERS, MOST_UNITS, counted, too_many
 
 
 def build(model: Callable[..., Any], *, num_flows: int = 1, hidden_factor: int = 8, hidden_layers: int = 2) -> Any:
@@ -25,9 +25,8 @@ def build(model: Callable[..., Any], *, num_flows: int = 1, hidden_factor: int =
     """
     from numpyro.infer.autoguide import AutoBNAFNormal
 
-    for name, value in (("num_flows", num_flows), ("hidden_factor", hidden_factor), ("hidden_layers", hidden_layers)):
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1, not {value}")
+    counted(MOST_LAYERS, num_flows=num_flows, hidden_layers=hidden_layers)
+    counted(MOST_UNITS, hidden_factor=hidden_factor)
     return AutoBNAFNormal(model, num_flows=num_flows, hidden_factors=[hidden_factor] * hidden_layers)
 
 

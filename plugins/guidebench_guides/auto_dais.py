@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from guidebench import Guide
+from guidebench_guides.limits import MOST_LAYERS, counted
 
 
 def build(
@@ -44,6 +45,7 @@ def build(
     """
     from numpyro.infer.autoguide import AutoDAIS
 
+    counted(MOST_LAYERS, K=K)
     return AutoDAIS(
         model,
         K=K,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from guidebench import Guide
-from guidebench_guides.limits import too_many
+from guidebench_guides.limits import MOST_LAYERS, MOST_UNITS, counted, too_many
 
 
 def build(model: Callable[..., Any], *, num_flows: int = 3, hidden_size: int | None = None) -> Any:
@@ -23,6 +23,8 @@ def build(model: Callable[..., Any], *, num_flows: int = 3, hidden_size: int | N
     """
     from numpyro.infer.autoguide import AutoIAFNormal
 
+    counted(MOST_LAYERS, num_flows=num_flows)
+    counted(MOST_UNITS, hidden_size=hidden_size)
     hidden_dims = None if hidden_size is None else [hidden_size, hidden_size]
     return AutoIAFNormal(model, num_flows=num_flows, hidden_dims=hidden_dims)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from guidebench import Guide
+from guidebench_guides.limits import MOST_UNITS, counted
 
 
 def build(model: Callable[..., Any], *, rank: int | None = None, init_scale: float = 0.1) -> Any:
@@ -24,8 +25,7 @@ def build(model: Callable[..., Any], *, rank: int | None = None, init_scale: flo
     """
     from numpyro.infer.autoguide import AutoLowRankMultivariateNormal
 
-    if rank is not None and rank < 1:
-        raise ValueError(f"rank must be at least 1, not {rank}")
+    counted(MOST_UNITS, rank=rank)
     return AutoLowRankMultivariateNormal(model, rank=rank, init_scale=init_scale)
 
 

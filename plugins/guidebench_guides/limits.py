@@ -1,4 +1,4 @@
-"""How many latent dimensions a guide can have whose parameters grow with their square."""
+"""How large a guide may be: how many latent dimensions it can have, and what options say of its size."""
 
 from __future__ import annotations
 
@@ -6,6 +6,12 @@ from typing import Any
 
 #: A matrix of this size squared, times four restarts with their optimiser states, takes 50 MB.
 MOST_DIMENSIONS = 1_000
+
+#: Layers of a flow, or steps of a sampler, which are traced one by one: more take hours to compile.
+MOST_LAYERS = 200
+
+#: Units of a layer: a matrix between two of this width takes 400 MB.
+MOST_UNITS = 10_000
 
 #: Copies of its parameters that training holds: four restarts, each with two moments of the optimiser, its gradient and
 #: the average of its tail.
@@ -22,3 +28,18 @@ def too_many(structure: Any) -> str | None:
         f"{MOST_DIMENSIONS:,} dimensions are the most; auto_low_rank_multivariate_normal follows correlations with "
         "far fewer numbers, and auto_normal none"
     )
+
+
+def counted(most: int, **counts: int | None) -> None:
+    """Refuse counts that are below one, or beyond what any machine trains; ``None`` stands for a default.
+
+    Raises
+    ------
+    ValueError
+        With the name of the count and what it may be.
+    """
+    for name, count in counts.items():
+        if count is not None and count < 1:
+            raise ValueError(f"{name} must be at least 1, not {count}")
+        if count is not None and count > most:
+            raise ValueError(f"{name} must be at most {most:,}, not {count:,}")

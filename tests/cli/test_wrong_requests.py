@@ -185,14 +185,14 @@ UNREADABLE = {
     "no JSON": ("mean_field", "results/results.json cannot be read: Expecting value"),
     "another schema": ('{"schema": 99}', "results/results.json has schema 99, this guidebench reads 1"),
     "no schema": ("[]", "results/results.json has schema None, this guidebench reads 1"),
-    "a key is missing": ('{"schema": 1}', "results/results.json does not hold a comparison (KeyError: 'fits')"),
+    "a key is missing": ('{"schema": 1}', "results/results.json does not hold a comparison: name: field required"),
     "a value has the wrong type": (
         '{"schema": 1, "fits": 7}',
-        "results/results.json does not hold a comparison (TypeError: 'int' object is not iterable)",
+        "results/results.json does not hold a comparison: fits: input should be a valid list, not 7",
     ),
     "a status that there is not": (
         '{"schema": 1, "fits": [{"status": "splendid", "problem": "p", "guide": "g"}]}',
-        "results/results.json does not hold a comparison (ValueError: 'splendid' is not a valid Status)",
+        "results/results.json does not hold a comparison: fits[0].status: input should be 'converged'",
     ),
 }
 

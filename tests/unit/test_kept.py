@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
+import stat
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +17,7 @@ import pytest
 import xarray as xr
 
 from guidebench.config import make_config
-from guidebench.config.errors import RequestError, ResultsError
+from guidebench.config.errors import DiskFullError, RequestError, ResultsError
 from guidebench.contracts import Guide, Problem
 from guidebench.engine import tasks
 from guidebench.engine.fit.case import Case, blank
@@ -27,7 +30,7 @@ from guidebench.engine.workbench import Workbenches
 from guidebench.plugins.isolation.failures import LOCAL, Failure
 from guidebench.plugins.registry import Registered, Registry
 from guidebench.request.selection import ChosenGuide
-from guidebench.results import Comparison, Fit, ProblemRecord, Status, Verdict, inference_data, store
+from guidebench.results import Comparison, Fit, ProblemRecord, Status, Verdict, files, inference_data, store
 from guidebench.results.kept import Kept, clear
 from tests import made
 
@@ -439,6 +442,62 @@ def test_two_runs_into_one_folder_do_not_harm_each_other(runs: Runs) -> None:
     for fit in first:
         found = loaded["p", fit.guide]
         xr.testing.assert_identical(posterior(found.inference_data), posterior(fit.inference_data))
+
+
+def test_wherever_the_disk_is_full_the_earlier_results_stay_and_the_same_run_goes_on(
+    runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk is full at every single file that a run writes, from the first to the last."""
+    runs("p", "a", seed=1)
+    earlier = store.load(runs.folder)
+    saved = Path(shutil.copytree(runs.folder, runs.folder.parent / ".saved"))
+    sync, left = os.fsync, 0
+
+    def full(opened: int) -> None:
+        nonlocal left
+        if stat.S_ISREG(os.fstat(opened).st_mode):
+            left -= 1
+            if left < 0:
+                raise OSError(errno.ENOSPC, "No space left on device")
+        sync(opened)
+
+    monkeypatch.setattr(os, "fsync", full)
+    for room in range(6):
+        left = room
+        with pytest.raises(DiskFullError, match=r"^[^\n]+no space left on device[^\n]+Make room and[^\n]+$"):
+            runs("p", "a", seed=2)
+        found = store.load(runs.folder)
+        assert (found.config["seed"], found.fits) == (1, earlier.fits)
+        assert not [name for name in names(runs.folder) if "partial" in name or ".saving" in name]
+        left = 100
+        runs("p", "a", seed=2)
+        assert store.load(runs.folder).config["seed"] == 2
+        assert runs.calls == (["p/a"] if room < 2 else [])  # what was kept before is not trained again
+        shutil.rmtree(runs.folder)
+        shutil.copytree(saved, runs.folder)
+    left = 6
+    runs("p", "a", seed=2)
+
+
+def test_what_was_kept_before_the_disk_was_full_is_not_trained_again(
+    runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put, full = files.put, []
+
+    def refuse(path: Path, content: bytes, **options: bool) -> str:
+        if full:
+            raise DiskFullError("full")
+        return put(path, content, **options)
+
+    monkeypatch.setattr("guidebench.results.kept.put", refuse)
+    runs.outcome = lambda problem, guide: full.append(guide) or {} if guide == "b" else {}  # type: ignore[func-returns-value]
+    with pytest.raises(DiskFullError):
+        runs("p", "a b c")
+    assert runs.calls == ["p/a", "p/b"]
+    full.clear()
+    runs.outcome = lambda problem, guide: {}
+    runs("p", "a b c")
+    assert runs.calls == ["p/b", "p/c"]
 
 
 def test_a_reference_that_is_not_there_is_refused_before_anything(runs: Runs) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from guidebench.config.text import shown
+from guidebench.config.text import passed_on
 from guidebench.plugins.isolation import whereabouts
 from guidebench.plugins.isolation.ending import is_foreign, refused
 from guidebench.plugins.isolation.failures import Failure, Phase, phase_of, reason
@@ -104,7 +104,7 @@ class Boundary:
             phase=phase_of(error, self.phase),
             name=self._name,
             message=self._told(error),
-            traceback=shown("".join(traceback.format_exception(error))),
+            traceback=passed_on("".join(traceback.format_exception(error))),
         )
         return True
 

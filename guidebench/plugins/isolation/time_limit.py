@@ -21,6 +21,9 @@ from guidebench.plugins.isolation import whereabouts
 #: Seconds that a process may go on after its time before it is ended as a whole: it may come back by itself.
 GRACE = 3.0
 
+#: Seconds that a clock of the system can be set to, at least: three years.
+LONGEST = 1e8
+
 #: Seconds until an exception is raised again, in case what is to be stopped has swallowed it.
 AGAIN = 1.0
 
@@ -116,7 +119,7 @@ class TimeLimit:
             self._until = time.monotonic() + self.seconds
             whereabouts.limited(self.seconds)
             self._alarm = _Signal() if _Signal.usable() else _FromThread()
-            self._alarm.start(self.seconds)
+            self._alarm.start(min(self.seconds, LONGEST))
         return self
 
     def __exit__(self, *error: object) -> None:

@@ -26,7 +26,7 @@ def note(error: BaseException) -> None:
 
 
 def whose(error: BaseException) -> str:
-    """Return the last place of somebody's own code that an exception passed, as `` in FILE, line N``, or nothing."""
+    """Return the last place of somebody's own code that an exception passed, as `` in FILE, line N,``, or nothing."""
     return str(error.__dict__.get(_TAG) or _place(error))
 
 
@@ -35,5 +35,5 @@ def _place(error: BaseException) -> str:
     for frame, number in traceback.walk_tb(error.__traceback__):
         module = str(frame.f_globals.get("__name__", "")).partition(".")[0]
         if module and module not in _OURS and module not in sys.stdlib_module_names:
-            place = f" in {Path(frame.f_code.co_filename).name}, line {number}"
+            place = f" in {Path(frame.f_code.co_filename).name}, line {number},"
     return place

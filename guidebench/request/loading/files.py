@@ -6,13 +6,14 @@ array of ``str`` (``None`` where it is missing), and what cannot be used says wh
 
 from __future__ import annotations
 
-import zlib
+import math
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zipfile import BadZipFile, is_zipfile
+from zipfile import ZipFile, is_zipfile
 
 import numpy as np
 
@@ -21,6 +22,9 @@ from guidebench.plugins.isolation.failures import said
 
 if TYPE_CHECKING:
     import xarray as xr
+
+#: Axes that an array has, at most: JAX and XLA are not made for more.
+MOST_AXES = 32
 
 #: Groups of InferenceData that hold what a model was given.
 GROUPS = ("observed_data", "constant_data")
@@ -179,12 +183,45 @@ def _npz(path: Path, where: str) -> Data:
     try:
         if not is_zipfile(path):
             raise RequestError(f"{where} cannot be read: it is no archive of np.savez")
+        _refuse_boasts(path, where)
         with np.load(path, allow_pickle=False) as arrays:
             _refuse_repeated(list(arrays.files), where)
             values = {name: _member(arrays, name) for name in arrays.files}
-    except (OSError, ValueError, EOFError, BadZipFile, zlib.error) as error:
+    except RequestError:
+        raise
+    except Exception as error:  # noqa: BLE001 - encrypted, oddly packed, cut short: what zipfile and NumPy raise is not documented
         raise _unreadable(where, error) from None
     return Data(where=where, file=path.name, values=values)
+
+
+def _refuse_boasts(path: Path, where: str) -> None:
+    """Refuse an archive with an array that is larger than its bytes, or larger than the memory, before it is read."""
+    with ZipFile(path) as archive:
+        for one in archive.infolist():
+            if one.file_size > memory():
+                raise RequestError(f"{where}: {one.filename} would take {one.file_size / 1e9:,.0f} GB of memory")
+            if not one.filename.endswith(".npy"):
+                continue
+            with archive.open(one) as opened:
+                version = np.lib.format.read_magic(opened)
+                header = (
+                    np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+                )
+                shape, _, dtype = header(opened)
+            claimed = math.prod(shape) * dtype.itemsize
+            if claimed > one.file_size and not dtype.hasobject:
+                raise RequestError(
+                    f"{where}: the array {one.filename.removesuffix('.npy')} claims {claimed:,} bytes and has "
+                    f"{one.file_size:,} with its header"
+                )
+
+
+def memory() -> int:
+    """Return the bytes of memory that the machine has, or a million million where it does not tell."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return 10**12
 
 
 def _member(arrays: Any, name: str) -> Any:
@@ -208,11 +245,18 @@ def _of_array(array: np.ndarray) -> Any:
     elif array.dtype.kind in "UT":
         found = array.astype(object)
     elif array.dtype.kind in "biuf":
-        found = array
+        found = _native(array)
     else:
         kind = {"M": "dates", "m": "durations", "c": "complex numbers"}.get(array.dtype.kind, f"{array.dtype} values")
         return Unusable(f"holds {kind}; turn them into real numbers first")
     return found.item() if isinstance(found, np.ndarray) and found.ndim == 0 else found
+
+
+def _native(array: np.ndarray) -> np.ndarray:
+    """Return numbers in the order of bytes of this machine, and in at most 64 bits: JAX knows no others."""
+    if array.dtype.itemsize > 8:
+        return array.astype(np.float64)
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 class _RepeatedError(ValueError):
@@ -249,6 +293,8 @@ def _of_json(value: Any) -> Any:
         return Unusable("is an object of its own; expected are numbers or lists of them")
     if not isinstance(value, list):
         return value
+    if _is_deep(value):
+        return Unusable(f"is nested more than {MOST_AXES} deep")
     leaves = list(_leaves(value))
     if any(isinstance(leaf, dict) for leaf in leaves):
         return Unusable("holds objects; expected are numbers or lists of them")
@@ -267,6 +313,14 @@ def _of_json(value: Any) -> Any:
     flat[:] = leaves
     found = _of_objects(flat)
     return found.reshape(shape) if isinstance(found, np.ndarray) else found
+
+
+def _is_deep(value: Any) -> bool:
+    """Return whether lists are nested deeper than an array has axes."""
+    level = [value]
+    for _ in range(MOST_AXES):
+        level = [one for part in level if isinstance(part, list) for one in part]
+    return any(isinstance(one, list) for one in level)
 
 
 def _leaves(value: Any) -> Iterator[Any]:
@@ -293,8 +347,13 @@ def _netcdf(path: Path, where: str) -> Data:
 
     try:
         with xr.open_datatree(path, engine="h5netcdf") as tree:
+            size = sum(node.to_dataset().nbytes for node in tree.subtree)
+            if size > memory():
+                raise RequestError(f"{where}: its variables would take {size / 1e9:,.0f} GB of memory")
             children = {name: child.to_dataset().load() for name, child in tree.children.items()}
             root = tree.to_dataset().load()
+    except RequestError:
+        raise
     except Exception as error:  # noqa: BLE001 - what a broken NetCDF file makes h5py and xarray raise is not documented
         raise _unreadable(where, error) from None
     parts = {name: children[name] for name in GROUPS if name in children} or {"/": root}

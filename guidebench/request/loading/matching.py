@@ -7,6 +7,7 @@ import inspect
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -187,7 +188,7 @@ def _columns_of(name: str, data: Data, reserved: Iterable[str]) -> tuple[str, ..
     if name in data.values:
         return (name,)
     for stem in dict.fromkeys((name, name.lower(), name.upper())):
-        for pattern in (r"_(\d+)", r"\.(\d+)", r"\[(\d+)\]", r"(\d+)"):
+        for pattern in (r"_(\d{1,18})", r"\.(\d{1,18})", r"\[(\d{1,18})\]", r"(\d{1,18})"):
             numbered = {
                 int(hit[1]): column
                 for column in data.values
@@ -197,12 +198,15 @@ def _columns_of(name: str, data: Data, reserved: Iterable[str]) -> tuple[str, ..
                 continue
             start = 0 if 0 in numbered else 1
             expected = range(start, max(numbered) + 1)
-            gaps = [number for number in expected if number not in numbered]
-            if gaps:
+            # One that ends in a billion has a billion gaps.
+            count = len(expected) - sum(number in expected for number in numbered)
+            if count:
+                gaps = list(islice((number for number in expected if number not in numbered), LISTED))
+                more = f" and {count - len(gaps)} more" if count > len(gaps) else ""
                 some = numbered[max(numbered)]
                 raise RequestError(
                     f"{data.where}: argument {name} would be the {data.what} numbered {start} to {max(numbered)} "
-                    f"(the last is {some!r}), but {_listed(gaps)} {'is' if len(gaps) == 1 else 'are'} not there"
+                    f"(the last is {some!r}), but {_listed(gaps)}{more} {'is' if count == 1 else 'are'} not there"
                 )
             return tuple(numbered[number] for number in expected)
     return ()
