@@ -127,7 +127,7 @@ def _rule(one: Quantity) -> str:
 
 def _documented(metric: Metric) -> Iterator[str]:
     """Yield the paragraphs of the docstring of what computes a metric, without its sections."""
-    inside = inspect.getclosurevars(metric.compute).nonlocals  # a built-in one names a function that is imported late
+    inside = inspect.getclosurevars(inspect.unwrap(metric.compute)).nonlocals  # a built-in one names a function that is imported late
     function = metric.compute
     if {"module", "function"} <= inside.keys():
         function = getattr(import_module(f"guidebench.metrics.{inside['module']}"), inside["function"])
@@ -143,6 +143,7 @@ _SIGNS = {
     r"\le": "≤", r"\ge": "≥", r"\approx": "≈", r"\cdot": "·", r"\times": "×", r"\|": "‖", r"\qquad": "  ", r"\quad": " ",
     r"\max": "max", r"\min": "min", r"\infty": "∞", r"\int": "∫", r"\in": "∈", r"\pi": "π", r"\phi": "φ", r"\alpha": "α",
     r"\left": "", r"\right": "", r"\,": " ", r"\!": "", r"\;": " ", r"\exp": "exp", r"\ldots": "…", r"\dots": "…", r"\pm": "±",
+    r"\Big": "", r"\big": "", r"\top": "T", r"\sim": "~", r"\mid": "|", r"\tfrac12": "1/2", r"\#": "number of ",
 }  # fmt: skip
 
 
@@ -153,6 +154,7 @@ def _plain(text: str) -> str:
     text = re.sub(r"``([^`]*)``", r"\1", text)
     text = re.sub(r"\\frac\s*(\w)\s*(\w)", r"\1/\2", text)
     text = re.sub(r"\\(?:mathrm|operatorname|text|mathbb|mathcal)\{([^{}]*)\}", r"\1", text)
+    text = re.sub(r"\\frac\{(\w)\}\{([^{}]*)\}", r"\1 / (\2)", text)
     text = re.sub(r"\\frac\{([^{}]*)\}\{([^{}]*)\}", r"(\1) / (\2)", text)
     text = re.sub(r"\\(?:bar|hat|widehat|tilde)\s*\{?\\?(\w+)\}?", _accented, text)
     for sign, shown in sorted(_SIGNS.items(), key=lambda pair: -len(pair[0])):
