@@ -17,6 +17,7 @@ from guidebench.results import records, store
 if TYPE_CHECKING:
     import pandas as pd
 
+    from guidebench.analysis.answer import Answer
     from guidebench.report.content import Figure
     from guidebench.results.inference_data import InferenceData
 
@@ -172,6 +173,16 @@ class Comparison(records.Comparison):
         return found
 
     @cached_property
+    def recommendation(self) -> Mapping[str, Answer]:
+        """What to do about each problem, by its name: a sentence, whose draws to use, and a line for each guide.
+
+        The same is in ``results.json``, under the key ``recommendation``.
+        """
+        from guidebench.analysis.answer import answer
+
+        return {one.name: answer(self.of(one.name), one) for one in self.problems}
+
+    @cached_property
     def figures(self) -> Mapping[str, Figure]:
         """The figures of the report by name, drawn when one is asked for.
 
@@ -183,7 +194,9 @@ class Comparison(records.Comparison):
 
     def save(self, path: str | Path) -> Path:
         """Write the results to a folder and return it; see :func:`guidebench.results.store.save`."""
-        return store.save(self, path)
+        from guidebench.api import answers
+
+        return store.save(self, path, beside=answers.beside(self))
 
     @staticmethod
     def load(path: str | Path) -> Comparison:

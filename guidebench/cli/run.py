@@ -18,6 +18,7 @@ import typer
 
 from guidebench.cli.life import sign_of_life
 from guidebench.cli.options import parameters, values
+from guidebench.cli.place import place_of
 from guidebench.config.errors import RequestError
 from guidebench.config.options import OUTPUT
 from guidebench.inference.device import threads
@@ -83,8 +84,10 @@ def _request(config: Path | None, given: Mapping[str, Any], workers: ExitStack) 
         _check_repeatable(config, named.problems, named.guides, registry)
     problems = choose_problems(registry, settings.problems, settings)
     guides = choose_guides(registry, settings.guides)
-    name = problems[0].name if len(problems) == 1 else f"{len(problems)}-problems"
+    name, told = place_of(settings, [one.name for one in problems], [one.label for one in guides])
     _check_out(Path(settings.out) / name)
+    if told and not settings.quiet:
+        _say(told)
     executor = early or workers.enter_context(chosen(settings))
     from guidebench.engine.request import Request
 
@@ -96,6 +99,7 @@ def _run(request: Request, executor: Executor, end_workers: Callable[[], None]) 
     # Tracing leaves so many small objects behind that looking for cycles took an eighth of a warm run.
     gc.set_threshold(200_000, 20, 20)
 
+    from guidebench.api import answers
     from guidebench.cli import tables
     from guidebench.engine import run as engine
     from guidebench.engine.progress import watch
@@ -124,7 +128,7 @@ def _run(request: Request, executor: Executor, end_workers: Callable[[], None]) 
         )
         end_workers()
         watcher.note("writing the report")
-        folder = save(comparison, target, place=kept.place)
+        folder = save(comparison, target, place=kept.place, beside=answers.beside(comparison))
         if not comparison.interrupted:
             kept.tidy()
         failed: list[Failure] = []

@@ -96,7 +96,11 @@ def replace(path: Path, write: Callable[[Path], Any]) -> None:
 
 
 def save(
-    comparison: Comparison, path: str | Path, *, place: Callable[[str, str, Path], bool] = lambda *_: False
+    comparison: Comparison,
+    path: str | Path,
+    *,
+    place: Callable[[str, str, Path], bool] = lambda *_: False,
+    beside: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write ``results.json``, ``summary.csv``, ``metrics.csv`` and the draws; return the folder.
 
@@ -111,6 +115,8 @@ def save(
     place : callable, optional
         ``place(problem, guide, target)`` moves draws that are in a file already to their place and returns
         ``True``, or returns ``False``: then they are written.
+    beside : mapping, optional
+        What else ``results.json`` holds by key, for those who read it without guidebench; it is not loaded again.
     """
     folder = Path(path)
     stale = _saved_draws(folder)
@@ -127,7 +133,7 @@ def save(
         left_over.unlink(missing_ok=True)
     replace(folder / "summary.csv", lambda partial: comparison.summary().to_csv(partial, index=False))
     replace(folder / "metrics.csv", lambda partial: comparison.metrics().to_csv(partial, index=False))
-    _write(folder, {"schema": SCHEMA, **plain(comparison)})
+    _write(folder, {"schema": SCHEMA, **plain(beside or {}), **plain(comparison)})
     return folder
 
 

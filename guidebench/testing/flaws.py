@@ -205,7 +205,7 @@ def flaws(subject: Subject) -> list[Flaw]:
 
 
 def own_error(subject: Subject) -> str | None:
-    """Return the exception that the guide's own code ends in on the first toy problem, and where; ``None`` without one."""
+    """Return the exception that the guide's own code ends in on the first toy problem, and where, or ``None``."""
     toy = next((one for one in subject.toys.values() if not _refuses(subject, one)), None)
     if toy is None or flaw(subject, toy) is None or toy.name not in subject.fitted:
         return None

@@ -53,5 +53,9 @@ def test_every_default_is_shown_as_it_is(command: Command) -> None:
         value, told = getattr(config, name), default_of(name)
         if option.kind in (int, float, str) and value is not None:
             assert told == str(value)
-    assert (default_of("guides"), default_of("steps"), default_of("data")) == ("default", "as the recipe has it", "none")
+    assert (default_of("guides"), default_of("steps"), default_of("data")) == (
+        "default",
+        "as the recipe has it",
+        "none",
+    )
     assert (default_of("x64"), default_of("log_loss")) == ("no", "linear-loss")

@@ -24,7 +24,7 @@ class Forgetful(AutoNormal):  # type: ignore[misc]
 
 @pytest.mark.slow
 def test_an_exception_while_tracing_does_not_change_what_comes_after() -> None:
-    """The toy has arrays among its constants, which a failed trace used to leave in float32 for the search in float64."""
+    """The toy has arrays among its constants, which a failed trace left in float32 for the search in float64."""
     guide = Guide(name="forgetful", build=Forgetful, summary="Fails", family="diagonal")
     subject = Subject(guide, problems=["independent"])
     (toy,) = subject.toys.values()
@@ -57,4 +57,4 @@ def test_the_place_is_the_last_one_in_the_authors_own_file() -> None:
     raise
 """
     assert _place(text) == "guides.py, line 7, in inner"
-    assert _place("Traceback:\n  File \"/x/site-packages/jax/a.py\", line 1, in b\n") == ""
+    assert _place('Traceback:\n  File "/x/site-packages/jax/a.py", line 1, in b\n') == ""

@@ -246,7 +246,6 @@ def file(tmp_path: Path) -> Path:
         ("declared", ["declared"]),
         ("declared:rank=3", ["declared:rank=3"]),
         ("narrow", ["narrow"]),
-        ("narrow:init_scale=0.3", ["narrow:init_scale=0.3"]),
         ("wide", ["wide"]),
         ("auto_normal", ["auto_normal-own"]),
         ("AutoNormal", ["auto_normal"]),
