@@ -30,6 +30,8 @@ def beside(comparison: Comparison) -> dict[str, Any]:
 
 def settings(saved: Mapping[str, Any]) -> dict[str, Any]:
     """Return a saved configuration with what the recipe decides filled in."""
+    if not saved:
+        return {}  # which needs no JAX
     from guidebench.engine.recipe import recipe_of
 
     try:
