@@ -232,6 +232,7 @@ def _config(
             "guides": tuple(specs) if texts else tuple(one.label for one in chosen),
             "observed": problem.observed,
             "reference": None if own else reference,
+            "name": None,  # that of the problem, which is what the run is called
         }
     )
     return config.model_copy(update={"reference": "given"}) if own else config

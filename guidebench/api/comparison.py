@@ -18,6 +18,7 @@ from guidebench.results import passport, records, store
 if TYPE_CHECKING:
     import pandas as pd
 
+    from guidebench.analysis.answer import Answer
     from guidebench.api.trained import Sources, Trained
     from guidebench.report.content import Figure
     from guidebench.results.inference_data import InferenceData
@@ -201,6 +202,16 @@ class Comparison(records.Comparison):
         return found
 
     @cached_property
+    def recommendation(self) -> Mapping[str, Answer]:
+        """What to do about each problem, by its name: a sentence, whose draws to use, and a line for each guide.
+
+        The same is in ``results.json``, under the key ``recommendation``.
+        """
+        from guidebench.analysis.answer import answer
+
+        return {one.name: answer(self.of(one.name), one) for one in self.problems}
+
+    @cached_property
     def figures(self) -> Mapping[str, Figure]:
         """The figures of the report by name, drawn when one is asked for.
 
@@ -212,7 +223,10 @@ class Comparison(records.Comparison):
 
     def save(self, path: str | Path) -> Path:
         """Write the results to a folder and return it; see :func:`guidebench.results.store.save`."""
-        return store.save(self, path, beside={**passport.files_of(self), **usable.files_of(self)})
+        from guidebench.api import answers
+
+        beside = {**passport.files_of(self), **usable.files_of(self)}
+        return store.save(self, path, beside=beside, told=answers.told(self))
 
     @staticmethod
     def load(path: str | Path) -> Comparison:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from guidebench.cli import authors, changes, explain, home
+from guidebench.cli import authors, changes, explain, home, runs
+from guidebench.cli.format import FormatOption, ListFormat, print_json
 from guidebench.cli.help import RunCommand
 from guidebench.cli.options import LogLossOption, NoPluginsOption, PluginOption
 from guidebench.cli.run import run
@@ -70,12 +71,16 @@ app.command(cls=RunCommand)(run)
 
 
 @app.command(name="list")
-def list_(plugin: PluginOption = None, no_plugins: NoPluginsOption = None) -> int:
+def list_(plugin: PluginOption = None, no_plugins: NoPluginsOption = None, form: FormatOption = ListFormat.TEXT) -> int:
     """Show guides, problems, metrics and sections with their plugins; and what is broken, with its reason."""
     from guidebench.cli import tables
     from guidebench.request.find_plugins import find_plugins
 
-    tables.print_registry(find_plugins(tuple(plugin or ()), no_plugins=bool(no_plugins)))
+    registry = find_plugins(tuple(plugin or ()), no_plugins=bool(no_plugins))
+    if form is ListFormat.JSON:
+        print_json(tables.plain_registry(registry))
+    else:
+        tables.print_registry(registry)
     return 0
 
 
@@ -115,6 +120,7 @@ def report(
     return int(bool(failed))
 
 
+app.command()(runs.runs)
 app.command()(home.predict)
 app.command()(home.recheck)
 app.command()(changes.diff)
@@ -124,7 +130,7 @@ app.command()(authors.new)
 
 
 @app.command()
-def info() -> int:
+def info(form: FormatOption = ListFormat.TEXT) -> int:
     """Show versions, devices and caches."""
     from guidebench.cli import tables
     from guidebench.engine.keys import environment
@@ -132,5 +138,10 @@ def info() -> int:
 
     kept = cache.folder()
     found = {**environment.describe(), "cache": f"{kept} ({cache.size(kept) / 1e6:.0f} MB)"}
-    tables.print_pairs(found)
+    if form is ListFormat.JSON:
+        print_json(
+            {name: value if isinstance(value, bool | int | float) else str(value) for name, value in found.items()}
+        )
+    else:
+        tables.print_pairs(found)
     return 0

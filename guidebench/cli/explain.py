@@ -29,7 +29,7 @@ def explain(
     plugin: PluginOption = None,
     no_plugins: NoPluginsOption = None,
 ) -> int:
-    """Say what a metric, a verdict or a status is: definition, equation, limits and source. Without a name, list all."""
+    """Say what a metric, a verdict or a status is: definition, equation, limits, source. Without a name, list all."""
     from guidebench.cli.cells import make_console, show
     from guidebench.request.find_plugins import find_plugins
 
@@ -127,7 +127,9 @@ def _rule(one: Quantity) -> str:
 
 def _documented(metric: Metric) -> Iterator[str]:
     """Yield the paragraphs of the docstring of what computes a metric, without its sections."""
-    inside = inspect.getclosurevars(metric.compute).nonlocals  # a built-in one names a function that is imported late
+    inside = inspect.getclosurevars(
+        inspect.unwrap(metric.compute)
+    ).nonlocals  # a built-in one names a function that is imported late
     function = metric.compute
     if {"module", "function"} <= inside.keys():
         function = getattr(import_module(f"guidebench.metrics.{inside['module']}"), inside["function"])
@@ -139,10 +141,15 @@ def _documented(metric: Metric) -> Iterator[str]:
 
 #: Mathematics as a terminal can show it.
 _SIGNS = {
-    r"\log": "log", r"\sum": "Σ", r"\sqrt": "√", r"\mu": "μ", r"\sigma": "σ", r"\theta": "θ", r"\Delta": "Δ", r"\rho": "ρ",
-    r"\le": "≤", r"\ge": "≥", r"\approx": "≈", r"\cdot": "·", r"\times": "×", r"\|": "‖", r"\qquad": "  ", r"\quad": " ",
-    r"\max": "max", r"\min": "min", r"\infty": "∞", r"\int": "∫", r"\in": "∈", r"\pi": "π", r"\phi": "φ", r"\alpha": "α",
-    r"\left": "", r"\right": "", r"\,": " ", r"\!": "", r"\;": " ", r"\exp": "exp", r"\ldots": "…", r"\dots": "…", r"\pm": "±",
+    r"\log": "log", r"\sum": "Σ", r"\sqrt": "√", r"\mu": "μ", r"\sigma": "σ", r"\theta": "θ", r"\Delta": "Δ",
+    r"\rho": "ρ",
+    r"\le": "≤", r"\ge": "≥", r"\approx": "≈", r"\cdot": "·", r"\times": "×", r"\|": "‖",
+    r"\qquad": "  ", r"\quad": " ",
+    r"\max": "max", r"\min": "min", r"\infty": "∞", r"\int": "∫", r"\in": "∈", r"\pi": "π",
+    r"\phi": "φ", r"\alpha": "α",
+    r"\left": "", r"\right": "", r"\,": " ", r"\!": "", r"\;": " ", r"\exp": "exp", r"\ldots": "…",
+    r"\dots": "…", r"\pm": "±",
+    r"\Big": "", r"\big": "", r"\top": "T", r"\sim": "~", r"\mid": "|", r"\tfrac12": "1/2", r"\#": "number of ",
 }  # fmt: skip
 
 
@@ -153,6 +160,7 @@ def _plain(text: str) -> str:
     text = re.sub(r"``([^`]*)``", r"\1", text)
     text = re.sub(r"\\frac\s*(\w)\s*(\w)", r"\1/\2", text)
     text = re.sub(r"\\(?:mathrm|operatorname|text|mathbb|mathcal)\{([^{}]*)\}", r"\1", text)
+    text = re.sub(r"\\frac\{(\w)\}\{([^{}]*)\}", r"\1 / (\2)", text)
     text = re.sub(r"\\frac\{([^{}]*)\}\{([^{}]*)\}", r"(\1) / (\2)", text)
     text = re.sub(r"\\(?:bar|hat|widehat|tilde)\s*\{?\\?(\w+)\}?", _accented, text)
     for sign, shown in sorted(_SIGNS.items(), key=lambda pair: -len(pair[0])):

@@ -1,4 +1,4 @@
-"""The folder of a run: what it is called, whose it is, and whether there is room in it."""
+"""The folder of a run: whose it is, and whether there is room in it."""
 
 from __future__ import annotations
 
@@ -17,19 +17,6 @@ if TYPE_CHECKING:
 #: Bytes that a run takes, at least: for the report on a problem, and for the draws of a fit.
 OF_A_REPORT = 4_000_000
 OF_A_FIT = 1_000_000
-
-
-def name_of(problems: Sequence[Problem], targets: Sequence[str], out: Path) -> str:
-    """Return what the folder of a run in `out` is called: after its problem, or how many there are and which.
-
-    Other problems of the same name have another folder: it is called after the file, too, that they are from.
-    """
-    names = sorted(one.name for one in problems)
-    from guidebench.results.kept import claimed
-
-    name = names[0] if len(names) == 1 else f"{len(names)}-problems-{_marked(names)[:6]}"
-    ours = claim_of(problems, targets, out)
-    return name if claimed(out / name) in (None, ours) else f"{name}-{ours[:6]}"
 
 
 def claim_of(problems: Sequence[Problem], targets: Sequence[str], out: Path) -> str:

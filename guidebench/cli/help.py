@@ -21,7 +21,7 @@ class RunCommand(TyperCommand):
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the parameters, those that show help among them."""
-        params = list(super().get_params(ctx))
+        params: list[Any] = list(super().get_params(ctx))
         # A copy, because how an option is made differs between the versions of Typer.
         everything = copy(params[-1])
         everything.opts, everything.name = [ALL], "help_all"
@@ -51,13 +51,13 @@ class RunCommand(TyperCommand):
         for one in others:
             one.rich_help_panel = one.rich_help_panel or RUNNING
         shown = [*fixed, *common, *asking, *(others if everything else ())]
-        view = copy(self)
-        view.get_params = lambda _: shown  # type: ignore[method-assign]
+        view: Any = copy(self)
+        view.get_params = lambda _: shown
         TyperCommand.format_help(view, ctx, formatter)
 
 
 def _told(param: Any) -> Any:
-    """Return a parameter that says its default: only the copy that is shown has one, the other tells what is not given."""
+    """Return a parameter that says its default: a copy, for without one the other tells what is not given."""
     found = copy(param)
     if param.name in OPTIONS:
         found.show_default = True

@@ -10,6 +10,8 @@ from rich.console import Console
 
 from guidebench.cli.cells import escape, make_console
 from guidebench.testing import Check, Outcome, Result, Subject, examine
+from guidebench.testing.flaws import own_error
+from guidebench.testing.subject import Refused
 
 _COLOURS = {
     Outcome.PASS: "green",
@@ -24,6 +26,7 @@ _WIDTH = max(len(outcome) for outcome in Outcome)
 def print_outcomes(subject: Subject, checks: Sequence[Check], expected: Mapping[str, str]) -> int:
     """Run checks on a guide, printing a line for each as it ends; return how many failed."""
     to = make_console()
+    _print_own_error(to, subject, checks)
     results = []
     for check in checks:
         with to.status(f"{check.name} ...") if to.is_terminal else nullcontext():
@@ -32,6 +35,16 @@ def print_outcomes(subject: Subject, checks: Sequence[Check], expected: Mapping[
         results.append(result)
     _print_summary(to, subject, results)
     return sum(one.outcome is Outcome.FAIL for one in results)
+
+
+def _print_own_error(to: Console, subject: Subject, checks: Sequence[Check]) -> None:
+    """Print the exception that the guide itself raises: all that follows from it comes after it."""
+    if not any(check.trains for check in checks) or isinstance(subject.found, Refused):
+        return
+    with to.status(f"{subject.name} ...") if to.is_terminal else nullcontext():
+        found = own_error(subject)
+    if found is not None:
+        to.print(f"[bold red]{'it raises':<{_WIDTH}}[/]  {escape(found)}", soft_wrap=True)
 
 
 def _print(to: Console, result: Result) -> None:

@@ -18,6 +18,7 @@ from guidebench.cli import cells, folder, log
 from guidebench.cli.ending import INTERRUPTED
 from guidebench.cli.life import sign_of_life
 from guidebench.cli.options import parameters, values
+from guidebench.cli.place import place_of
 from guidebench.config.errors import RequestError
 from guidebench.config.options import OUTPUT
 from guidebench.inference.device import threads
@@ -94,9 +95,12 @@ def _made_ready(config: Path | None, given: Mapping[str, Any], held: ExitStack, 
     problems = choose_problems(registry, settings.problems, settings)
     guides = choose_guides(registry, settings.guides)
     out = Path(settings.out)
-    name = folder.name_of(problems, settings.problems, out)
+    claim = folder.claim_of(problems, settings.problems, out)
+    name, told = place_of(settings, [one.name for one in problems], [one.label for one in guides], claim)
     folder.check_out(out / name)
     folder.check_room(out / name, len(problems), len(guides))
+    if told and not settings.quiet:
+        cells.say(told)
     from guidebench.engine.request import Request
     from guidebench.results.kept import Kept, clear
     from guidebench.results.lock import owned
@@ -104,7 +108,7 @@ def _made_ready(config: Path | None, given: Mapping[str, Any], held: ExitStack, 
     asked = Request(name=name, problems=problems, guides=guides, config=settings, registry=registry)
     held.enter_context(owned(out / name))
     clear(out / name)
-    kept = Kept(out / name, fresh=settings.fresh, claim=folder.claim_of(problems, settings.problems, out))
+    kept = Kept(out / name, fresh=settings.fresh, claim=claim)
     executor = early or workers.enter_context(chosen(settings))
     events = held.enter_context(log.written(out / name, aloud=settings.verbose))
     return _Ready(asked, kept, executor, events)
@@ -147,6 +151,7 @@ def _run(ready: _Ready, end_workers: Callable[[], None]) -> int:
 def _written(comparison: Comparison, target: Path, ready: _Ready, ahead: Ahead, failed: list[Failure]) -> Path:
     """Write results and report, and note in `failed` the sections that could not be made; return the page."""
     from guidebench.analysis import usable
+    from guidebench.api import answers
     from guidebench.cli import standing
     from guidebench.report import write
     from guidebench.report.writer import files_of
@@ -154,7 +159,7 @@ def _written(comparison: Comparison, target: Path, ready: _Ready, ahead: Ahead, 
     from guidebench.results.store import record, save
 
     request, beside = ready.request, {**passport.files_of(comparison), **usable.files_of(comparison)}
-    save(comparison, target, kept=ready.kept.placed, beside=beside)
+    save(comparison, target, kept=ready.kept.placed, beside=beside, told=answers.told(comparison))
     if not comparison.interrupted:
         ready.kept.tidy()
     page = write(

@@ -171,6 +171,39 @@ def print_registry(registry: Registry) -> None:
             console.print(f"  {escape(str(broken))}", soft_wrap=True)
 
 
+def plain_registry(registry: Registry) -> dict[str, Any]:
+    """Return what every plugin brings, and what is broken, as JSON can hold it."""
+    default = {one.name for one in registry.default_guides()}
+
+    def told(one: Registered[Any]) -> dict[str, Any]:
+        return {"name": one.name, "summary": one.declaration.summary, "from": one.distribution}
+
+    guides = [
+        {
+            **told(one),
+            "default": one.name in default,
+            "options": {name: _json(value) for name, value in one.declaration.options().items()},
+        }
+        for one in registry.guides
+    ]
+    groups: dict[str, Sequence[Registered[Any]]] = {
+        "problems": registry.problems,
+        "metrics": registry.metrics,
+        "sections": registry.sections,
+    }
+    return {
+        "guides": guides,
+        **{name: [told(one) for one in group] for name, group in groups.items()},
+        "named twice": [one.qualified_name for one in registry.disputed],
+        "disabled": [str(one) for one in registry.disabled],
+        "broken": [str(one) for one in registry.broken],
+    }
+
+
+def _json(value: Any) -> Any:
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
+
+
 def _print_group(console: Console, title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, title_style="bold")
     for heading in headings:

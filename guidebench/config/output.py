@@ -70,6 +70,15 @@ class OutputOptions(Options):
         str,
         Option(help="Results go to DIR/NAME.", metavar="DIR", panel=OUTPUT, changes="nothing"),
     ] = "reports"
+    name: Annotated[
+        str | None,
+        Option(
+            help="What the run and its folder are called, in place of the problem's name.",
+            metavar="NAME",
+            panel=OUTPUT,
+            changes="nothing",
+        ),
+    ] = None
     log_loss: Annotated[
         bool,
         Option(
@@ -134,6 +143,15 @@ class OutputOptions(Options):
         if value not in REFERENCES and not paths.is_reference_file(value):
             known, endings = ", ".join(REFERENCES), ", ".join(REFERENCE_FILES)
             raise PydanticCustomError("reference", f"should be one of {known}, or a file that ends in {endings}")
+        return value
+
+    @field_validator("name")
+    @classmethod
+    def _name(cls, value: str | None) -> str | None:
+        if value is not None and (not value.strip() or value.startswith(".") or set(value) & set("/\\\0")):
+            raise PydanticCustomError(
+                "name", "should be the name of a folder, without a path, that does not begin with a dot"
+            )
         return value
 
     @field_validator("budget")

@@ -26,7 +26,11 @@ def mean_log_weight(log_weights: Float[np.ndarray, " S"]) -> tuple[float, float]
 
 
 def elbo(evidence: Evidence) -> Iterator[MetricValue]:
-    """The evidence lower bound of the best restart, and how far the restarts lie apart."""
+    r"""The evidence lower bound of the best restart, and how far the restarts lie apart.
+
+    .. math:: \mathrm{ELBO} = \frac1S \sum_s \log w_s, \qquad w_s = p(y, \theta_s) / q(\theta_s), \qquad
+              \mathrm{MCSE} = \mathrm{sd}(\log w) / \sqrt{S}
+    """
     assert evidence.log_weights is not None
     value, mcse = mean_log_weight(evidence.log_weights)
     yield MetricValue(value=value, mcse=mcse)
@@ -84,7 +88,9 @@ def mean_log_group_weight(log_weights: Float[np.ndarray, " S"], size: int) -> tu
 
 
 def iw_bound(evidence: Evidence) -> Iterator[MetricValue]:
-    """The importance-weighted bound on log p(y), with 100 draws in a group.
+    r"""The importance-weighted bound on log p(y), with 100 draws in a group.
+
+    .. math:: \frac1G \sum_g \log \frac1K \sum_k w_{gk}, \qquad K = 100
 
     Its mean lies between the ELBO (one draw in a group) and log p(y), and increases with the number of
     draws.  Unlike the log evidence it is a mean of independent terms, so its error holds even where

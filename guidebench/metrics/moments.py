@@ -68,7 +68,10 @@ def moments_of(
 
 
 def mean(evidence: Evidence) -> Iterator[MetricValue]:
-    """Mean of every scalar component, with its Monte Carlo standard error."""
+    r"""Mean of every scalar component, with its Monte Carlo standard error.
+
+    .. math:: \mu = \frac1S \sum_s \theta_s, \qquad \mathrm{MCSE} = \sigma / \sqrt{S}
+    """
     for name, one in moments_of(evidence.latents).items():
         yield MetricValue(value=one.mean, mcse=one.mean_error, variable=name)
 
@@ -79,7 +82,10 @@ def correlation_matrix(components: Sequence[Shaped[np.ndarray, " S"]]) -> Float6
 
 
 def sd(evidence: Evidence) -> Iterator[MetricValue]:
-    """Standard deviation of every scalar component, with the error of :func:`moments_of`."""
+    r"""Standard deviation of every scalar component, with the error of :func:`moments_of`.
+
+    .. math:: \sigma^2 = \frac{1}{S - 1} \sum_s (\theta_s - \mu)^2
+    """
     for name, one in moments_of(evidence.latents).items():
         yield MetricValue(value=one.sd, mcse=one.sd_error, variable=name)
 

@@ -102,7 +102,7 @@ def _of_class(given: Any, kind: type, registry: Registry) -> Declared:
     likeness = next((found for base in kind.__mro__ if (found := _registered_as(base, registry)) is not None), None)
     like = None if likeness is None else likeness.declaration
     declaration = Guide(
-        name=_name(kind.__name__),
+        name=fit_name(kind.__name__),
         build=lambda model: kind(model, **keywords),
         summary=_summary(kind),
         bound=next((_BOUNDS[one.__name__] for one in kind.__mro__ if one.__name__ in _BOUNDS), "elbo"),
@@ -138,7 +138,7 @@ def _short(value: Any) -> str:
     return str(getattr(value, "__name__", type(value).__name__))
 
 
-def _name(text: str) -> str:
+def fit_name(text: str) -> str:
     """Return the name of a class or a function as a guide may be called."""
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", text).lower()
     name = re.sub(r"[^a-z0-9_.-]+", "-", words).lstrip("-_.0123456789").rstrip("-_.") or "guide"
@@ -158,7 +158,7 @@ def _summary(given: Any) -> str:
 def _of_function(function: Callable[..., Any]) -> Guide:
     named = function.func if isinstance(function, partial) else function
     return Guide(
-        name=_name(getattr(named, "__name__", type(named).__name__)),
+        name=fit_name(getattr(named, "__name__", type(named).__name__)),
         build=lambda model: fitted(function, model),
         summary=_summary(named) if inspect.isroutine(named) else "",
     )

@@ -14,7 +14,7 @@ from guidebench.plugins.isolation.failures import reason
 from guidebench.plugins.isolation.state import restored
 from guidebench.plugins.registry import Registered, Registry
 from guidebench.request.loading.objects import is_object_path, load_object, split_object_path
-from guidebench.request.own_guides import YOURS, declare
+from guidebench.request.own_guides import YOURS, declare, fit_name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +56,7 @@ def choose_guides(registry: Registry, given: Sequence[Any]) -> tuple[ChosenGuide
         if any(spec is earlier or (isinstance(spec, str) and spec == earlier) for earlier in given[:position]):
             continue
         for one in _chosen(registry, spec):
-            label = one.label if one.registered.distribution != YOURS else _free(one.label, registry, chosen)
+            label = one.label if _under_its_own_name(one) else _free(one.label, registry, chosen)
             chosen.setdefault(label, replace(one, label=label))
     return tuple(chosen.values())
 
@@ -79,13 +79,26 @@ def _chosen(registry: Registry, spec: Any) -> Iterator[ChosenGuide]:
             if isinstance(found, (list, tuple)) and rest is None:
                 yield from (one for member in found for one in _chosen(registry, member))
             else:
-                yield _own(registry, found, rest)
+                yield _called(path.rpartition(":")[2], found, _own(registry, found, rest), rest)
         except RequestError as error:
             raise RequestError(f"{path}: {error.text}") from None
     else:
         registered = registry.guide(name)
         options = _options(registered.declaration, text) if colon else {}
         yield _labelled(registry, registered, options)
+
+
+def _called(name: str, given: Any, one: ChosenGuide, text: str | None) -> ChosenGuide:
+    """Return a guide under the name that it has in the user's file, where what stands there has another or none."""
+    if isinstance(given, Guide) or not name.isidentifier() or getattr(given, "__name__", None) == name:
+        return one
+    return replace(one, label=fit_name(name) + (f":{text}" if text else ""))
+
+
+def _under_its_own_name(one: ChosenGuide) -> bool:
+    """Return whether a guide is a registered one, and called so."""
+    names = (one.registered.name, one.registered.qualified_name)
+    return one.registered.distribution != YOURS and one.label.partition(":")[0] in names
 
 
 def _is_registered(registry: Registry, name: str) -> bool:

@@ -117,6 +117,7 @@ def _comparison() -> type[BaseModel]:
         parts[name] = (parts[name][0], ...)
     parts["version"] = (int, Field(alias="schema"))
     parts["files"] = (dict[str, str], {})
+    parts |= {"recommendation": (list[dict[str, Any]], []), "settings": (dict[str, Any], {})}  # for others to read
     return create_model("Results", __config__=_STRICT, **parts)
 
 

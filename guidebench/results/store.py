@@ -82,6 +82,7 @@ def save(
     *,
     kept: KeptDraws = lambda *_: None,
     beside: Mapping[str, bytes] | None = None,
+    told: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write ``results.json``, ``summary.csv``, ``metrics.csv`` and the draws; return the folder.
 
@@ -97,6 +98,8 @@ def save(
         ``kept(problem, guide)`` returns where draws lie already, which are moved, or ``None``: then they are written.
     beside : mapping of str to bytes, optional
         What else belongs to the results, by its path in the folder, in ``guides/`` or ``posterior/``.
+    told : mapping, optional
+        What else ``results.json`` holds by key, for those who read it without guidebench; it is not loaded again.
 
     Raises
     ------
@@ -121,7 +124,7 @@ def save(
         for name, content in (beside or {}).items():
             files[name] = staging.write(name, content)
         stale = _saved_files(folder, folder) - {folder / name for name in files}
-        staging.complete(_text({"schema": SCHEMA, **plain(comparison), FILES: files}), stale)
+        staging.complete(_text({"schema": SCHEMA, **plain(told or {}), **plain(comparison), FILES: files}), stale)
     return folder
 
 

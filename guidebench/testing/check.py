@@ -45,6 +45,11 @@ class Check:
         """Why it matters."""
         return self._told()[1]
 
+    @property
+    def trains(self) -> bool:
+        """Whether it looks at fits, and not only at what is declared."""
+        return not self.function.__module__.endswith(".declaring")
+
     def _told(self) -> tuple[str, str]:
         claim, _, reason = (inspect.getdoc(self.function) or "").partition("\n\n")
         return " ".join(claim.split()), " ".join(reason.split())

@@ -6,9 +6,11 @@ is that the shape is wrong.  So its draws are looked at before it is trained.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -200,6 +202,29 @@ def posterior(fit: Fit) -> dict[str, np.ndarray]:
 def flaws(subject: Subject) -> list[Flaw]:
     """Return what is wrong on each toy problem, where anything is."""
     return [found for toy in subject.toys.values() if (found := flaw(subject, toy)) is not None]
+
+
+def own_error(subject: Subject) -> str | None:
+    """Return the exception that the guide's own code ends in on the first toy problem, and where, or ``None``."""
+    toy = next((one for one in subject.toys.values() if not _refuses(subject, one)), None)
+    if toy is None or flaw(subject, toy) is None or toy.name not in subject.fitted:
+        return None
+    failed = next((one for one in subject.fit(toy).failures if one.traceback), None)
+    if failed is None:
+        return None
+    place = _place(failed.traceback)
+    return f"{failed.message}{f' ({place})' if place else ''}"
+
+
+def _place(traceback: str) -> str:
+    """Return the last place of a traceback that is in none of the installed packages, nor in guidebench."""
+    own = str(Path(__file__).parents[1])
+    found = re.findall(r'File "([^"]+)", line (\d+), in (\S+)', traceback)
+    theirs = [one for one in found if "site-packages" not in one[0] and not one[0].startswith((own, "<"))]
+    if not theirs:
+        return ""
+    file, line, function = theirs[-1]
+    return f"{Path(file).name}, line {line}, in {function}"
 
 
 def raises_everywhere(subject: Subject) -> bool:

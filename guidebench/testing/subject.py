@@ -22,7 +22,7 @@ from guidebench.request.own_guides import YOURS
 from guidebench.request.selection import ChosenGuide, choose_guides
 from guidebench.results import Comparison, Fit
 from guidebench.testing.outcomes import NotApplicable
-from guidebench.testing.toys import Toy, toys
+from guidebench.testing.toys import Toy, toys, twin
 
 #: Stands for the distribution of a guide that no distribution brought.
 TESTED = "tested"
@@ -113,9 +113,9 @@ class Subject:
         return self.declaration.bound == "none"
 
     def inspected(self, toy: Toy) -> Inspected:
-        """Return a toy problem as the engine sees it, with the structure of its model."""
+        """Return a twin of a toy problem as the engine sees it, with the structure of its model."""
         if toy.name not in self._inspected:
-            self._inspected[toy.name] = inspect_problem(toy.problem, {})
+            self._inspected[toy.name] = inspect_problem(twin(toy.name).problem, {})
         return self._inspected[toy.name]
 
     def build(self, model: Callable[..., Any], start: Mapping[str, Any], **options: Any) -> Callable[..., Any]:
@@ -127,6 +127,11 @@ class Subject:
             if isinstance(part, AutoGuide):
                 part.init_loc_fn = init
         return built
+
+    @property
+    def fitted(self) -> frozenset[str]:
+        """The toy problems that the guide was trained on so far, by name."""
+        return frozenset(self._comparisons)
 
     def comparison(self, toy: Toy) -> Comparison:
         """Return the comparison on a toy problem, run on the first call.

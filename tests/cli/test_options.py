@@ -24,7 +24,7 @@ Command = Callable[..., Any]
 
 #: What :func:`guidebench.compare` is given in another form, and what is a matter of files, of the terminal or of what
 #: a report looks like.
-NOT_IN_PYTHON = {"problems", "data", "test", "static", "out", "log_loss", "fresh", "strict", "quiet", "verbose"}
+NOT_IN_PYTHON = {"problems", "data", "test", "static", "out", "name", "log_loss", "fresh", "strict", "quiet", "verbose"}
 
 #: What :func:`guidebench.compare` takes that is no option of a run: parts of the problem, and a matter of notebooks.
 OF_PYTHON = {"predict", "truth", "name", "progress", "executor"}
@@ -89,7 +89,7 @@ def test_what_an_option_changes_of_a_recipe_has_its_type() -> None:
 
 def test_no_number_depends_on_how_a_run_goes_on_and_where_it_is_written() -> None:
     nothing = {name for name, option in OPTIONS.items() if option.changes == "nothing"}
-    assert nothing == {"time_limit", "log_loss", "out", "fresh", "strict", "quiet", "verbose", "jobs", "dask"}
+    assert nothing == {"time_limit", "log_loss", "out", "name", "fresh", "strict", "quiet", "verbose", "jobs", "dask"}
     subject = {name for name, option in OPTIONS.items() if option.changes == "subject"}
     others = {"data", "test", "heldout", "observed", "static", "plugins", "no_plugins"}
     assert subject == {"problems", "guides", *others}

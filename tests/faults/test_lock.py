@@ -14,7 +14,9 @@ from typing import Any
 
 import pytest
 
-from guidebench.cli.folder import claim_of, name_of
+from guidebench.cli.folder import claim_of
+from guidebench.cli.place import place_of
+from guidebench.config import make_config
 from guidebench.config.errors import FolderInUseError
 from guidebench.contracts import Problem
 from guidebench.results import lock
@@ -123,9 +125,10 @@ def problems(*names: str) -> list[Problem]:
 
 
 def named(out: Path, targets: tuple[str, ...], *names: str) -> str:
-    found = name_of(problems(*names), targets, out)
-    if not (out / found).exists():
-        Kept(out / found, claim=claim_of(problems(*names), targets, out)).keep_fit("a" * 64, made.fit())
+    claim = claim_of(problems(*names), targets, out)
+    found, _ = place_of(make_config({"problems": targets, "out": str(out)}), names, ["g"], claim)
+    if not (out / found).exists():  # a run that is killed after its first fit
+        Kept(out / found, claim=claim).keep_fit("a" * 64, made.fit())
     return found
 
 

@@ -103,6 +103,7 @@ def test_every_option_of_a_run_is_there(asked: Asked) -> None:
         "test",
         "static",
         "out",
+        "name",
         "fresh",
         "strict",
         "quiet",

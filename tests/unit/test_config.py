@@ -166,6 +166,7 @@ plugins = ["mine.py", "pkg.plugin", "/there/mine.py"]
 no_plugins = true
 log_loss = true
 out = "elsewhere"
+name = "mine"
 fresh = true
 strict = true
 quiet = true

@@ -221,6 +221,13 @@ def build(model, *, rank: int = 2):
 declared = Guide(name="declared", build=build)
 narrow = partial(AutoDiagonalNormal, init_scale=0.01)
 several = [by_hand, "auto_delta"]
+
+def made(width):
+    def guide(x, y=None):
+        """Of that width."""
+    return guide
+
+wide, auto_normal = made(2), made(1)
 instance = AutoNormal(by_hand)
 number = 3
 '''
@@ -238,7 +245,9 @@ def file(tmp_path: Path) -> Path:
         ("by_hand", ["by_hand"]),
         ("declared", ["declared"]),
         ("declared:rank=3", ["declared:rank=3"]),
-        ("narrow", ["auto_diagonal_normal:init_scale=0.01"]),
+        ("narrow", ["narrow"]),
+        ("wide", ["wide"]),
+        ("auto_normal", ["auto_normal-own"]),
         ("AutoNormal", ["auto_normal"]),
         ("AutoNormal:init_scale=0.3", ["auto_normal:init_scale=0.3"]),
         ("several", ["by_hand", "auto_delta"]),
