@@ -17,7 +17,7 @@ from guidebench.results import passport, records, store
 if TYPE_CHECKING:
     import pandas as pd
 
-    from guidebench.api.trained import Sources, Trained
+    from guidebench.api.trained import NutsStart, Sources, Trained
     from guidebench.report.content import Figure
     from guidebench.results.inference_data import InferenceData
 
@@ -43,6 +43,23 @@ class Fit(records.Fit):
         from guidebench.api.trained import trained_of
 
         return trained_of(self, self.__dict__.get("_run"))
+
+    def nuts_start(self, chains: int = 4, *, seed: int = 0) -> NutsStart:
+        """Return where NumPyro's NUTS may start, and its inverse mass matrix, by the draws of this fit.
+
+        The draws are repaired as the verdict says: those of settled chains, or resampled by their weights.  Parameters
+        and result are those of :meth:`guidebench.Trained.nuts_start`.
+        """
+        from guidebench.analysis.usable import usable
+        from guidebench.results import inference_data as idata
+
+        record = records.ProblemRecord(name=self.problem)
+        posterior = idata.group(usable((self,), record, None, seed), "posterior")
+        if posterior is None:
+            return self.trained.nuts_start(chains, seed=seed)
+        names = [one.name for one in self.trained.state.sites]
+        latents = {name: (value := posterior[name].to_numpy()).reshape(-1, *value.shape[2:]) for name in names}
+        return self.trained.nuts_start(chains, seed=seed, latents=latents)
 
     def __getstate__(self) -> dict[str, Any]:
         # A model is a function, which a pickle does not hold.

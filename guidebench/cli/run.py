@@ -141,6 +141,8 @@ def _run(request: Request, executor: Executor, end_workers: Callable[[], None]) 
     comparison = replace(comparison, failures=(*comparison.failures, *failed))
     if not settings.quiet:
         tables.print_comparison(comparison, page)
+        for one in comparison.problems if settings.until is not None else ():
+            print(f"{one.name}: {one.notes[-1]}")
     return _status(comparison, strict=settings.strict)
 
 
