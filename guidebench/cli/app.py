@@ -126,6 +126,7 @@ def report(
 
 app.command()(home.predict)
 app.command()(home.recheck)
+app.command()(home.models)
 app.command()(changes.diff)
 app.command()(authors.check)
 app.command()(authors.new)
