@@ -12,7 +12,7 @@ from guidebench.analysis.recommendation import by_word, recommend
 from guidebench.config.seeds import derive
 from guidebench.results import Comparison, Fit, ProblemRecord
 from guidebench.results import inference_data as idata
-from guidebench.results.store import draws_path, replace
+from guidebench.results.store import POSTERIOR, draws_path, replace
 
 #: Groups of a guide's file that hold a value for every draw.
 OF_DRAWS = ("posterior_predictive", "predictions", "log_likelihood")
@@ -74,28 +74,22 @@ def _by(fit: Fit, about: Mapping[str, str], source: str) -> dict[str, str]:
     return {**about, "source": source, "guide": fit.guide, "quality": fit.reason}
 
 
-#: The folder of the draws to use, in that of the results of a run.
-FOLDER = "posterior"
-
 #: What their files hold: the draws, and what they are the posterior of.
 _WRITTEN = ("posterior", "observed_data")
 
 
 def write_usable(comparison: Comparison, folder: Path) -> None:
-    """Write the draws to use of every problem to ``posterior/PROBLEM.nc``; remove what an earlier run left there."""
-    seed, written = int(comparison.config.get("seed", 0)), set()
+    """Write the draws to use of every problem to ``posterior/PROBLEM.nc``; remove those of one that has none now."""
+    seed = int(comparison.config.get("seed", 0))
     for record in comparison.problems:
         found = usable(comparison.of(record.name), record, comparison.references.get(record.name), seed)
+        target = folder / POSTERIOR / f"{draws_path(folder, record.name, '').parent.name}.nc"
         if found is None:
+            target.unlink(missing_ok=True)
             continue
-        target = folder / FOLDER / f"{draws_path(folder, record.name, '').parent.name}.nc"
         groups = {name: _group(found, name) for name in _WRITTEN if name in idata.group_names(found)}
         data = idata.from_groups(groups)
         replace(target, lambda partial, data=data: idata.save(data, partial))  # type: ignore[misc]
-        written.add(target)
-    for file in (folder / FOLDER).glob("*.nc"):
-        if file not in written:
-            file.unlink(missing_ok=True)
 
 
 def _told(groups: Mapping[str, xr.Dataset], about: Mapping[str, str]) -> idata.InferenceData:

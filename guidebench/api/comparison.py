@@ -258,9 +258,7 @@ class Comparison(records.Comparison):
         """Write the results to a folder and return it; see :func:`guidebench.results.store.save`."""
         from guidebench.analysis.usable import write_usable
 
-        passport.write_guides(self, Path(path))
-        write_usable(self, Path(path))
-        return store.save(self, path)
+        return store.save(self, path, beside=(passport.write_guides, write_usable))
 
     @staticmethod
     def load(path: str | Path) -> Comparison:

@@ -123,9 +123,7 @@ def _run(request: Request, executor: Executor, end_workers: Callable[[], None]) 
             )
         end_workers()
         watcher.note("writing the report")
-        write_guides(comparison, target)
-        write_usable(comparison, target)
-        folder = save(comparison, target, place=kept.place)
+        folder = save(comparison, target, place=kept.place, beside=(write_guides, write_usable))
         if not comparison.interrupted:
             kept.tidy()
         failed: list[Failure] = []

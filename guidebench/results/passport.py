@@ -19,13 +19,10 @@ from guidebench.plugins.isolation.failures import reason
 from guidebench.results import inference_data as idata
 from guidebench.results.guide_state import GROUP, GuideState, from_dataset
 from guidebench.results.records import Comparison, Fit, ProblemRecord
-from guidebench.results.store import draws_path, replace
+from guidebench.results.store import GUIDES, draws_path, replace
 
 #: Version of the layout of the two files.
 SCHEMA = 1
-
-#: The folder of all guides of a run, in that of its results.
-FOLDER = "guides"
 
 SUFFIX = ".safetensors"
 
@@ -104,24 +101,20 @@ def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
 def path_of(folder: Path, problem: str, guide: str) -> Path:
     """Return where the parameters of one fit lie in the folder of a run."""
     draws = draws_path(folder, problem, guide)
-    return folder / FOLDER / draws.parent.name / f"{draws.stem}{SUFFIX}"
+    return folder / GUIDES / draws.parent.name / f"{draws.stem}{SUFFIX}"
 
 
 def write_guides(comparison: Comparison, folder: Path) -> None:
-    """Write the trained guide of every fit into the folder of a run, and remove what an earlier run left there."""
+    """Write the trained guide of every fit into the folder of a run; remove that of a fit which has none now."""
     records = {one.name: one for one in comparison.problems}
-    written = set()
     for fit in comparison.fits:
-        dataset = idata.group(fit.inference_data, GROUP)
-        if dataset is None:
-            continue
-        state, target = from_dataset(dataset), path_of(folder, fit.problem, fit.guide)
-        if not state.refused:
+        dataset, target = idata.group(fit.inference_data, GROUP), path_of(folder, fit.problem, fit.guide)
+        state = None if dataset is None else from_dataset(dataset)
+        if state is None or state.refused:
+            for file in (target, target.with_suffix(".json")):
+                file.unlink(missing_ok=True)
+        else:
             write(target, state, passport_of(fit, records[fit.problem], comparison))
-            written |= {target, target.with_suffix(".json")}
-    for file in (folder / FOLDER).glob("*/*"):
-        if file not in written and file.suffix in (SUFFIX, ".json"):
-            file.unlink(missing_ok=True)
 
 
 def write(path: Path, state: GuideState, passport: Passport) -> Path:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,9 @@ SCHEMA = 1
 
 #: Holds everything but arrays.
 RESULTS = "results.json"
+
+#: The folders of its trained guides, and of the draws to use.
+GUIDES, POSTERIOR = "guides", "posterior"
 
 #: The folder of what a run that is not finished has kept, in the folder of its results.
 KEPT = ".fits"
@@ -96,7 +99,11 @@ def replace(path: Path, write: Callable[[Path], Any]) -> None:
 
 
 def save(
-    comparison: Comparison, path: str | Path, *, place: Callable[[str, str, Path], bool] = lambda *_: False
+    comparison: Comparison,
+    path: str | Path,
+    *,
+    place: Callable[[str, str, Path], bool] = lambda *_: False,
+    beside: Sequence[Callable[[Comparison, Path], None]] = (),
 ) -> Path:
     """Write ``results.json``, ``summary.csv``, ``metrics.csv`` and the draws; return the folder.
 
@@ -111,6 +118,9 @@ def save(
     place : callable, optional
         ``place(problem, guide, target)`` moves draws that are in a file already to their place and returns
         ``True``, or returns ``False``: then they are written.
+    beside : sequence of callable
+        Each is given the comparison and the folder, and writes more of it there, before ``results.json`` says that all
+        is there.
     """
     folder = Path(path)
     stale = _saved_draws(folder)
@@ -124,11 +134,21 @@ def save(
                 replace(target, lambda partial, found=found: idata.save(found, partial))  # type: ignore[misc]
             stale.discard(target)
     for left_over in stale:
-        left_over.unlink(missing_ok=True)
+        for file in (left_over, *_made_of(left_over, folder)):
+            file.unlink(missing_ok=True)
     replace(folder / "summary.csv", lambda partial: comparison.summary().to_csv(partial, index=False))
     replace(folder / "metrics.csv", lambda partial: comparison.metrics().to_csv(partial, index=False))
+    for write in beside:
+        write(comparison, folder)
     _write(folder, {"schema": SCHEMA, **plain(comparison)})
     return folder
+
+
+def _made_of(draws: Path, folder: Path) -> Iterator[Path]:
+    """Yield what lies beside the draws of a fit that is no more: its guide, and the draws to use of its problem."""
+    for suffix in (".safetensors", ".json"):
+        yield folder / GUIDES / draws.parent.name / f"{draws.stem}{suffix}"
+    yield folder / POSTERIOR / f"{draws.parent.name}.nc"
 
 
 def _write(folder: Path, results: Mapping[str, Any]) -> None:

@@ -230,6 +230,7 @@ def test_files_of_an_earlier_comparison_go_and_those_of_others_stay(tmp_path: Pa
     found = contents(tmp_path)
     assert {name: found[name] for name in foreign} == foreign
     own = {"results.json", "summary.csv", "metrics.csv", "inference_data/line/kept.nc", "inference_data/line/new.nc"}
+    own |= {"posterior/line.nc"}
     assert found.keys() - foreign.keys() == own
     posterior = inference_data.group(store.load(tmp_path)["kept"].inference_data, "posterior")
     assert posterior is not None
@@ -305,7 +306,7 @@ def test_a_name_cannot_leave_its_folder(tmp_path: Path, name: str) -> None:
     replace(COMPARISON, fits=chosen).save(folder)
 
     assert {str(path.relative_to(tmp_path)) for path in tmp_path.iterdir()} == {"inside", "x.nc"}
-    saved = [path for path in folder.rglob("*.nc") if path.parent.name != "line"]
+    saved = [path for path in folder.rglob("*.nc") if path.parent.name not in ("line", "posterior")]
     assert len(saved) == 1
     assert saved[0].parent.parent == folder / "inference_data"
     for part in (saved[0].name, saved[0].parent.name):

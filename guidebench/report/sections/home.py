@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from guidebench.analysis.recommendation import by_word
-from guidebench.analysis.usable import FOLDER
 from guidebench.report.content import Code
 from guidebench.report.page import Block, Page
 from guidebench.results import Fit
 from guidebench.results.guide_state import GROUP
 from guidebench.results.passport import path_of
+from guidebench.results.store import POSTERIOR
 
 
 def build(page: Page) -> Block | None:
@@ -56,6 +56,5 @@ def loading(problem: str, fit: Fit) -> str:
 def draws(problem: str) -> str:
     """Return the lines that read the draws to use."""
     file = path_of(Path(), problem, "").parent.name
-    return (
-        f'import xarray as xr\nposterior = xr.open_dataset("{FOLDER}/{file}.nc", group="posterior", engine="h5netcdf")'
-    )
+    opened = f'xr.open_dataset("{POSTERIOR}/{file}.nc", group="posterior", engine="h5netcdf")'
+    return f"import xarray as xr\nposterior = {opened}"
