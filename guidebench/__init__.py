@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from guidebench.api.comparing import compare
     from guidebench.api.comparison import Comparison, Fit, load
     from guidebench.api.difference import Diff, diff
+    from guidebench.api.models import compare_models
     from guidebench.api.short_way import posterior
     from guidebench.api.trained import Trained, load_guide
 
@@ -42,7 +43,19 @@ __version__ = version("guidebench")
 
 _LAZY = {
     **dict.fromkeys(
-        ("Comparison", "Diff", "Fit", "Trained", "compare", "diff", "load", "load_guide", "posterior"), "guidebench.api"
+        (
+            "Comparison",
+            "Diff",
+            "Fit",
+            "Trained",
+            "compare",
+            "compare_models",
+            "diff",
+            "load",
+            "load_guide",
+            "posterior",
+        ),
+        "guidebench.api",
     ),
     # What metrics and report sections are given, and what a section is made of.
     "Evidence": "guidebench.metrics.evidence",
@@ -82,6 +95,7 @@ __all__ = [
     "Trained",
     "__version__",
     "compare",
+    "compare_models",
     "diff",
     "hookimpl",
     "load",

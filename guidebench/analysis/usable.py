@@ -11,7 +11,7 @@ from guidebench.analysis.recommendation import by_word, recommend
 from guidebench.config.seeds import derive
 from guidebench.results import Comparison, Fit, ProblemRecord
 from guidebench.results import inference_data as idata
-from guidebench.results.store import quoted
+from guidebench.results.store import POSTERIOR, quoted
 
 #: Groups of a guide's file that hold a value for every draw.
 OF_DRAWS = ("posterior_predictive", "predictions", "log_likelihood")
@@ -74,9 +74,6 @@ def _by(fit: Fit, about: Mapping[str, str], source: str) -> dict[str, str]:
     return {**about, "source": source, "guide": fit.guide, "quality": fit.reason}
 
 
-#: The folder of the draws to use, in that of the results of a run.
-FOLDER = "posterior"
-
 #: What their files hold: the draws, and what they are the posterior of.
 _WRITTEN = ("posterior", "observed_data")
 
@@ -88,7 +85,7 @@ def files_of(comparison: Comparison) -> dict[str, bytes]:
         drawn = usable(comparison.of(record.name), record, comparison.references.get(record.name), seed)
         if drawn is not None:
             groups = {name: _group(drawn, name) for name in _WRITTEN if name in idata.group_names(drawn)}
-            found[f"{FOLDER}/{quoted(record.name)}.nc"] = idata.to_bytes(idata.from_groups(groups))
+            found[f"{POSTERIOR}/{quoted(record.name)}.nc"] = idata.to_bytes(idata.from_groups(groups))
     return found
 
 

@@ -9,13 +9,26 @@ from typing import TYPE_CHECKING, Any
 
 from guidebench.api.comparison import Comparison, Fit, load
 from guidebench.api.difference import Diff, diff
+from guidebench.api.models import compare_models
 
 if TYPE_CHECKING:
     from guidebench.api.comparing import DEFAULT, compare
     from guidebench.api.short_way import posterior
     from guidebench.api.trained import Trained, load_guide
 
-__all__ = ["DEFAULT", "Comparison", "Diff", "Fit", "Trained", "compare", "diff", "load", "load_guide", "posterior"]
+__all__ = [
+    "DEFAULT",
+    "Comparison",
+    "Diff",
+    "Fit",
+    "Trained",
+    "compare",
+    "compare_models",
+    "diff",
+    "load",
+    "load_guide",
+    "posterior",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from guidebench.analysis.answer import Answer
-    from guidebench.api.trained import Sources, Trained
+    from guidebench.analysis.loo import Loo
+    from guidebench.api.trained import NutsStart, Sources, Trained
     from guidebench.report.content import Figure
     from guidebench.results.inference_data import InferenceData
 
@@ -45,6 +46,23 @@ class Fit(records.Fit):
         from guidebench.api.trained import trained_of
 
         return trained_of(self, self.__dict__.get("_run"))
+
+    def nuts_start(self, chains: int = 4, *, seed: int = 0) -> NutsStart:
+        """Return where NumPyro's NUTS may start, and its inverse mass matrix, by the draws of this fit.
+
+        The draws are repaired as the verdict says: those of settled chains, or resampled by their weights.  Parameters
+        and result are those of :meth:`guidebench.Trained.nuts_start`.
+        """
+        from guidebench.analysis.usable import usable
+        from guidebench.results import inference_data as idata
+
+        record = records.ProblemRecord(name=self.problem)
+        posterior = idata.group(usable((self,), record, None, seed), "posterior")
+        if posterior is None:
+            return self.trained.nuts_start(chains, seed=seed)
+        names = [one.name for one in self.trained.state.sites]
+        latents = {name: (value := posterior[name].to_numpy()).reshape(-1, *value.shape[2:]) for name in names}
+        return self.trained.nuts_start(chains, seed=seed, latents=latents)
 
     def __getstate__(self) -> dict[str, Any]:
         # A model is a function, which a pickle does not hold.
@@ -188,18 +206,45 @@ class Comparison(records.Comparison):
         from guidebench.analysis.recommendation import recommend
         from guidebench.analysis.usable import usable
 
-        names = [one.name for one in self.problems]
-        if problem is None and len(names) != 1:
-            raise RequestError(f"there are several problems; name one of {', '.join(names)}")
-        if problem is not None and problem not in names:
-            raise RequestError(f"there is no problem {problem!r}; name one of {', '.join(names)}")
-        record = next(one for one in self.problems if problem in (None, one.name))
+        record = self._named(problem)
         fits = [fit for fit in self.fits if fit.problem == record.name]
         seed = int(self.config.get("seed", 0))
         found = usable(fits, record, self.references.get(record.name), seed)
         if found is None:
             warnings.warn(f"{record.name}: {recommend(fits, record)}", UserWarning, stacklevel=2)
         return found
+
+    def loo(self, guide: str | None = None, problem: str | None = None) -> Loo:
+        """Return PSIS leave-one-out of a problem, by the draws of a guide with their weights.
+
+        Parameters
+        ----------
+        guide : str, optional
+            Whose draws; those of the guide that is recommended by default.
+        problem : str, optional
+            Its name, where the run had several.
+
+        Returns
+        -------
+        Loo
+            ``elpd`` with ``se`` in nats, ``p_loo``, and ``pointwise`` and ``khat`` by observation.
+
+        Raises
+        ------
+        RequestError
+            Where the verdict or a Pareto k-hat forbids it, with the reason.
+        """
+        from guidebench.analysis.loo import loo
+
+        return loo(self.of(self._named(problem).name), guide)
+
+    def _named(self, problem: str | None) -> records.ProblemRecord:
+        names = [one.name for one in self.problems]
+        if problem is None and len(names) != 1:
+            raise RequestError(f"there are several problems; name one of {', '.join(names)}")
+        if problem is not None and problem not in names:
+            raise RequestError(f"there is no problem {problem!r}; name one of {', '.join(names)}")
+        return next(one for one in self.problems if problem in (None, one.name))
 
     @cached_property
     def recommendation(self) -> Mapping[str, Answer]:

@@ -39,6 +39,10 @@ class Sources(NamedTuple):
     config: RunConfig
 
 
+#: Draws that a start of NUTS is made of, and how many of them each coordinate needs for a covariance.
+STARTS, DRAWS_PER_COORDINATE = 4_000, 10
+
+
 class Trained:
     """A guide that was trained on a model.
 
@@ -171,6 +175,36 @@ class Trained:
 
         return recheck(self._ready, {**(new or {}), **arguments}, _whole("seed", seed, 0), _whole("n", n, 100))
 
+    def nuts_start(self, chains: int = 4, *, seed: int = 0, latents: Mapping[str, Any] | None = None) -> NutsStart:
+        """Return where NumPyro's NUTS may start, and its inverse mass matrix, by draws of the guide.
+
+        Parameters
+        ----------
+        chains : int
+            How many chains there will be.
+        seed : int
+            Of the draws.
+        latents : mapping, optional
+            Draws to take in the place of the guide's own, by site, each of shape ``(n, ...)``.
+
+        Returns
+        -------
+        NutsStart
+            ``NUTS(model, dense_mass=start.dense_mass, inverse_mass_matrix=start.inverse_mass_matrix)`` and
+            ``MCMC.run(key, ..., init_params=start.init_params)`` take its parts.
+
+        Raises
+        ------
+        RequestError
+            Where the guide is a point estimate.
+        """
+        chains = _whole("chains", chains, 1)
+        if self.passport.bound == "none" and latents is None:
+            raise RequestError(f"{self.name} is a point estimate, whose draws have no spread to start from")
+        drawn = self.sample(seed, STARTS) if latents is None else self._points(latents)[0]
+        free = self._ready.unconstrained(drawn)
+        return _start(free, chains, seed)
+
     def save(self, path: str | Path) -> Path:
         """Write the guide to ``PATH.safetensors``, and ``PATH.json`` beside it; return the former.
 
@@ -203,6 +237,41 @@ class Trained:
     def __repr__(self) -> str:
         count = sum(int(np.prod(one.shape)) for one in self.state.sites)
         return f"<Trained {self.name}: {len(self.state.sites)} latent sites, {count} values>"
+
+
+class NutsStart(NamedTuple):
+    """What NumPyro's ``NUTS`` and ``MCMC`` take to start from a guide.
+
+    Attributes
+    ----------
+    init_params : dict
+        For ``MCMC.run(init_params=...)``: unconstrained values by site, each of shape ``(chains, ...)``, without that
+        axis for one chain.
+    inverse_mass_matrix : dict
+        For ``NUTS(inverse_mass_matrix=...)``: the covariance, or the variances, of the unconstrained coordinates.
+    dense_mass : bool
+        For ``NUTS(dense_mass=...)``: whether it is a covariance.
+    """
+
+    init_params: dict[str, np.ndarray]
+    inverse_mass_matrix: dict[tuple[str, ...], np.ndarray]
+    dense_mass: bool
+
+
+def _start(free: Mapping[str, np.ndarray], chains: int, seed: int) -> NutsStart:
+    """Return random rows of unconstrained draws, and their covariance, or variances where they are too few for it."""
+    names = tuple(sorted(free))  # as NumPyro lays them out
+    rows = np.concatenate([free[name].reshape(len(free[name]), -1) for name in names], axis=1)
+    kept = np.isfinite(rows).all(axis=1)
+    rows, count = rows[kept], int(kept.sum())
+    if count < 2:
+        raise RequestError("its draws lie at the edge of their support, so nothing can start from them")
+    dense = rows.shape[1] * DRAWS_PER_COORDINATE <= count
+    matrix = np.atleast_2d(np.cov(rows.T)) if dense else rows.var(axis=0, ddof=1)
+    chosen = np.random.default_rng(seed).choice(count, chains, replace=chains > count)
+    picked = {name: value[kept][chosen] for name, value in free.items()}
+    init = picked if chains > 1 else {name: value[0] for name, value in picked.items()}
+    return NutsStart(init, {names: matrix}, dense)
 
 
 def _whole(name: str, value: Any, least: int) -> int:

@@ -123,6 +123,7 @@ def report(
 app.command()(runs.runs)
 app.command()(home.predict)
 app.command()(home.recheck)
+app.command()(home.models)
 app.command()(changes.diff)
 app.command()(explain.explain)
 app.command()(authors.check)

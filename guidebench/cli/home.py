@@ -160,3 +160,27 @@ def recheck(
     told = trained.recheck(values, seed=seed)
     print(f"{trained.name}: {told}")
     return int(bool(told.drifted))
+
+
+def models(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN...", help="Folders that 'guidebench run' wrote, of models on the same data."),
+    ],
+) -> int:
+    """Compare models on the same data: PSIS-LOO with differences, log evidences, scores on rows held out."""
+    from guidebench.api import compare_models, load
+
+    names = _names(runs)
+    found = compare_models({name: load(folder) for name, folder in zip(names, runs, strict=True)})
+    shown = found.dropna(axis="columns", how="all")
+    print(shown.to_string(float_format=lambda value: f"{value:.2f}", na_rep=""))
+    for name, reason in found.attrs["reasons"].items():
+        print(f"guidebench: {name}: {reason}", file=sys.stderr)
+    return int(bool(found.attrs["reasons"]))
+
+
+def _names(runs: list[Path]) -> list[str]:
+    """Return what to call each run: the name of its folder, or all of its path where two have the same."""
+    short = [folder.resolve().name for folder in runs]
+    return short if len(set(short)) == len(short) else [str(folder) for folder in runs]

@@ -145,6 +145,8 @@ def _run(ready: _Ready, end_workers: Callable[[], None]) -> int:
     if not settings.quiet:
         with suppress(BrokenPipeError):  # who has seen enough
             tables.print_comparison(comparison, page)
+            for one in comparison.problems if settings.until is not None else ():
+                cells.show(cells.make_console(), f"{one.name}: {one.notes[-1]}")
     return _status(comparison, strict=settings.strict)
 
 

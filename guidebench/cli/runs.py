@@ -66,7 +66,7 @@ def runs(
 def found_in(folder: Path) -> Iterator[Run]:
     """Yield the finished runs in a folder and the folders below it; what cannot be read is none."""
     from guidebench.config.read import RESULTS
-    from guidebench.results import asjson
+    from guidebench.results import store
 
     for file in sorted({folder / RESULTS, *folder.glob(f"*/{RESULTS}"), *folder.glob(f"*/*/{RESULTS}")}):
         try:

@@ -46,7 +46,7 @@ class OutputOptions(Options):
             "NUTS, in this order.",
             metavar="trusted",
             panel=OUTPUT,
-            changes="nothing",
+            changes="subject",
         ),
     ] = None
     time_limit: Annotated[

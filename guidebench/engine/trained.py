@@ -31,6 +31,7 @@ from guidebench.inference.rescoring import LogJoint
 from guidebench.inference.structure import ModelStructure, inspect_model
 from guidebench.inference.subsampling import Whole
 from guidebench.inference.target import Target
+from guidebench.inference.unconstrained import Unconstrain
 from guidebench.request.selection import ChosenGuide
 from guidebench.results.guide_state import GuideState
 
@@ -199,6 +200,14 @@ class Ready:
     def _exact(self) -> dict[str, Any]:
         """Return the arguments that are data with all of their digits."""
         return {name: self._given.get(name, value) for name, value in self.arguments.arrays.items()}
+
+    def unconstrained(self, latents: Latents) -> dict[str, np.ndarray]:
+        """Return draws by latent site in NumPyro's unconstrained coordinates, each of shape ``(S, ...)``."""
+        with TURN:
+            if "free" not in self._programs:
+                self._programs["free"] = Unconstrain(self.target_of(self.arguments))
+            rows = self._programs["free"]({name: np.asarray(value, np.float64) for name, value in latents.items()})
+        return self.own.target.split(rows)
 
     def forward(
         self, new: Mapping[str, Any], latents: Latents, seed: int, *, log_likelihood: bool = False

@@ -26,6 +26,7 @@ SECTIONS = (
     (90, "coverage", "Predictive coverage", "Observed against nominal coverage on held-out data"),
     (95, "calibration", "Calibration by simulation", "True coverage of the intervals over data drawn from the model"),
     (97, "cost", "What it cost, beside NUTS", "Gradients and seconds of every guide, phase by phase"),
+    (98, "home", "Take it home", "The lines of Python that load the guide and the draws to use"),
     (900, "numbers", "All numbers", "Every metric, every restart, every time"),
     (990, "provenance", "How this was made", "Recipe, configuration, environment, guides and failures"),
 )

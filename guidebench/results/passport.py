@@ -20,13 +20,10 @@ from guidebench.results import inference_data as idata
 from guidebench.results.files import put
 from guidebench.results.guide_state import GROUP, GuideState, from_dataset
 from guidebench.results.records import Comparison, Fit, ProblemRecord
-from guidebench.results.store import draws_path
+from guidebench.results.store import GUIDES, draws_path
 
 #: Version of the layout of the two files.
 SCHEMA = 1
-
-#: The folder of all guides of a run, in that of its results.
-FOLDER = "guides"
 
 SUFFIX = ".safetensors"
 
@@ -105,7 +102,7 @@ def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
 def path_of(folder: Path, problem: str, guide: str) -> Path:
     """Return where the parameters of one fit lie in the folder of a run."""
     draws = draws_path(folder, problem, guide)
-    return folder / FOLDER / draws.parent.name / f"{draws.stem}{SUFFIX}"
+    return folder / GUIDES / draws.parent.name / f"{draws.stem}{SUFFIX}"
 
 
 def files_of(comparison: Comparison) -> dict[str, bytes]:

@@ -37,8 +37,8 @@ RESULTS = "results.json"
 #: In ``results.json``, the digest of each file beside it, by its path in the folder.
 FILES = "files"
 
-#: Where what belongs to the results beside the draws may lie.
-BESIDE = ("guides/", "posterior/")
+#: The folders of its trained guides, and of the draws to use.
+GUIDES, POSTERIOR = "guides", "posterior"
 
 #: Letters of a name that a path has, at most; file systems take 255.
 LONGEST_NAME = 180
@@ -288,7 +288,7 @@ def _saved_files(root: Path, folder: Path) -> set[Path]:
         raw = _read(root)
         drawn = [(one["problem"], one["guide"]) for one in raw["fits"]]
         drawn += [(one["name"], REFERENCE) for one in raw["problems"] if one["reference"]]
-        beside = [name for name in raw.get(FILES, {}) if name.startswith(BESIDE)]
+        beside = [name for name in raw.get(FILES, {}) if name.startswith((f"{GUIDES}/", f"{POSTERIOR}/"))]
         return {draws_path(folder, problem, name) for problem, name in drawn} | {folder / name for name in beside}
     except (ResultsError, KeyError, TypeError):
         return set()

@@ -23,8 +23,21 @@ from guidebench.inference.recipe import RECIPES, Recipe
 Command = Callable[..., Any]
 
 #: What :func:`guidebench.compare` is given in another form, and what is a matter of files, of the terminal or of what
-#: a report looks like.
-NOT_IN_PYTHON = {"problems", "data", "test", "static", "out", "name", "log_loss", "fresh", "strict", "quiet", "verbose"}
+#: a report looks like; until is a function of its own, :func:`guidebench.posterior`.
+NOT_IN_PYTHON = {
+    "until",
+    "problems",
+    "data",
+    "test",
+    "static",
+    "out",
+    "name",
+    "log_loss",
+    "fresh",
+    "strict",
+    "quiet",
+    "verbose",
+}
 
 #: What :func:`guidebench.compare` takes that is no option of a run: parts of the problem, and a matter of notebooks.
 OF_PYTHON = {"predict", "truth", "name", "progress", "executor"}

@@ -86,6 +86,10 @@ def copy(first: Run, tmp_path: Path) -> Run:
     return Run(first.done, Path(shutil.copytree(first.folder, tmp_path / "copy")))
 
 
+#: The two files of a trained guide.
+GUIDE = ("safetensors", "json")
+
+
 def test_every_file_is_there_and_no_other(first: Run) -> None:
     found = {str(file.relative_to(first.folder)) for file in first.folder.rglob("*") if file.is_file()}
     figures = {name for name in found if re.fullmatch(r"figures/[a-z-]+\.png", name)}
@@ -102,6 +106,8 @@ def test_every_file_is_there_and_no_other(first: Run) -> None:
         "inference_data/linear-regression/mean_field.nc",
         "inference_data/linear-regression/auto_delta.nc",
         "inference_data/linear-regression/reference.nc",
+        "posterior/linear-regression.nc",
+        *(f"guides/linear-regression/{name}.{end}" for name in ("mean_field", "auto_delta") for end in GUIDE),
     }
     assert {"figures/loss.png", "figures/marginals.png", "figures/prediction.png"} <= figures
     for name in figures:

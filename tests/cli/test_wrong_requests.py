@@ -17,8 +17,8 @@ Command = Callable[..., Any]
 KEYS = (
     "problems, guides, plugins, no_plugins, data, test, heldout, observed, posteriordb, static, minibatch, recipe, "
     "optimizer, learning_rate, schedule, clip_norm, clip_share, validation, patience, steps, restarts, particles, "
-    "loss, init, x64, seed, draws, reference, budget, time_limit, simulations, out, log_loss, fresh, strict, quiet, "
-    "verbose, jobs, dask"
+    "loss, init, x64, seed, draws, reference, budget, until, time_limit, simulations, out, log_loss, fresh, strict, "
+    "quiet, verbose, jobs, dask"
 )
 
 #: Arguments of ``guidebench run``, and the line on stderr.
@@ -31,6 +31,15 @@ WRONG = {
         "--budget lots",
         "--budget lots: should be a whole number of gradients, as 200000, or of seconds, as 60s, above zero",
     ),
+    "until and a budget": (
+        "--until trusted --budget 60s",
+        "--until: it does not go with --budget, which is for runs of all guides",
+    ),
+    "until and a reference": (
+        "--until trusted --reference nuts",
+        "--until: it has references of its own, a mixture first and NUTS last",
+    ),
+    "until something else": ("--until done", "--until done: input should be 'trusted'"),
     "a budget and simulations": (
         "--budget 60s --simulations 50",
         "--budget and --simulations do not go together: every fit takes the same",

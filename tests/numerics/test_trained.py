@@ -14,7 +14,7 @@ import numpy as np
 import numpyro
 import numpyro.distributions as dist
 import pytest
-from numpyro.infer import SVI, Predictive, Trace_ELBO
+from numpyro.infer import MCMC, NUTS, SVI, Predictive, Trace_ELBO
 
 import guidebench as gb
 from guidebench.api import Comparison, Fit, Trained
@@ -150,6 +150,33 @@ def test_training_goes_on_from_it(seed_problem: Comparison, model: Callable[...,
     assert -float(svi.evaluate(state, **DATA)) == pytest.approx(elbo, abs=0.3)
     moved, _ = svi.update(state, **DATA)
     assert any(not np.array_equal(svi.get_params(moved)[name], begun[name]) for name in begun)
+
+
+def test_nuts_starts_from_it(seed_problem: Comparison, model: Callable[..., Any]) -> None:
+    fit = seed_problem["auto_multivariate_normal"]
+    start = fit.nuts_start(3)
+    assert {name: value.shape for name, value in start.init_params.items()} == {"w": (3,), "b": (3,), "s_eps": (3,)}
+    assert {name: np.shape(value) for name, value in fit.nuts_start(1).init_params.items()} == {
+        "w": (),
+        "b": (),
+        "s_eps": (),
+    }
+    ((names, matrix),) = start.inverse_mass_matrix.items()
+    assert names == ("b", "s_eps", "w")
+    assert start.dense_mass
+    correlation = matrix[0, 2] / np.sqrt(matrix[0, 0] * matrix[2, 2])
+    assert correlation == pytest.approx(-0.543, abs=0.05)
+    kernel = NUTS(model, inverse_mass_matrix=start.inverse_mass_matrix, dense_mass=start.dense_mass, step_size=0.7)
+    chain = MCMC(kernel, num_warmup=50, num_samples=500, num_chains=3, chain_method="vectorized", progress_bar=False)
+    chain.run(jax.random.key(0), **DATA, init_params={name: jnp.asarray(v) for name, v in start.init_params.items()})
+    found = chain.get_samples()
+    assert float(found["w"].mean()) == pytest.approx(0.5268, abs=0.03)
+    assert float(found["s_eps"].mean()) == pytest.approx(0.970, abs=0.08)
+
+
+def test_a_point_is_no_start(seed_problem: Comparison) -> None:
+    with pytest.raises(RequestError, match="point estimate, whose draws have no spread"):
+        seed_problem["auto_delta"].nuts_start(2)
 
 
 SCRIPT = """

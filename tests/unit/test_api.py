@@ -99,6 +99,7 @@ def test_every_option_of_a_run_is_there(asked: Asked) -> None:
     assert asked.config.dask == "local:2"
     # What is a matter of files, of the terminal, or of what a report looks like.
     others = {
+        "until",
         "data",
         "test",
         "static",

@@ -161,6 +161,7 @@ reference = "draws.nc"
 simulations = 99
 x64 = true
 budget = 5000
+until = "trusted"
 time_limit = 30
 plugins = ["mine.py", "pkg.plugin", "/there/mine.py"]
 no_plugins = true
