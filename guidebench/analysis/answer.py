@@ -13,7 +13,7 @@ from guidebench.analysis.short import why
 from guidebench.results import Fit, ProblemRecord, Verdict
 
 #: Whose draws are to be used; see :func:`guidebench.analysis.usable.usable`.
-Source = Literal["guide", "chains", "weights", "reference", "mixture", ""]
+Source = Literal["guide", "chains", "weights", "reference", "mixture", "groups", ""]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,9 +63,9 @@ class Answer:
         The recommendation in one sentence.
     more : str
         What else is to be said of the guides; nothing where that is all.
-    source : {"guide", "chains", "weights", "reference", "mixture", ""}
+    source : {"guide", "chains", "weights", "reference", "mixture", "groups", ""}
         Whose draws are to be used: those of a guide, of chains that began at its draws, of a guide by its weights, of
-        the reference, or of the mixture; nothing where there are none.
+        the reference, or of the mixture or groups of chains; nothing where there are none.
     guide : str
         Which guide, where the draws come from one.
     standard : str
@@ -111,7 +111,7 @@ def chosen(fits: Sequence[Fit], record: ProblemRecord) -> tuple[Source, str]:
             return source, found[0].guide  # type: ignore[return-value]
     if record.reference:
         return "reference", ""
-    return ("mixture", "") if words.lent else ("", "")
+    return (words.lent[0].refreshed_by, "") if words.lent else ("", "")
 
 
 def ranked(fits: Sequence[Fit]) -> list[Fit]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from guidebench.analysis.limits import MEAN_ERROR, SD_ERROR
 from guidebench.analysis.short import AGAINST, against
-from guidebench.results import Fit
+from guidebench.results import LENDERS, Fit
 
 #: What is measured against where it is the chains of another guide.
 OTHERS = "others"
@@ -52,7 +52,7 @@ class Held(NamedTuple):
 
 def standard_of(ordered: Sequence[Fit]) -> Fit | None:
     """Return the first usable fit with settled chains of its own: what others are held against for want of better."""
-    found = (fit for fit in ordered if fit.verdict.usable and fit.refreshed_by != "mixture")
+    found = (fit for fit in ordered if fit.verdict.usable and fit.refreshed_by not in LENDERS)
     return next((fit for fit in found if _by_component(fit, _REFRESHED[0])), None)
 
 

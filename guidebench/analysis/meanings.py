@@ -39,14 +39,14 @@ class Meaning(NamedTuple):
 
 VERDICTS: Mapping[Verdict, Meaning] = {
     Verdict.TRUST: Meaning(
-        "The guide's own draws are right, by the reference, by chains that settled, or by weights where there are no "
-        "chains, and nobody with a say objects.",
+        "The guide's own draws are right, by the reference or what stands in for it, by chains that settled, or by "
+        "weights where there are neither, and nobody with a say objects.",
         "Use its draws as they are.",
         "A mode that no search has met and no tail reaches. Functions other than means and sds, tails above all.",
     ),
     Verdict.REFRESH: Meaning(
         "Its draws are wrong, but those of the chains that began at them are right; or nobody vouches for its chains, "
-        "and a mixture about what a search found was accepted in their place.",
+        "and a mixture about what a search found was accepted in their place, or groups of chains from there.",
         "Use the refreshed draws: the group 'refreshed' of the guide's file, or posterior() of the comparison.",
         "Chains do not cross between far modes.",
     ),

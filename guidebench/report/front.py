@@ -35,7 +35,7 @@ _ORDER = (Verdict.TRUST, Verdict.REFRESH, Verdict.REWEIGHT, Verdict.DISTRUST)
 #: What errors are measured against, in words.
 MEASURED = {
     "reference": "the reference ({})",
-    "witness": "a mixture about what a search found",
+    "witness": "a mixture, or groups of chains, about what a search found",
     "chains": "the chains that began at them",
     OTHERS: "the chains that began at {}",
     "weights": "these with their weights",

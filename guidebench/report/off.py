@@ -56,6 +56,6 @@ def standard(fits: Sequence[Fit], reference: xr.Dataset | None, called: str) -> 
     for fit in ranked(fits):
         draws = group(fit.inference_data, "refreshed")
         if draws is not None and fit.verdict.usable:
-            of = "the mixture" if fit.refreshed_by == "mixture" else f"the chains that began at {fit.guide}"
-            return of, draws
+            own = f"the chains that began at {fit.guide}"
+            return {"mixture": "the mixture", "groups": "groups of chains"}.get(fit.refreshed_by, own), draws
     return None
