@@ -136,7 +136,8 @@ def test_a_section_that_fails_leaves_a_note_in_its_place(crowd: Any) -> None:
 @pytest.mark.parametrize("name", BROKEN)
 def test_no_bit_of_a_healthy_guide_changes_beside_any_of_them(run: Runs, healthy: dict[Any, Any], name: str) -> None:
     ran = run({name: BROKEN[name].source}, (*BROKEN[name].guides, HEALTHY))
-    assert ran.status == 1
+    # A plugin that cannot be loaded, and that nobody asked for, is no failure of the run.
+    assert ran.status == int(any(one.phase not in ("import", "hook") for one in ran.comparison.all_failures()))
     assert {one.distribution for one in ran.comparison.all_failures()} == {name}
     assert numbers(ran.comparison) == healthy
 
