@@ -38,7 +38,8 @@ guidebench tells you how far to trust a guide. This page holds what it said agai
   {SD_ERROR:.0%}; **repairable** where they are so once reweighted or refreshed; **wrong** otherwise.
 - With a reference at hand the verdict looks at it, and nothing that is wrong by it is trusted: to check that would
   prove nothing. So each verdict here is the one **without the reference**, from the guide's weights, the modes and the
-  chains from its draws, which is what you get on a posterior that nobody knows.
+  chains from its draws. On a posterior that nobody knows a mixture about what the search found comes before these
+  where it passes its checks: the test bed below is judged so.
 - A `trust` is sound where the draws are right, a `reweight` where they are right once reweighted, a `refresh` where
   those of its chains are. `distrust` claims nothing: where the draws were right after all it was too careful.
 """

@@ -17,7 +17,7 @@ from guidebench.config.settings import OPTIONS
 _DATA = tuple(
     name
     for name, option in OPTIONS.items()
-    if option.changes == "subject" and name not in ("problems", "guides", "plugins", "no_plugins")
+    if option.changes == "subject" and name not in ("problems", "guides", "plugins", "no_plugins", "until")
 )
 
 #: Names that are listed in a sentence.
@@ -89,6 +89,8 @@ def _another(folder: Path, config: RunConfig, problems: Sequence[str], guides: S
         return "of another model file"
     if any(_told(before[name]) != _told(getattr(config, name)) for name in _DATA if name in before):
         return "of other data"
+    if bool(before.get("until")) is not bool(config.until):
+        return "of all guides" if config.until else "that ended with the first draws to use"
     if left_out := fitted - set(guides):
         return f"with guides that are not asked for now ({_some(sorted(left_out))})"
     if not _own(before.get("guides", ())) <= _own(config.guides):

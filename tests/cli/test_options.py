@@ -104,7 +104,7 @@ def test_no_number_depends_on_how_a_run_goes_on_and_where_it_is_written() -> Non
     nothing = {name for name, option in OPTIONS.items() if option.changes == "nothing"}
     assert nothing == {"time_limit", "log_loss", "out", "name", "fresh", "strict", "quiet", "verbose", "jobs", "dask"}
     subject = {name for name, option in OPTIONS.items() if option.changes == "subject"}
-    others = {"data", "test", "heldout", "observed", "static", "plugins", "no_plugins"}
+    others = {"data", "test", "heldout", "observed", "static", "plugins", "no_plugins", "until"}
     assert subject == {"problems", "guides", *others}
 
 
