@@ -17,8 +17,8 @@ Command = Callable[..., Any]
 KEYS = (
     "problems, guides, plugins, no_plugins, data, test, heldout, observed, posteriordb, static, minibatch, recipe, "
     "optimizer, learning_rate, schedule, clip_norm, clip_share, validation, patience, steps, restarts, particles, "
-    "loss, init, x64, seed, draws, reference, budget, time_limit, simulations, out, name, log_loss, fresh, strict, quiet, "
-    "verbose, jobs, dask"
+    "loss, init, x64, seed, draws, reference, budget, time_limit, simulations, out, name, log_loss, fresh, strict, "
+    "quiet, verbose, jobs, dask"
 )
 
 #: Arguments of ``guidebench run``, and the line on stderr.
