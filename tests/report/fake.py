@@ -214,7 +214,7 @@ def small(draws: int = 1000, steps: int = 1000, restarts: int = 3, *, failures: 
         name="linear-regression",
         problems=(SMALL,),
         recipe="Adam with a cosine decay from 0.05 to 0 over 4,000 steps, 10 particles, 3 restarts.",
-        config={"steps": steps, "restarts": restarts, "optimizer": {"name": "adam", "rate": 0.05}, "x64": None},
+        config={"steps": steps, "restarts": restarts, "optimizer": "adam", "learning_rate": 0.05, "x64": None},
         environment={"python": "3.11", "numpyro": "0.22", "jax": "0.10.2", "platform": "cpu"},
     )
 

@@ -2,7 +2,7 @@
 (() => {
   "use strict";
 
-  // A number as the report writes it, "-23.20 ± 0.01" or "45,183"; what is no number comes last.
+  // A number as the report writes it, before its error and with commas or without; what is no number comes last.
   const number = (text) => {
     const found = parseFloat(text.replace(/,(?=\d{3})/g, "").replace("\u2212", "-").replace(/^[<>]\s*/, ""));
     return Number.isNaN(found) ? null : found;
