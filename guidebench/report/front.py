@@ -11,7 +11,7 @@ from statistics import median
 from guidebench.analysis.answer import Answer, Line, answer
 from guidebench.analysis.held import OTHERS
 from guidebench.contracts import Section
-from guidebench.report.content import Block, Cell, Code, Details, Figure, Lead, Number, Table
+from guidebench.report.content import Block, Cell, Code, Details, Figure, Lead, Note, Number, Table
 from guidebench.report.draws import Component
 from guidebench.report.finish import finish, unique
 from guidebench.report.overview.verdicts import conclusion
@@ -104,6 +104,7 @@ def _of_one(front: Front, page: Page) -> Block:
     rows = [_row(page, line, costs=_costs(found)) for line in found.lines]
     columns = ["guide", "verdict", "why", "mean off (sd)", "sd off (%)", _costs(found)]
     return Block(
+        *(Note(text, "warning") for text in page.problem.warnings),  # who has left out the data is to hear that first
         Lead(found.headline),
         *_tables(columns, rows),
         picture(front, [(page, component) for component in _worst(page)], measured(found, page)),

@@ -80,7 +80,7 @@ def test_the_report_begins_with_it_and_says_it_once(tmp_path: Path) -> None:
     comparison.report(tmp_path)
     text = (tmp_path / "report.md").read_text(encoding="utf-8")
     assert text.count("The model observes nothing") == 1
-    assert text.index("The model observes nothing") < text.index("auto_normal")
+    assert text.index("The model observes nothing") < text.index("auto_normal") < text.index("## ")
     assert gb.load(tmp_path).problems[0].warnings == comparison.problems[0].warnings
 
 

@@ -45,8 +45,9 @@ STATUS = {
 def build(page: Page) -> Block:
     """Return the table of guides and what its cells mean; of several problems the conclusion, too."""
     return Block(
-        *(Note(text, "warning") for text in page.problem.warnings),
-        *(conclusion(page) if page.several else ()),  # of one it is what the report begins with
+        # Of one problem the report begins with these.
+        *(Note(text, "warning") for text in page.problem.warnings if page.several),
+        *(conclusion(page) if page.several else ()),
         *sampling(page),
         table(page) if page.fits else "There are no fits.",
         *warnings(page.fits),
