@@ -117,7 +117,9 @@ class _Parts:
             record, data = known or (ProblemRecord(name=problem.name, summary=problem.summary), None)
             return ProblemDescribed(record, data)
         reference = referenced.value.reference
-        record = referenced.value.described(prepared.value.record)
+        record = replace(
+            referenced.value.described(prepared.value.record), fingerprints=self.plan.fingerprints
+        )  # by which a guide knows later what it was trained on
         simulated = self.outcomes.get(self.plan.simulations)
         if isinstance(simulated, Lost):
             note = f"There is no calibration by simulation: {said(simulated.error, LONGEST_LINE)}."

@@ -177,9 +177,7 @@ def _comparison(plan: Plan, found: Collecting, *, interrupted: bool) -> Comparis
     by_problem = [[found.fits.get((one.problem.name, guide.label)) for guide in one.guides] for one in begun]
     return Comparison(
         name=request.name,
-        problems=tuple(
-            replace(one.record, fingerprints=own.fingerprints) for one, own in zip(described, begun, strict=True)
-        ),
+        problems=tuple(one.record for one in described),
         fits=tuple(fit for own in by_problem for fit in together([one for one in own if one is not None])),
         recipe=plan.settings.recipe.describe(),
         config=request.config.saved(),

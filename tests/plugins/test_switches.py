@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import guidebench as gb
+from guidebench.cli.life import WORDS
 from guidebench.config.errors import RequestError
 from guidebench.plugins import registry
 from guidebench.plugins.registry import OWN, Registry, Source, build_registry
@@ -208,5 +209,6 @@ def test_a_wrong_plugin_is_a_wrong_request(python: Python, tmp_path: Path) -> No
     for command in (("run",), ("list",)):
         done = python("-m", "guidebench", *command, "--plugin", "gone.py", cwd=tmp_path)
         assert (done.returncode, done.stdout) == (2, "")
-        assert done.stderr == "guidebench: --plugin gone.py: there is no such file\n"
+        said = [one for one in done.stderr.splitlines() if one != WORDS]
+        assert said == ["guidebench: --plugin gone.py: there is no such file"]
     assert not list(tmp_path.iterdir())

@@ -229,11 +229,11 @@ def test_a_task_is_given_what_it_needs_under_one_name() -> None:
         "p/reference": ["p/prepare"],
         "p/simulations": ["p/prepare"],
         "p/a/fit": ["p/prepare"],
-        "p/a/score": ["p/a/fit/to_score", "p/reference/reference"],
+        "p/a/score": ["p/a/fit/to_score", "p/reference/reference", "p/prepare"],
         "p/a/calibration": ["p/prepare", "p/simulations"],
     }
     score = next(job for job in executor.jobs if job.name == "p/a/score")
-    assert score.values() == ("the draws of p/a/fit", "the reference")
+    assert score.values()[:2] == ("the draws of p/a/fit", "the reference")
 
 
 def test_several_at_a_time_go_on_with_what_is_ready() -> None:
