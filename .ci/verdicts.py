@@ -5,6 +5,7 @@ Run it with the folder of a run over problems that have reference draws::
     python .ci/verdicts.py reports/25-problems-* bed/bed.json
 
 The second file, where given, is what ``.ci/bed.py`` found on the test bed.  ``tox -e verdicts`` makes both runs first.
+With ``-`` in the place of the folder, only the part on the test bed is written anew.
 """
 
 from __future__ import annotations
@@ -62,6 +63,10 @@ def _lines(comparison: Comparison, bed: Sequence[Mapping[str, Any]]) -> Iterator
     yield from _misses(fits)
     yield from _every(comparison, fits)
     yield from _run(comparison)
+    yield from _of_bed(bed)
+
+
+def _of_bed(bed: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     if bed:
         yield f"\n{BED}"
         yield from tables.lines(bed)
@@ -160,7 +165,12 @@ def main() -> None:
     """Write the page."""
     folder, *found = sys.argv[1:]
     bed = json.loads(Path(found[0]).read_text(encoding="utf-8")) if found else []
-    PAGE.write_text("\n".join(_lines(load(folder), bed)).rstrip("\n") + "\n", encoding="utf-8")
+    if folder == "-":
+        before = PAGE.read_text(encoding="utf-8").partition(BED.partition("\n")[0])[0].rstrip("\n")
+        lines = [before, *_of_bed(bed)]
+    else:
+        lines = list(_lines(load(folder), bed))
+    PAGE.write_text("\n".join(lines).rstrip("\n") + "\n", encoding="utf-8")
     print(PAGE)
 
 

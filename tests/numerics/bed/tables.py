@@ -27,7 +27,9 @@ def lines(records: Sequence[Record]) -> Iterator[str]:
         of = [one for one in records if one["asked"] == reference]
         seeds = sorted({one["seed"] for one in of})
         told = f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {', '.join(map(str, seeds))}"
+        guides = dict.fromkeys(fit["guide"] for one in of for fit in one["fits"])
         yield f"## The test bed, reference `{reference}` ({told})\n"
+        yield f"Guides: {', '.join(f'`{guide}`' for guide in guides)}.\n"
         yield from by_class(of)
         yield from misses(of)
         yield from turns(of)
