@@ -11,12 +11,13 @@ weight is large where any covers it.  Nothing is differentiated.
 
 What the weights say is believed where their tail has a mean and more (Pareto k-hat of at most 0.7, or of 0.85 where
 they are worth a quarter of the points), they are
-worth more than 1,000 draws, and for every mean and sd more than 400, and where the summands of every variance have a
-mean for sure (k-hat of at most 0.9); in trials k-hat of the weights alone let an sd pass that was 16 % off, and
+worth more than 1,000 draws, and for every mean and sd more than 400, and where the mean of the summands of every
+variance settles, too (k-hat of at most 0.7); in trials k-hat of the weights alone let an sd pass that was 16 % off, and
 without the last an sd at the mouth of a funnel that was 80 % off.  Where the weights of the first round are worth
 less than a tenth of its points, or it is refused, a second one stands about what they say, or about draws of chains,
 which know of correlations and tails that no curvature at a mode tells.  It is believed only where it agrees with these.
-Weights that are good, but tell of some mean or sd what few draws do, are those of more points.
+Whatever is believed has passed the same checks once more with four times as many points, and these are what counts:
+where a tail is not covered, more points do not make it better known, but show that it is there.
 
 What no component covers is not seen: a mode that no search has met, and no tail of another reaches.  Where the search
 itself expects as many modes again as it has met, nothing is believed.
@@ -30,7 +31,6 @@ Vehtari et al. (2024), Pareto Smoothed Importance Sampling, JMLR 25(72), arXiv:1
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -79,16 +79,14 @@ EVEN = 0.25
 #: How many independent draws they must be worth for every mean and every sd.
 LEAST_EFFECTIVE = 400.0
 
-#: Largest tail shape of what the variance of a component is the mean of.
-MOST_KHAT_OF_SQUARES = 0.9
+#: Largest tail shape of what the variance of a component is the mean of: as for any mean of weighted draws.
+MOST_KHAT_OF_SQUARES = 0.7
 
 #: Weights of the first round that are worth less need a second one, which stands about what they say and must be worth
 #: as much.  In a funnel both are worth a twentieth of their points, and miss a fifth of the mass.
 SURE_ESS = 4_000.0
 
-#: Independent draws that the weights should be worth for every mean and sd, so that four errors of a mean are .1 sd;
-#: and how many times the points are drawn where they are worth less.
-PRECISE = 1_600.0
+#: How many times the points are drawn for the last look.
 MORE = 4
 
 #: What the weights of the first round must be worth for the second to stand about what they say.
@@ -180,11 +178,6 @@ class Mixture:
     points: int = 0
     work: Work = NOTHING
 
-    @property
-    def precise(self) -> bool:
-        """Whether every mean and every sd is known well."""
-        return min(self.effective.values(), default=math.inf) >= PRECISE
-
 
 def witness(
     pointwise: Pointwise, landscape: Landscape, seed: int, draws: Float64[np.ndarray, "S D"] | None = None
@@ -215,9 +208,9 @@ def witness(
         first = Sampled(np.zeros((0, dim)), np.zeros(0), Mixture(accepted=False, reason=refusal))
     else:
         first = sampled(pointwise, components, landscape.modes, rng)
-    more = partial(_more_precise, pointwise, landscape.modes, rng)
+    confirm = partial(_confirmed, pointwise, landscape.modes, rng)
     if first.result.accepted and first.result.ess > SURE_ESS:
-        first = first._replace(result=more(components, first.result))
+        first = first._replace(result=confirm(components, first.result))
         if first.result.accepted:
             return first.result
     if dim > MOST_REPEATED:
@@ -238,21 +231,19 @@ def witness(
         return result
     if differing:
         return replace(result, accepted=False, reason=differing, contradicts=not own)
-    return more(repeated, result)
+    return confirm(repeated, result)
 
 
-def _more_precise(
+def _confirmed(
     pointwise: Pointwise,
     modes: Sequence[Mode],
     rng: np.random.Generator,
     components: Sequence[Component],
     found: Mixture,
 ) -> Mixture:
-    """Return what was found with a mixture, or where that tells too little what more of its points tell."""
-    if found.precise:
-        return found
+    """Return what more points of a mixture tell, or why what was found with it is not to be believed after all."""
     more = sampled(pointwise, components, modes, rng, MORE * POINTS).result
-    better = more if more.accepted else replace(found, accepted=False, reason=f"of more points {more.reason}")
+    better = more if more.accepted else replace(found, accepted=False, reason=f"with more points {more.reason}")
     return replace(better, points=found.points + more.points, work=found.work + more.work)
 
 

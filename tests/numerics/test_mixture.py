@@ -13,7 +13,17 @@ import pytest
 from scipy import stats
 
 from guidebench.contracts import Problem
-from guidebench.inference.mixture import DRAWS, LEAST_ESS, MOST_DIMENSIONS, MOST_KHAT, POINTS, Component, about, witness
+from guidebench.inference.mixture import (
+    DRAWS,
+    LEAST_ESS,
+    MORE,
+    MOST_DIMENSIONS,
+    MOST_KHAT,
+    POINTS,
+    Component,
+    about,
+    witness,
+)
 from guidebench.inference.modes import Landscape
 from guidebench.inference.pointwise import Pointwise
 from guidebench.inference.weighted import effective, resampled
@@ -265,7 +275,7 @@ def test_a_second_round_goes_farther_and_agrees_with_the_draws_that_it_stands_ab
     sd = np.sqrt(np.diag(covariance))
     np.testing.assert_allclose((found.draws["theta"].mean(axis=0) - mean) / sd, 0, atol=0.06)
     np.testing.assert_allclose(found.draws["theta"].std(axis=0) / sd, 1, atol=0.06)
-    assert found.points == POINTS  # there was no first round
+    assert found.points == (1 + MORE) * POINTS  # there was no first round
 
     for wrong in (mean + 0.2 * sd + (draws - mean), mean + 1.3 * (draws - mean)):
         again = witness(one.pointwise, one.landscape, 0, wrong)

@@ -43,7 +43,7 @@ def test_it_is_taken_before_nuts(choice: str, no_sampler: Callable[[], None]) ->
     assert draws.std() == pytest.approx(precision**-0.5, rel=4 / np.sqrt(2 * found.effective["w"]))
     assert set(found.checks) == {"draws", "khat", "ess"}
     assert found.checks["draws"] == len(draws)
-    assert found.note.startswith("mixture: importance sampling from 40,000 points about the posterior, k-hat ")
+    assert found.note.startswith("mixture: importance sampling from 200,000 points about the posterior, k-hat ")
     assert one.record.reference == "mixture"
     assert one.record.search == "16 starts, 1 mode, probably all"
 
