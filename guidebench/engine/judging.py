@@ -64,7 +64,7 @@ def judge_all(
         case = Case(bench, guide, settings, tell, meter)
         refreshed = _judge(case, fit)
         if refreshed is not None:
-            found[guide.label] = Judged(refreshed)
+            found[guide.label] = Judged.of(refreshed)
             if refreshed.work is not None:
                 meter.charge(refreshed.work)
     return JudgedAll(found, meter.left())

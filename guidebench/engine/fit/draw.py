@@ -29,7 +29,6 @@ from guidebench.inference.train import Params
 from guidebench.metrics.evidence import Evidence
 from guidebench.plugins.isolation.boundary import Boundary
 from guidebench.results import Chaining, Fit, Restart, Status, Work, guide_state
-from guidebench.results.work import NOTHING
 
 #: A guide is scored with this many times the draws that are kept: weights are cheap, their noise is not.
 SCORE_BATCHES = 10
@@ -71,7 +70,7 @@ class Judged(NamedTuple):
     refreshed : Refreshed or None
         What chains came to; ``None`` where none were thought of.
     work : Work or None
-        What was computed besides.
+        All that was computed.
     witness, effective : mapping
         Draws of the posterior by latent site that only this fit is judged by, and what they are worth by component.
     remarks : tuple of str
@@ -83,6 +82,11 @@ class Judged(NamedTuple):
     witness: Mapping[str, np.ndarray] = {}
     effective: Mapping[str, float] = {}
     remarks: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, found: Refreshed) -> Judged:
+        """Return what chains alone came to."""
+        return cls(found, found.work)
 
     def spending(self, work: Work) -> Judged:
         """Return the same after more work."""
@@ -120,28 +124,16 @@ class ToScore(NamedTuple):
     most: int = 0
     params: Params | None = None
 
-    def with_gradients(self, more: int) -> ToScore:
-        """Return the same after so many gradients more, where they are counted."""
-        if self.evidence.gradients is None:
-            return self
-        return self._replace(evidence=replace(self.evidence, gradients=self.evidence.gradients + more))
-
-    def with_chains(self, found: Refreshed) -> ToScore:
-        """Return the same with what chains came to."""
-        evidence = self.with_gradients(0 if found.work is None else found.work.gradients).evidence
-        if found.draws:
-            evidence = replace(evidence, refreshed=found.draws, refreshed_ess=found.effective)
-        return self._replace(evidence=evidence, chains=found.chains)
-
     def with_judged(self, found: Judged) -> ToScore:
         """Return the same with what putting its draws to the test came to."""
-        told = self if found.refreshed is None else self.with_chains(found.refreshed)
-        told = told.with_gradients(0 if found.work is None else found.work.gradients)
-        if not found.witness:
-            return told
-        return told._replace(
-            evidence=replace(told.evidence, witness=found.witness, witness_ess=found.effective),
-        )
+        evidence, chained = self.evidence, found.refreshed
+        if found.work is not None and evidence.gradients is not None:
+            evidence = replace(evidence, gradients=evidence.gradients + found.work.gradients)
+        if chained is not None and chained.draws:
+            evidence = replace(evidence, refreshed=chained.draws, refreshed_ess=chained.effective)
+        if found.witness:
+            evidence = replace(evidence, witness=found.witness, witness_ess=found.effective)
+        return self._replace(evidence=evidence, chains=self.chains if chained is None else chained.chains)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,29 +162,19 @@ class Drawn:
         """Return the fit with more that the budget of the run did not allow."""
         return replace(self, fit=replace(self.fit, left_out=(*self.fit.left_out, *said)))
 
-    def having_judged(self, work: Work) -> Drawn:
-        """Return the fit with work that was spent on judging it, beside what was already."""
-        spent = {**self.fit.work, "judging": self.fit.work.get("judging", NOTHING) + work}
-        fit = replace(self.fit, work=spent, evaluate_s=(self.fit.evaluate_s or 0) + work.seconds)
-        return replace(self, fit=fit, to_score=self.to_score.with_gradients(work.gradients))
-
     def with_judged(self, found: Judged) -> Drawn:
-        """Return the fit with what putting its draws to the test came to."""
-        judged = self if found.work is None else self.having_judged(found.work)
-        judged = replace(judged, remarks=(*judged.remarks, *found.remarks))
-        return judged._with_chains(found.refreshed)
-
-    def _with_chains(self, found: Refreshed | None) -> Drawn:
-        if found is None:
-            return self
-        judged = self if found.work is None else self.having_judged(found.work)
-        fit = replace(judged.fit, left_out=(*judged.fit.left_out, *found.left_out))
-        chained = replace(judged, fit=fit, to_score=judged.to_score.with_chains(found._replace(work=None)))
-        if found.group is None:
-            return chained
-        cut = found.group.attrs.get("kept")
-        remarks = (*self.remarks, *([f"of the refreshed draws, {cut}"] if cut else []))
-        return replace(chained, groups={**self.groups, "refreshed": found.group}, remarks=remarks)
+        """Return the fit with what putting its draws to the test came to, and what that took."""
+        fit, groups, remarks, chained = self.fit, self.groups, [*self.remarks, *found.remarks], found.refreshed
+        if found.work is not None:
+            spent = (fit.evaluate_s or 0) + found.work.seconds
+            fit = replace(fit, work={**fit.work, "judging": found.work}, evaluate_s=spent)
+        if chained is not None:
+            fit = replace(fit, left_out=(*fit.left_out, *chained.left_out))
+        if chained is not None and chained.group is not None:
+            groups = {**groups, "refreshed": chained.group}
+            cut = chained.group.attrs.get("kept")
+            remarks += [f"of the refreshed draws, {cut}"] if cut else []
+        return Drawn(fit=fit, to_score=self.to_score.with_judged(found), groups=groups, remarks=tuple(remarks))
 
 
 def draw(case: Case, fit: Fit, trained: Trained, chosen: Chosen, at: Boundary) -> Drawn:

@@ -94,7 +94,7 @@ def settle_in_flow(case: Case, judged: Judged, drawn: ToScore, most: int) -> Jud
     if not found.settled:
         return judged.remarking(f"{_NOT_EITHER}: {found.note}")
     refreshed = told(case, found, work)
-    refreshed = refreshed._replace(chains=replace(refreshed.chains, in_flow=True), work=None)
+    refreshed = refreshed._replace(chains=replace(refreshed.chains, in_flow=True))
     return judged._replace(refreshed=refreshed).remarking(SAID)
 
 

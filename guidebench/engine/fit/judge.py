@@ -52,7 +52,7 @@ def _by_chains(case: Case, drawn: ToScore) -> Judged:
     found = refresh(case, drawn, int((1 - share) * drawn.most))
     if found is None:
         return Judged()
-    judged = Judged(found._replace(work=None), found.work)
+    judged = Judged.of(found)
     if not flow or found.chains.settled or not found.chains.chains:
         return judged
     judged = settle_in_flow(case, judged, drawn, drawn.most - found.chains.gradients)
