@@ -36,12 +36,15 @@ class Functions:
 
     Attributes
     ----------
+    in_blocks : bool
+        Whether the data are so many that the target is summed up block by block.
     work : Work
         What all calls so far have computed.
     """
 
     def __init__(self, target: Target, batch: int, traced: Mapping[str, Any]) -> None:
         self.batch, self.dim, self.work = batch, target.dim, Work()
+        self.in_blocks = bool(target.rows)
         # One transfer of the data; the programs are called hundreds of times.
         self.traced = jax.tree.map(jnp.asarray, dict(traced))
         target.record(self.traced)

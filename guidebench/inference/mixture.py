@@ -10,14 +10,16 @@ whole mixture,
 weight is large where any covers it.  Nothing is differentiated.
 
 What the weights say is believed where their tail has a mean and more (Pareto k-hat of at most 0.7, or of 0.85 where
-they are worth a quarter of the points), they are
-worth more than 1,000 draws, and for every mean and sd more than 400, and where the mean of the summands of every
-variance settles, too (k-hat of at most 0.7); in trials k-hat of the weights alone let an sd pass that was 16 % off, and
-without the last an sd at the mouth of a funnel that was 80 % off.  Where the weights of the first round are worth
-less than a tenth of its points, or it is refused, a second one stands about what they say, or about draws of chains,
-which know of correlations and tails that no curvature at a mode tells.  It is believed only where it agrees with these.
-Whatever is believed has passed the same checks once more with four times as many points, and these are what counts:
-where a tail is not covered, more points do not make it better known, but show that it is there.
+they are worth a quarter of the points), they are worth a tenth of the points, and for every mean and sd more than 400
+draws, and where the mean of the summands of every variance settles, too (k-hat of at most 0.7); in trials k-hat of the
+weights alone let an sd pass that was 16 % off, and without the last an sd at the mouth of a funnel that was 80 % off.
+All of this is checked once more with four times as many points, and these are what counts: where a tail is not covered,
+more points do not make it better known, but show that it is there.
+
+A mixture that is refused grows where its weights are large (:mod:`guidebench.inference.incremental`), three times at
+most, and passes the same checks with points of its own.  Where draws of chains are at hand, which know of correlations
+and tails that no curvature at a mode tells, another one stands about these, in more dimensions.  It is believed only
+where it agrees with them.
 
 What no component covers is not seen: a mode that no search has met, and no tail of another reaches.  Where the search
 itself expects as many modes again as it has met, nothing is believed.
@@ -31,23 +33,25 @@ Vehtari et al. (2024), Pareto Smoothed Importance Sampling, JMLR 25(72), arXiv:1
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float64, Shaped
-from scipy.special import gammaln, logsumexp
+from scipy.special import logsumexp
 
+from guidebench.inference.component import Component, Part, log_mixture
+from guidebench.inference.incremental import Grown, grow
 from guidebench.inference.modes import Landscape
-from guidebench.inference.peaks import Mode, log_volume, nearest, whitened
+from guidebench.inference.peaks import Mode, nearest
 from guidebench.inference.pointwise import Pointwise
 from guidebench.inference.weighted import effective, moments, resampled, tails
 from guidebench.results.inference_data import pareto_smooth
 from guidebench.results.work import NOTHING, Work
 
-#: Coordinates up to which the first round is made, and the second.
+#: Coordinates up to which a mixture stands about what the search found, and about draws.
 MOST_DIMENSIONS = 30
 MOST_REPEATED = 50
 
@@ -63,8 +67,8 @@ SCALES = (1.0, 3.0)
 #: Share of the Gaussians along the paths of the search, which are there for what no mode covers.
 ALONG_PATHS = 0.3
 
-#: The second round: shares and degrees of freedom about draws, at their scale and at twice that.  The rest is the
-#: first round's: chains from one mode alone must not hide the others.
+#: Shares and degrees of freedom about draws, at their scale and at twice that.  The rest is what covers all that the
+#: search found: chains from one mode alone must not hide the others.
 ABOUT_DRAWS = ((0.65, 7.0, 1.0), (0.25, 3.0, 2.0))
 
 #: What weights must reach.
@@ -82,57 +86,23 @@ LEAST_EFFECTIVE = 400.0
 #: Largest tail shape of what the variance of a component is the mean of: as for any mean of weighted draws.
 MOST_KHAT_OF_SQUARES = 0.7
 
-#: Weights of the first round that are worth less need a second one, which stands about what they say and must be worth
-#: as much.  In a funnel both are worth a twentieth of their points, and miss a fifth of the mass.
-SURE_ESS = 4_000.0
+#: Share of the points that the weights must be worth to be sure: in a funnel they are worth a twentieth, and miss a
+#: fifth of the mass.
+SURE = 0.1
 
-#: How many times the points are drawn for the last look.
+#: How many times the points are drawn for the second look.
 MORE = 4
 
-#: What the weights of the first round must be worth for the second to stand about what they say.
-ENOUGH_TO_REPEAT = 200.0
+#: How often a mixture grows, at most, and how many times as much its weights must be worth then for another time.
+GROWTHS = 3
+GAIN = 1.5
 
-#: Largest difference of the log evidence of two rounds, in nats, beyond four of its standard errors.
+#: Largest difference of the log evidence of two looks, in nats, beyond four of its standard errors.
 EVIDENCE_APART = 0.1
 
-#: Largest difference of a mean, in sds, and of an sd, as a share, from the draws that the second round stands about.
+#: Largest difference of a mean, in sds, and of an sd, as a share, from the draws that a mixture stands about.
 MEAN_APART = 0.1
 SD_APART = 0.15
-
-
-@dataclass(frozen=True, kw_only=True)
-class Component:
-    """A multivariate Student t with its share of the mixture.
-
-    Attributes
-    ----------
-    location : ndarray
-        Shape ``(D,)``.
-    factor : ndarray
-        Lower triangular, shape ``(D, D)``.
-    freedom : float
-        Degrees of freedom.
-    share : float
-        Those of a mixture add up to one.
-    """
-
-    location: Float64[np.ndarray, " D"]
-    factor: Float64[np.ndarray, "D D"]
-    freedom: float
-    share: float
-
-    def draw(self, count: int, rng: np.random.Generator) -> Float64[np.ndarray, "S D"]:
-        """Return independent draws."""
-        normal = rng.standard_normal((count, len(self.location)))
-        spread = np.sqrt(self.freedom / rng.chisquare(self.freedom, count))
-        return np.asarray(self.location + (normal * spread[:, None]) @ self.factor.T)
-
-    def log_density(self, points: Float64[np.ndarray, "S D"]) -> Float64[np.ndarray, " S"]:
-        """Return the log density of points, in nats."""
-        dim, freedom = len(self.location), self.freedom
-        squares = np.sum(whitened(points - self.location, self.factor) ** 2, axis=1)
-        constant = gammaln((freedom + dim) / 2) - gammaln(freedom / 2) - dim / 2 * np.log(freedom * np.pi)
-        return np.asarray(constant - log_volume(self.factor) - (freedom + dim) / 2 * np.log1p(squares / freedom))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,7 +152,7 @@ class Mixture:
 def witness(
     pointwise: Pointwise, landscape: Landscape, seed: int, draws: Float64[np.ndarray, "S D"] | None = None
 ) -> Mixture:
-    """Return the posterior by importance sampling: by the first round, or where that is refused by the second.
+    """Return the posterior by importance sampling: from the first mixture, or from what it grows into.
 
     Parameters
     ----------
@@ -193,62 +163,77 @@ def witness(
     seed : int
         Of all random numbers.
     draws : ndarray, optional
-        Unconstrained draws that stand for the posterior, as those of settled chains do; without them the second round
-        stands about what the first one found, where that is anything.
+        Unconstrained draws that stand for the posterior, as those of settled chains do: the mixture stands about them,
+        and nothing is added to it.
     """
-    dim = pointwise.dim
-    rng = np.random.default_rng(seed)
     components = covering(landscape)
-    if landscape.lacking:
-        return Mixture(
-            accepted=False, reason=f"more modes are likely than the {len(landscape.modes)} it would stand at"
-        )
-    refusal = _out_of_reach(dim, components)
+    refusal = _out_of_reach(pointwise.dim, landscape, components, by_itself=draws is None)
     if refusal:
-        first = Sampled(np.zeros((0, dim)), np.zeros(0), Mixture(accepted=False, reason=refusal))
-    else:
-        first = sampled(pointwise, components, landscape.modes, rng)
-    confirm = partial(_confirmed, pointwise, landscape.modes, rng)
-    if first.result.accepted and first.result.ess > SURE_ESS:
-        first = first._replace(result=confirm(components, first.result))
-        if first.result.accepted:
-            return first.result
-    if dim > MOST_REPEATED:
-        return first.result
-    own = draws is None
+        return Mixture(accepted=False, reason=refusal)
+    rng = np.random.default_rng(seed)
+    look = partial(_looked_at, pointwise, landscape.modes, rng)
     if draws is None:
-        if not first.result.ess > ENOUGH_TO_REPEAT:
-            return first.result
-        draws = first.points[resampled(first.weights, DRAWS, rng)]
-    repeated = about(draws, components)
-    if repeated is None:
-        return first.result
-    again = sampled(pointwise, repeated, landscape.modes, rng)
-    differing = _unconfirmed(first, again) if own else _differing(again, draws)
-    points, work = first.result.points + again.result.points, first.result.work + again.result.work
-    result = replace(again.result, points=points, work=work)
-    if not result.accepted:
-        return result
-    if differing:
-        return replace(result, accepted=False, reason=differing, contradicts=not own)
-    return confirm(repeated, result)
+        return _grown(pointwise, Grown(components), look, rng)
+    around = about(draws, components)
+    if around is None:
+        return Mixture(accepted=False, reason="the draws that it stands about have no covariance")
+    return look(around, draws).result
 
 
-def _confirmed(
+def _grown(pointwise: Pointwise, mixture: Grown, look: Callable[..., Sampled], rng: np.random.Generator) -> Mixture:
+    """Return what the first mixture tells that passes its checks; each has grown out of the one before."""
+    points, work, worth = 0, NOTHING, 0.0
+    for growth in range(GROWTHS + 1):
+        found = look(mixture.components)
+        points, work = points + found.result.points, work + found.result.work
+        hopeless = growth > 0 and found.worth < GAIN * worth
+        if found.result.accepted or growth == GROWTHS or hopeless or not found.worth:
+            break
+        worth = found.worth
+        mixture, count = grow(mixture, partial(_log_density, pointwise), found.points, found.log_p, rng)
+        points, work = points + count, work + pointwise.work(count)
+    return replace(found.result, points=points, work=work)
+
+
+def _looked_at(
     pointwise: Pointwise,
     modes: Sequence[Mode],
     rng: np.random.Generator,
     components: Sequence[Component],
-    found: Mixture,
-) -> Mixture:
-    """Return what more points of a mixture tell, or why what was found with it is not to be believed after all."""
-    more = sampled(pointwise, components, modes, rng, MORE * POINTS).result
-    better = more if more.accepted else replace(found, accepted=False, reason=f"with more points {more.reason}")
-    return replace(better, points=found.points + more.points, work=found.work + more.work)
+    draws: Float64[np.ndarray, "S D"] | None = None,
+) -> Sampled:
+    """Return points of a mixture that passes its checks once more with more of them, or those that it failed with."""
+    first = sampled(pointwise, components, modes, rng)
+    reason = first.unsure() if draws is None else _differing(first, draws) if first.result.accepted else ""
+    if reason:
+        return first.refused(reason, contradicts=draws is not None)
+    if not first.result.accepted:
+        return first
+    again = sampled(pointwise, components, modes, rng, MORE * POINTS)
+    reason = f"with more points {again.result.reason}" if not again.result.accepted else _apart(first, again)
+    result = replace(
+        again.result, points=first.result.points + again.result.points, work=first.result.work + again.result.work
+    )
+    again = again._replace(result=result)
+    return again.refused(reason) if reason else again
+
+
+def _log_density(pointwise: Pointwise, points: Float64[np.ndarray, "S D"]) -> Float64[np.ndarray, " S"]:
+    return _usable(*pointwise(points))
+
+
+def _usable(
+    log_p: Float64[np.ndarray, " S"], latents: Mapping[str, Shaped[np.ndarray, "S ..."]]
+) -> Float64[np.ndarray, " S"]:
+    """Return the log density, minus infinity where it, or a latent site, is no number."""
+    usable = ~np.isnan(log_p)
+    for value in latents.values():
+        usable &= np.isfinite(value.reshape(len(log_p), -1)).all(axis=1)
+    return np.where(usable, log_p, -np.inf)
 
 
 def covering(landscape: Landscape) -> tuple[Component, ...]:
-    """Return the components of the first round.
+    """Return the components of the first mixture.
 
     They stand at every mode, however light, at the best Gaussian, and at local ones along the paths of the search: a
     funnel has no mode in its neck, nor anywhere else.
@@ -270,14 +255,14 @@ def _standing(places: Sequence[tuple[Any, Any]], share: float) -> Iterator[Compo
 
 
 def about(draws: Float64[np.ndarray, "S D"], first: Sequence[Component] = ()) -> tuple[Component, ...] | None:
-    """Return the components of the second round, or ``None`` where the draws have no covariance.
+    """Return the components about draws, or ``None`` where these have no covariance.
 
     Parameters
     ----------
     draws : ndarray
         Shape ``(S, D)``.
     first : sequence of Component
-        Those of the first round, which get what is left of the shares.
+        What covers all that the search found, and gets what is left of the shares.
     """
     mean = draws.mean(axis=0)
     covariance = np.atleast_2d(np.cov(draws.T))
@@ -301,27 +286,30 @@ def about(draws: Float64[np.ndarray, "S D"], first: Sequence[Component] = ()) ->
     return (*near, *(replace(one, share=one.share * rest) for one in first))
 
 
-@runtime_checkable
-class Part(Protocol):
-    """What a mixture is made of: something that can be drawn from, and whose density is known everywhere."""
-
-    @property
-    def share(self) -> float:
-        """Its share of the mixture; all of them add up to one."""
-
-    def draw(self, count: int, rng: np.random.Generator) -> Float64[np.ndarray, "S D"]:
-        """Return independent draws."""
-
-    def log_density(self, points: Float64[np.ndarray, "S D"]) -> Float64[np.ndarray, " S"]:
-        """Return the log density of points, in nats."""
-
-
 class Sampled(NamedTuple):
     """Points of a mixture with their smoothed weights, and what was found by them."""
 
     points: Float64[np.ndarray, "S D"]
+    log_p: Float64[np.ndarray, " S"]
     weights: Float64[np.ndarray, " S"]
     result: Mixture
+
+    @property
+    def worth(self) -> float:
+        """Of all points, the share that the weights are worth."""
+        return self.result.ess / max(len(self.points), 1)
+
+    def unsure(self) -> str:
+        """Return why weights that are not refused are worth too little to be sure, or nothing."""
+        if not self.result.accepted or self.worth > SURE:
+            return ""
+        return (
+            f"its weights are worth {self.result.ess:,.0f} draws (more than {SURE * len(self.points):,.0f} are needed)"
+        )
+
+    def refused(self, reason: str, *, contradicts: bool = False) -> Sampled:
+        """Return the same, not to be believed."""
+        return self._replace(result=replace(self.result, accepted=False, reason=reason, contradicts=contradicts))
 
 
 def sampled(
@@ -334,13 +322,11 @@ def sampled(
     """Draw so many points from a mixture, weigh them, and say whether the weights may be believed."""
     points = _stratified(components, count, rng)
     log_p, latents = pointwise(points)
-    log_q = logsumexp([np.log(one.share) + one.log_density(points) for one in components], axis=0)
-    log_weights = log_p - log_q
+    log_p = _usable(log_p, latents)
+    log_weights = log_p - log_mixture(components, points)
     if np.isposinf(log_weights).any():
         return _useless(points, pointwise.work(len(points)), "the density is infinite at some points")
     usable = np.isfinite(log_weights)
-    for value in latents.values():
-        usable &= np.isfinite(value.reshape(len(points), -1)).all(axis=1)
     if not usable.any():
         return _useless(points, pointwise.work(len(points)), "the density is zero, or no number, at all points")
     # What is no number counts as nothing: so far below the others that no smoothing brings it back.
@@ -367,7 +353,7 @@ def sampled(
         points=len(points),
         work=pointwise.work(len(points)),
     )
-    return Sampled(points, weights, result)
+    return Sampled(points, log_p, weights, result)
 
 
 def _stratified(components: Sequence[Part], count: int, rng: np.random.Generator) -> Float64[np.ndarray, "S D"]:
@@ -383,13 +369,17 @@ def _rows(usable: np.ndarray, like: np.ndarray) -> np.ndarray:
 
 def _useless(points: Float64[np.ndarray, "S D"], work: Work, reason: str) -> Sampled:
     result = Mixture(accepted=False, reason=reason, points=len(points), work=work)
-    return Sampled(points, np.zeros(len(points)), result)
+    return Sampled(points, np.full(len(points), -np.inf), np.zeros(len(points)), result)
 
 
-def _out_of_reach(dim: int, components: Sequence[Component]) -> str:
-    if dim > MOST_DIMENSIONS:
-        return f"it reaches {MOST_DIMENSIONS} coordinates, and there are {dim:,}"
-    return "" if components else "the search has found nothing to put it at"
+def _out_of_reach(dim: int, landscape: Landscape, components: Sequence[Component], *, by_itself: bool) -> str:
+    """Return why no points are worth drawing, or nothing."""
+    if landscape.lacking:
+        return f"more modes are likely than the {len(landscape.modes)} it would stand at"
+    most = MOST_DIMENSIONS if by_itself else MOST_REPEATED
+    if dim > most:
+        return f"it reaches {most} coordinates, and there are {dim:,}"
+    return "" if components or not by_itself else "the search has found nothing to put it at"
 
 
 def _refusal(khat: float, ess: float, worth: Mapping[str, float], count: int) -> str:
@@ -416,13 +406,9 @@ def _of_squares(tails: Mapping[str, float]) -> str:
     return f"few points decide the sd of {worst} (k-hat {tails[worst]:.2f}; at most {MOST_KHAT_OF_SQUARES} is needed)"
 
 
-def _unconfirmed(first: Sampled, again: Sampled) -> str:
-    """Return why a second round is not enough that stands about the first, or nothing."""
+def _apart(first: Sampled, again: Sampled) -> str:
+    """Return how two sets of points of one mixture contradict each other, or nothing."""
     one, two = first.result, again.result
-    if not two.ess > SURE_ESS:
-        return (
-            f"its weights are worth {two.ess:,.0f} draws in a second round, too (more than {SURE_ESS:,.0f} are needed)"
-        )
     difference = abs(one.log_evidence - two.log_evidence)
     if difference <= EVIDENCE_APART + 4 * float(np.hypot(one.log_evidence_mcse, two.log_evidence_mcse)):
         return ""

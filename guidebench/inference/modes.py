@@ -14,7 +14,7 @@ exact second derivatives in the place of L-BFGS's).  The best is refined by a fe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
@@ -25,7 +25,7 @@ from jaxtyping import Float, Float64
 from guidebench.inference.derivatives import DRAWS, Functions, covariance_of, scaled_curvature
 from guidebench.inference.device.precision import as_double, double
 from guidebench.inference.gaussians import Gaussian, along, elsewhere, refined
-from guidebench.inference.peaks import Mode, apart, described, more_are_likely, that_matter
+from guidebench.inference.peaks import Mode, apart, described, more_are_likely, probably_all, that_matter
 from guidebench.inference.scattered import scattered
 from guidebench.inference.target import Target
 from guidebench.results.work import NOTHING, Work
@@ -38,6 +38,10 @@ PER_PATH = 8
 
 #: Starts that are chosen from a pool of points.
 CHOSEN = 4
+
+#: Climbs besides, where several modes were met and probably not all, and the dimensions up to which there are any.
+MOST_FURTHER = 96
+MOST_DIMENSIONS_AGAIN = 50
 
 MOST_ITERATIONS = 1_000
 NEWTON_STEPS = 12
@@ -143,7 +147,7 @@ def _explore(
     noise = rng.standard_normal((DRAWS // 2, functions.dim))
     noise = np.concatenate([noise, -noise])  # the same for all of them, and without an error in the mean
     local, everywhere = along(functions, paths, noise)
-    modes, ended = _distinct(functions, ends)
+    modes, ended, further = _all_modes(functions, ends, pool, rng)
     major, minor = that_matter(modes)
     seen = Landscape(
         best=None,
@@ -152,7 +156,7 @@ def _explore(
         modes=major,
         minor=minor,
         starts=ended,
-        searches=len(starts),
+        searches=len(starts) + further,
         kept=everywhere,
     )
     found = [one for one in local if one is not None]
@@ -221,11 +225,36 @@ def _polish(functions: Functions, points: Float64[np.ndarray, "S D"]) -> Float64
     return points
 
 
-def _distinct(functions: Functions, ends: Float64[np.ndarray, "S D"]) -> tuple[list[Mode], int]:
-    """Return the distinct modes among the ends of the paths, and how many paths ended at one."""
+def _all_modes(
+    functions: Functions,
+    ends: Float64[np.ndarray, "S D"],
+    pool: Float[np.ndarray, "P D"] | None,
+    rng: np.random.Generator,
+) -> tuple[list[Mode], int, int]:
+    """Return the distinct modes, how many climbs ended at one, and how many were made besides those that ended.
+
+    Where there are several, and as long as these are probably not all, there are more climbs, from points of the pool
+    as they come.
+    """
+    modes, ended = _distinct(functions, ends)
+    further = 0
+    if pool is None or functions.dim > MOST_DIMENSIONS_AGAIN or functions.in_blocks:
+        return modes, ended, further
+    order = rng.permutation(len(pool))[:MOST_FURTHER]
+    while len(modes) > 1 and not probably_all(len(modes), ended) and further < len(order):
+        starts = pool[order[further : further + functions.batch]]
+        more = _polish(functions, np.stack([_climb(functions, start)[-1] for start in starts]))
+        modes, again = _distinct(functions, more, modes)
+        ended, further = ended + again, further + len(starts)
+    return modes, ended, further
+
+
+def _distinct(
+    functions: Functions, ends: Float64[np.ndarray, "S D"], modes: Sequence[Mode] = ()
+) -> tuple[list[Mode], int]:
+    """Return the modes with those among the ends of paths that are none of them, and how many paths ended at one."""
+    modes, ended = list(modes), 0
     values, gradients, hessians = functions.second(ends)
-    modes: list[Mode] = []
-    ended = 0
     for end, value, gradient, hessian in zip(ends, values, gradients, hessians, strict=True):
         if not (np.isfinite(value) and np.isfinite(hessian).all()):
             continue

@@ -172,6 +172,11 @@ def more_are_likely(found: int, searches: int) -> bool:
     return found > 1 and expected_number(found, searches) >= 2 * found
 
 
+def probably_all(found: int, searches: int) -> bool:
+    """Return whether hardly any more modes are to be expected than have been found."""
+    return expected_number(found, searches) <= found + PROBABLY_ALL
+
+
 def described(found: int, ended: int, searches: int) -> str:
     """Return in words what a search saw, and whether it is likely to have seen all.
 
@@ -191,7 +196,7 @@ def described(found: int, ended: int, searches: int) -> str:
     if ended < searches:
         starts += f" ({searches - ended} of which ended at none)"
     expected = expected_number(found, ended)
-    if expected <= found + PROBABLY_ALL:
+    if probably_all(found, ended):
         return f"{starts}, {modes}, probably all"
     more = f"about {expected:.0f} in all are to be expected" if expected < 2 * found else "more are likely"
     return f"{starts}, {modes}: {more}"

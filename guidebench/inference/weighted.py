@@ -22,6 +22,13 @@ def moments(
     return mean, sd
 
 
+def normalised(log_weights: Float64[np.ndarray, " S"]) -> Float64[np.ndarray, " S"]:
+    """Return weights that add up to one; of what is no number, none."""
+    usable = np.isfinite(log_weights)
+    weights = np.where(usable, np.exp(np.where(usable, log_weights - log_weights[usable].max(), -np.inf)), 0.0)
+    return np.asarray(weights / weights.sum())
+
+
 def effective(
     values: Mapping[str, Shaped[np.ndarray, "S ..."]], weights: Float64[np.ndarray, " S"], resampled: int
 ) -> dict[str, float]:

@@ -129,7 +129,7 @@ def test_chains_in_a_bad_flow_find_the_posterior_all_the_same() -> None:
     y = np.array([3.0, -1.0, 0.5], np.float32)
     moves = moves_of(untrained(observed, y=y))
     points = np.random.default_rng(0).standard_normal((1024, 3))
-    found = run_chains(moves, points, 0, 400_000, most_lost=in_flow.MOST_LOST_IN_FLOW)
+    found = run_chains(moves, points, 0, 400_000)
     assert found.settled, found.note
     draws = found.latents["place"].reshape(-1, 3)
     sd = np.sqrt(4 / 5)
@@ -147,7 +147,7 @@ def test_chains_in_a_flow_that_knows_nothing_of_a_funnel_are_not_believed() -> N
     """Nor those from its draws; of these the shortest steps are too long, so that they are given up."""
     seen = untrained(funnel, y=np.float32(0.0))
     points = np.random.default_rng(0).standard_normal((1024, 2))
-    assert not run_chains(moves_of(seen), points, 0, 200_000, most_lost=in_flow.MOST_LOST_IN_FLOW).settled
+    assert not run_chains(moves_of(seen), points, 0, 200_000).settled
     from_draws = run_chains(seen["case"].bench.moves, points, 0, 4_000_000)
     assert not from_draws.settled
     assert from_draws.gradients < 4_000_000

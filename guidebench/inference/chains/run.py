@@ -112,7 +112,6 @@ class _Look(NamedTuple):
     mean_known: float
     sd_known: float
     lost: float
-    most_lost: float
 
     @property
     def known(self) -> float:
@@ -126,12 +125,12 @@ class _Look(NamedTuple):
             and self.mean_drift <= MOVED_MEAN
             and self.sd_drift <= MOVED_SD
             and self.known <= KNOWN
-            and self.lost <= self.most_lost
+            and self.lost <= MOST_LOST
         )
 
     def note(self) -> str:
         """Return what is not as it has to be."""
-        if self.lost > self.most_lost:
+        if self.lost > MOST_LOST:
             return f"{self.lost:.1%} of their paths met what is too narrow for their steps"
         if self.remembered > REMEMBERED:
             return f"chains still remember where they began (rank correlation {self.remembered:.2f})"
@@ -155,8 +154,8 @@ def whitening_of(points: Float64[np.ndarray, "S D"], *, dense: bool) -> Affine:
 class _Run:
     """Chains on their way: what was seen of them since they were whitened last."""
 
-    def __init__(self, moves: Moves, draws: Float64[np.ndarray, "S D"], seed: int, most_lost: float) -> None:
-        self.moves, self.seed, self.most_lost = moves, seed, most_lost
+    def __init__(self, moves: Moves, draws: Float64[np.ndarray, "S D"], seed: int) -> None:
+        self.moves, self.seed = moves, seed
         rng = np.random.default_rng(seed)
         enough = len(draws) >= CHAINS
         chosen = rng.permutation(len(draws))[:CHAINS] if enough else rng.integers(0, len(draws), CHAINS)
@@ -228,7 +227,6 @@ class _Run:
             mean_known=float(noise * np.max(own[0])),
             sd_known=float(noise * np.max(own[1])),
             lost=(self.lost - lost) / (second.length * CHAINS),
-            most_lost=self.most_lost,
         )
 
     def unknown(self) -> tuple[str, ...]:
@@ -306,7 +304,6 @@ def run_chains(
     seed: int,
     budget: int,
     over: Callable[[], bool] = lambda: False,
-    most_lost: float = MOST_LOST,
 ) -> Settled:
     """Run chains from draws until they are believed, or the budget is spent.
 
@@ -322,11 +319,9 @@ def run_chains(
         Gradients, at most (but for those of the last block).
     over : callable, optional
         Is asked before every block whether there is to be no more.
-    most_lost : float, optional
-        Share of paths that may lose their energy.
     """
     with np.errstate(all="ignore"):
-        run, look = _Run(moves, draws, seed, most_lost), None
+        run, look = _Run(moves, draws, seed), None
         while run.gradients < budget and run.length < LOOKS[-1] and not over():
             run.step()
             if run.length not in LOOKS:
@@ -335,10 +330,10 @@ def run_chains(
             enough = look.known <= WELL_KNOWN or run.gradients >= min(CHEAP * budget, MOST_CHEAP)
             if look.believed and enough and run.length >= FIRST:
                 break
-            if run.length >= FIRST and look.lost > most_lost:
+            if run.length >= FIRST and look.lost > MOST_LOST:
                 if run.go_carefully():
                     continue
-                if run.length >= GIVEN_UP_AFTER and look.lost > HOPELESS * most_lost:
+                if run.length >= GIVEN_UP_AFTER and look.lost > HOPELESS * MOST_LOST:
                     break
             if run.length <= FIRST or look.remembered > REMEMBERED:
                 run.whiten()
@@ -363,6 +358,6 @@ def _note(run: _Run, look: _Look | None, budget: int) -> str:
     spent = f"their {budget:,} gradients were spent" if run.gradients >= budget else "they had gone on for long enough"
     if look is None:
         return f"{spent} before there was anything to see"
-    if look.lost > HOPELESS * look.most_lost and run.gradients < budget:
+    if look.lost > HOPELESS * MOST_LOST and run.gradients < budget:
         spent = "the shortest of their steps were still too long"
     return f"{look.note()} after {run.blocks * BLOCK} transitions, when {spent}"
