@@ -10,10 +10,10 @@ by its weight (half) and once (half), and points of it are added.  All points ar
 mixture, and so on.  What no single ellipse covers, as a banana, the branches of a hyperbola, or the neck of a funnel,
 many small ones do.
 
-In the end a few steps of EM make the weighted points likelier, which lessens :math:`\mathrm{KL}(\pi \| q)`: shares,
-locations and covariances of the components that were added are fitted, while those that the mixture began with keep
-theirs, and a tenth of it at least, for what has not been met.  Only the mixture goes on from here: no point that it was
-built from is used again.
+In the end a few steps of EM make points likelier that are drawn in proportion to the same, so that tails get what the
+variances need: shares, locations and covariances of the components that were added are fitted, while those that the
+mixture began with keep theirs, and a tenth of it at least, for what has not been met.  Only the mixture goes on from
+here: no point that it was built from is used again.
 
 References
 ----------
@@ -112,18 +112,26 @@ def grow(
     start, new = len(points), list[Component]()
     weighed = _Weighed(points, log_p, log_mixture(mixture.components, points))
     for _ in range(ROUNDS):
-        weights = weighed.weights()
-        added = list(_where_short(weighed.points, weights, start + POINTS_OF_EACH * len(new)))
+        added = list(_where_short(weighed.points, weighed.weights()))
         if not added:
             break
         drawn = np.concatenate([one.draw(POINTS_OF_EACH, rng) for one in added])
         weighed = _with(weighed, drawn, log_density(drawn), start, mixture.components, new, added)
         new += added
-    weights, total = weighed.weights(), len(weighed.points)
+    total, needed = len(weighed.points), _needed(weighed.points, weighed.weights())
     shares = [one.share * start / total for one in mixture.added] + [POINTS_OF_EACH / total] * len(new)
     added = [replace(one, share=share) for one, share in zip((*mixture.added, *new), shares, strict=True)]
-    fitted = weighed.points[resampled(weights, FITTED, rng)]
-    return _fitted(mixture.covering, added, fitted, 1 / float(np.sum(weights**2))), total - start
+    fitted = weighed.points[resampled(needed, FITTED, rng)]
+    return _fitted(mixture.covering, added, fitted, 1 / float(np.sum(needed**2))), total - start
+
+
+def _needed(points: Points, weights: Float64[np.ndarray, " S"]) -> Float64[np.ndarray, " S"]:
+    """Return the part of each point in what the weights and the variances are sums of; they add up to one."""
+    mean, sd = moments(points, weights)
+    with np.errstate(all="ignore"):
+        far = np.max(((points - mean) / sd) ** 2, axis=1)
+    needed = weights * (1 + np.where(np.isfinite(far), far, 0.0))
+    return np.asarray(needed / needed.sum())
 
 
 def _with(
@@ -144,22 +152,22 @@ def _with(
     return _Weighed(points, np.concatenate([weighed.log_p, log_p]), log_q)
 
 
-def _where_short(points: Points, weights: Float64[np.ndarray, " S"], count: int) -> Iterator[Component]:
+def _where_short(points: Points, weights: Float64[np.ndarray, " S"]) -> Iterator[Component]:
     """Yield components where there is too little of the mixture, each with the shape of the points about it."""
-    mean, sd = moments(points, weights)
+    needed = _needed(points, weights)
+    if 1 / np.sum(weights**2) > GOOD * len(points) and pareto_smooth(np.log(needed[needed > 0]))[1] <= LIGHT:
+        return
+    sd = moments(points, weights)[1]
     if not (np.isfinite(sd).all() and (sd > 0).all()):
         return
-    scaled = (points - mean) / sd
-    short = weights * (1 + np.max(scaled**2, axis=1))
-    if 1 / np.sum(weights**2) > GOOD * count and pareto_smooth(np.log(short[short > 0]))[1] <= LIGHT:
-        return
+    scaled = points / sd
     size = min(max(NEAREST, NEAREST_OF_EACH * points.shape[1]), len(points))
     for _ in range(ADDED):
-        top = int(np.argmax(short))
-        if not short[top] > 0:
+        top = int(np.argmax(needed))
+        if not needed[top] > 0:
             return
         near = np.argpartition(np.sum((scaled - scaled[top]) ** 2, axis=1), size - 1)[:size]
-        short[near] = 0.0
+        needed[near] = 0.0
         own = 0.5 * weights[near] / weights[near].sum() + 0.5 / size
         offsets = points[near] - points[top]
         # A t has more variance than its scale says.

@@ -9,9 +9,9 @@ whole mixture,
 (the balance heuristic), so that a point far out of one component costs nothing where another covers it, and no
 weight is large where any covers it.  Nothing is differentiated.
 
-What the weights say is believed where their tail has a mean and more (Pareto k-hat of at most 0.7, or of 0.85 where
-they are worth a quarter of the points), they are worth a tenth of the points, and for every mean and sd more than 400
-draws, and where the mean of the summands of every variance settles, too (k-hat of at most 0.7); in trials k-hat of the
+What the weights say is believed where their tail has a mean and more (Pareto k-hat of at most 0.7), or what is lacking
+beyond it is little (2 %), they are worth a tenth of the points, and for every mean and sd more than 400 draws, and
+where the mean of the summands of every variance settles, too (k-hat of at most 0.7, or 5 %); in trials k-hat of the
 weights alone let an sd pass that was 16 % off, and without the last an sd at the mouth of a funnel that was 80 % off.
 All of this is checked once more with four times as many points, and these are what counts: where a tail is not covered,
 more points do not make it better known, but show that it is there.
@@ -47,7 +47,7 @@ from guidebench.inference.incremental import Grown, grow
 from guidebench.inference.modes import Landscape
 from guidebench.inference.peaks import Mode, nearest
 from guidebench.inference.pointwise import Pointwise
-from guidebench.inference.weighted import effective, moments, resampled, tails
+from guidebench.inference.weighted import Tail, effective, moments, resampled, tail, tails
 from guidebench.results.inference_data import pareto_smooth
 from guidebench.results.work import NOTHING, Work
 
@@ -75,16 +75,16 @@ ABOUT_DRAWS = ((0.65, 7.0, 1.0), (0.25, 3.0, 2.0))
 MOST_KHAT = 0.7
 LEAST_ESS = 1_000.0
 
-#: The same where they are worth more than a quarter of the points: what a tail is short of, about a share of
-#: POINTS ** (k-hat - 1) of its own mass, is little where most points weigh alike.
-MOST_KHAT_OF_EVEN = 0.85
-EVEN = 0.25
+#: Beyond it what they are lacking must be no more than that.
+MOST_LACKING = 0.02
 
 #: How many independent draws they must be worth for every mean and every sd.
 LEAST_EFFECTIVE = 400.0
 
-#: Largest tail shape of what the variance of a component is the mean of: as for any mean of weighted draws.
+#: Largest tail shape of what the variance of a component is the mean of, as for any mean of weighted draws; beyond it
+#: what it is lacking must be no more than that: half of it is what an sd is short of.
 MOST_KHAT_OF_SQUARES = 0.7
+MOST_LACKING_OF_SQUARES = 0.05
 
 #: Share of the points that the weights must be worth to be sure: in a funnel they are worth a twentieth, and miss a
 #: fifth of the mass.
@@ -334,12 +334,13 @@ def sampled(
     smoothed, khat = pareto_smooth(log_weights)
     weights = np.where(usable, np.exp(smoothed - logsumexp(smoothed)), 0.0)
     ess = 1 / float(np.sum(weights**2))
+    lacking = tail(log_weights[usable]).lacking
     raw = np.where(usable, np.exp(log_weights - log_weights.max()), 0.0)
     shown = resampled(weights, DRAWS, rng)
     belongs = nearest(modes, points[usable]) if modes else np.zeros(int(usable.sum()), int)
     finite = {name: np.where(_rows(usable, value), value, value[usable][:1]) for name, value in latents.items()}
     worth = effective(finite, weights, DRAWS)
-    reason = _refusal(khat, ess, worth, count) or _of_squares(tails(finite, weights))
+    reason = _refusal(Tail(khat, lacking), ess, worth) or _of_squares(tails(finite, weights))
     result = Mixture(
         accepted=not reason,
         reason=reason,
@@ -382,12 +383,11 @@ def _out_of_reach(dim: int, landscape: Landscape, components: Sequence[Component
     return "" if components or not by_itself else "the search has found nothing to put it at"
 
 
-def _refusal(khat: float, ess: float, worth: Mapping[str, float], count: int) -> str:
+def _refusal(tail: Tail, ess: float, worth: Mapping[str, float]) -> str:
     """Return why weights are not good enough, or nothing."""
     said = []
-    most = MOST_KHAT_OF_EVEN if ess > EVEN * count else MOST_KHAT
-    if not khat <= most:
-        said.append(f"k-hat of its weights is {khat:.2f} (at most {most} is needed)")
+    if not (tail.khat <= MOST_KHAT or tail.lacking <= MOST_LACKING):
+        said.append(f"k-hat of its weights is {tail.khat:.2f} (at most {MOST_KHAT} is needed)")
     if not ess > LEAST_ESS:
         said.append(f"its weights are worth {ess:,.0f} draws (more than {LEAST_ESS:,.0f} are needed)")
     worst = min(worth, key=lambda name: worth[name], default=None)
@@ -398,12 +398,14 @@ def _refusal(khat: float, ess: float, worth: Mapping[str, float], count: int) ->
     return " and ".join(said)
 
 
-def _of_squares(tails: Mapping[str, float]) -> str:
+def _of_squares(tails: Mapping[str, Tail]) -> str:
     """Return why the variance of a component cannot be told, or nothing."""
-    worst = max(tails, key=lambda name: tails[name], default=None)
-    if worst is None or tails[worst] <= MOST_KHAT_OF_SQUARES:
+    heavy = [name for name, one in tails.items() if one.khat > MOST_KHAT_OF_SQUARES]
+    worst = max(heavy, key=lambda name: tails[name].lacking, default=None)
+    if worst is None or tails[worst].lacking <= MOST_LACKING_OF_SQUARES:
         return ""
-    return f"few points decide the sd of {worst} (k-hat {tails[worst]:.2f}; at most {MOST_KHAT_OF_SQUARES} is needed)"
+    khat, lacking = tails[worst]
+    return f"few points decide the sd of {worst} (k-hat {khat:.2f}, and about {lacking:.0%} of its variance is lacking)"
 
 
 def _apart(first: Sampled, again: Sampled) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float64, Integer, Shaped
@@ -71,10 +72,37 @@ def effective(
     return found
 
 
-def tails(values: Mapping[str, Shaped[np.ndarray, "S ..."]], weights: Float64[np.ndarray, " S"]) -> dict[str, float]:
-    r"""Return per scalar component Pareto's k-hat of :math:`w_s (x_s - \bar x)^2`, the summands of its variance.
+class Tail(NamedTuple):
+    r"""What the largest M of N positive summands tell of those that were not met.
 
-    Where it is large, few points decide the sd, and farther ones that were not met would decide it otherwise, however
+    Attributes
+    ----------
+    khat : float
+        Shape k of the generalised Pareto distribution of the largest M.
+    lacking : float
+        About what share of the sum is not there: the largest of M Pareto variables is near :math:`M^k` times their
+        scale, and of their mean a part :math:`M^{k - 1}` is beyond that, so that it is this part of what the M come to;
+        all that they come to where they have no mean.
+    """
+
+    khat: float
+    lacking: float
+
+
+def tail(log_summands: Float64[np.ndarray, " S"]) -> Tail:
+    """Return the tail of positive summands, given by their logs, of which PSIS takes as many as it smooths."""
+    khat = pareto_smooth(log_summands)[1]
+    total = len(log_summands)
+    count = max(int(np.ceil(min(0.2 * total, 3 * np.sqrt(total)))), 1)
+    sizes = np.sort(np.exp(log_summands - log_summands.max()))
+    share = float(sizes[-count:].sum() / sizes.sum())
+    return Tail(khat, share * count ** (min(khat, 1.0) - 1.0))
+
+
+def tails(values: Mapping[str, Shaped[np.ndarray, "S ..."]], weights: Float64[np.ndarray, " S"]) -> dict[str, Tail]:
+    r"""Return per scalar component the tail of :math:`w_s (x_s - \bar x)^2`, the summands of its variance.
+
+    Where it is heavy, few points decide the sd, and farther ones that were not met would decide it otherwise, however
     even the weights themselves are.
 
     Parameters
@@ -84,7 +112,7 @@ def tails(values: Mapping[str, Shaped[np.ndarray, "S ..."]], weights: Float64[np
     weights : ndarray
         They add up to one, shape ``(S,)``.
     """
-    found: dict[str, float] = {}
+    found: dict[str, Tail] = {}
     for name, value in values.items():
         columns = value.reshape(len(value), -1).astype(np.float64)
         squares = weights[:, None] * (columns - weights @ columns) ** 2
@@ -92,7 +120,7 @@ def tails(values: Mapping[str, Shaped[np.ndarray, "S ..."]], weights: Float64[np
             some = squares[squares[:, index] > 0, index]
             if len(some) > FEWEST_OF_A_TAIL:
                 label = f"{name}[{','.join(map(str, where))}]" if where else name
-                found[label] = pareto_smooth(np.log(some))[1]
+                found[label] = tail(np.log(some))
     return found
 
 

@@ -17,7 +17,7 @@ from guidebench.engine.fit.in_flow import frame_of
 from guidebench.engine.fit.making import make_guide
 from guidebench.inference.defended import OfGuide, defended
 from guidebench.inference.flow_density import FlowDensity
-from guidebench.inference.mixture import MOST_KHAT_OF_SQUARES, SURE_ESS
+from guidebench.inference.mixture import MOST_KHAT_OF_SQUARES, POINTS, SURE
 from guidebench.inference.weighted import tails
 from guidebench.results import Verdict
 from tests.numerics.test_mixture import Searched, searched
@@ -49,7 +49,7 @@ def test_a_guide_is_defended_where_it_has_no_draws(one: Searched, scale: float) 
     """However narrow it is: its weights alone would have no mean at a third of the scale."""
     found = defended(one.pointwise, one.landscape, of_guide(scale), 0)
     assert found.accepted, found.reason
-    assert found.ess > SURE_ESS
+    assert found.ess > SURE * POINTS
     assert found.log_evidence == pytest.approx(0, abs=4 * found.log_evidence_mcse)
     np.testing.assert_allclose(found.draws["x"].std(axis=0), SDS, rtol=0.03)
 
@@ -67,8 +67,8 @@ def test_tails_of_squares_are_those_of_the_distribution() -> None:
     rng, even = np.random.default_rng(0), np.full(100_000, 1e-5)
     heavy = rng.standard_t(2.0, 100_000)
     found = tails({"heavy": heavy, "light": rng.normal(size=(100_000, 1))}, even)
-    assert found["heavy"] > MOST_KHAT_OF_SQUARES
-    assert found["light[0]"] < 0.3
+    assert found["heavy"].khat > MOST_KHAT_OF_SQUARES
+    assert found["light[0]"].khat < 0.3
 
 
 READINGS = np.array([0.4, -0.3, 0.9], np.float32)
