@@ -39,8 +39,10 @@ PER_PATH = 8
 #: Starts that are chosen from a pool of points.
 CHOSEN = 4
 
-#: Climbs besides, where several modes were met and probably not all, and the dimensions up to which there are any.
+#: Climbs besides, where several modes were met and probably not all; after how many there are no more if as many again
+#: are likely; and the dimensions up to which there are any.
 MOST_FURTHER = 96
+MOST_IN_VAIN = 48
 MOST_DIMENSIONS_AGAIN = 50
 
 MOST_ITERATIONS = 1_000
@@ -242,6 +244,8 @@ def _all_modes(
         return modes, ended, further
     order = rng.permutation(len(pool))[:MOST_FURTHER]
     while len(modes) > 1 and not probably_all(len(modes), ended) and further < len(order):
+        if further >= MOST_IN_VAIN and more_are_likely(len(modes), ended):
+            break
         starts = pool[order[further : further + functions.batch]]
         more = _polish(functions, np.stack([_climb(functions, start)[-1] for start in starts]))
         modes, again = _distinct(functions, more, modes)
