@@ -21,12 +21,16 @@ from guidebench.metrics.evidence import Heldout
 #: Predictions at the training data are left out where fewer draws of them than this can be kept.
 FEWEST = 100
 
+#: How XLA says that there is not enough memory.
+EXHAUSTED = "RESOURCE_EXHAUSTED"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Predictions:
-    """Forward draws by InferenceData group, each with the program that made it."""
+    """Forward draws by InferenceData group, each with the program that made it, and whether memory lacked for some."""
 
     groups: Mapping[str, tuple[Forward, Mapping[str, np.ndarray]]]
+    exhausted: bool = False
 
 
 def affordable(outputs: int) -> int:
@@ -40,8 +44,20 @@ def run_forward(
     """Predict at the training data, on the prediction grid and at the held-out data.
 
     Every guide is given the same random numbers, so that differences between guides are theirs.
-    `fixed` holds what the guide made of the model's own parameters.
+    `fixed` holds what the guide made of the model's own parameters.  Predictions that memory does not suffice for, as
+    for a multinomial of a million, which NumPyro draws one by one, are left out: the fit is sound without them.
     """
+    try:
+        return _run_forward(bench, latents, fixed, seed)
+    except jax.errors.JaxRuntimeError as error:
+        if EXHAUSTED not in str(error):
+            raise
+        return Predictions(groups={}, exhausted=True), None
+
+
+def _run_forward(
+    bench: Workbench, latents: Mapping[str, np.ndarray], fixed: Mapping[str, Any], seed: int
+) -> tuple[Predictions, Heldout | None]:
 
     def run(name: str) -> tuple[Forward, dict[str, np.ndarray]]:
         count = affordable(bench.outputs(name.removeprefix("log_")))

@@ -20,7 +20,7 @@ from guidebench.engine.fit.making import Samplers
 from guidebench.engine.fit.state import state_of
 from guidebench.engine.fit.subset import marked
 from guidebench.engine.fit.train import Trained
-from guidebench.engine.forward import FEWEST, affordable, label, run_forward
+from guidebench.engine.forward import FEWEST, Predictions, affordable, label, run_forward
 from guidebench.inference.device import precision
 from guidebench.inference.draws import Draws
 from guidebench.inference.rounding import PROBED, Rounding
@@ -230,7 +230,7 @@ def draw(case: Case, fit: Fit, trained: Trained, chosen: Chosen, at: Boundary) -
             *_stopped(trained, chosen.best),
             *own_method.said(trained.training, chosen.best),
             *_rounded(trained.samplers.rounding),
-            *_remarks(case, chosen.restarts),
+            *_remarks(case, chosen.restarts, predictions),
             *([cut] if cut else []),
         ),
     )
@@ -303,7 +303,7 @@ def _stopped(trained: Trained, best: int) -> Iterator[str]:
         yield f"the parameters are those after step {kept:,}, where the validation ELBO was best"
 
 
-def _remarks(case: Case, restarts: Sequence[Restart]) -> Iterator[str]:
+def _remarks(case: Case, restarts: Sequence[Restart], predictions: Predictions) -> Iterator[str]:
     """Yield what a reader should know of the restarts and the predictions."""
     lost = sum(not one.status.has_draws for one in restarts)
     skipped = sum(one.skipped for one in restarts)
@@ -313,3 +313,5 @@ def _remarks(case: Case, restarts: Sequence[Restart]) -> Iterator[str]:
         yield f"{skipped} step{'s' if skipped > 1 else ''} skipped because the loss or gradient was not finite"
     if affordable(case.bench.outputs("train")) < FEWEST:
         yield "predictions at the training data are left out, for the data are large"
+    if predictions.exhausted:
+        yield "predictions are left out, for drawing them would take more memory than there is"
