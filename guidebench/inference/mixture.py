@@ -93,7 +93,8 @@ SURE = 0.1
 #: How many times the points are drawn for the second look.
 MORE = 4
 
-#: How often a mixture grows, at most, and how many times as much its weights must be worth then for another time.
+#: How often a mixture grows, at most; where its weights are not worth so many times as much after that, nor what is
+#: sure, there is no other time.
 GROWTHS = 3
 GAIN = 1.5
 
@@ -186,7 +187,7 @@ def _grown(pointwise: Pointwise, mixture: Grown, look: Callable[..., Sampled], r
     for growth in range(GROWTHS + 1):
         found = look(mixture.components)
         points, work = points + found.result.points, work + found.result.work
-        hopeless = growth > 0 and found.worth < GAIN * worth
+        hopeless = growth > 0 and found.worth < min(GAIN * worth, SURE)
         if found.result.accepted or growth == GROWTHS or hopeless or not found.worth:
             break
         worth = found.worth
