@@ -12,7 +12,7 @@ from matplotlib.figure import Figure as MatplotlibFigure
 from guidebench.report.drawing import title
 from guidebench.report.draws import Array, Component, correlation
 from guidebench.report.page import Block, Figure, Page
-from guidebench.report.palette import INK
+from guidebench.report.palette import INK, mark
 from guidebench.report.sections.joints import MAX_COMPONENTS, strongest_pairs
 from guidebench.results import Fit
 
@@ -79,6 +79,7 @@ def figure(page: Page, fits: Sequence[Fit], shown: Sequence[Component], tables: 
         _heat(ax, tables[fit.guide], labels)
         ax.tick_params(axis="x", rotation=45 if slanted else 0)
         title(ax, fit.guide, overhang=gap - 0.15)
+        ax.set_gid(mark(page.colour(fit)))
     _bar(fig, axes[0], width)
     return page.figure(
         "correlations",
