@@ -41,7 +41,8 @@ class Page(HTMLParser):
 
 def amiss(site: Path) -> Iterator[str]:
     """Yield what is wrong with the pages below a folder."""
-    pages = {file.resolve(): Page(file.read_text(encoding="utf-8")) for file in sorted(site.rglob("*.html"))}
+    files = [file for file in sorted(site.rglob("*.html")) if "_static" not in file.relative_to(site).parts]
+    pages = {file.resolve(): Page(file.read_text(encoding="utf-8")) for file in files}
     if not pages:
         yield f"{site}: there is no page"
     linked = {(site / "index.html").resolve()}

@@ -71,6 +71,7 @@ html_theme_options = {
     "show_prev_next": True,
     "navigation_with_keys": False,
     "secondary_sidebar_items": ["page-toc"],
+    "show_toc_level": 2,
     "footer_start": ["theme-version"],
     "footer_end": [],
     "navbar_end": ["theme-switcher"],

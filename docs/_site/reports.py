@@ -19,11 +19,11 @@ from docutils import nodes
 from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
 
-HERE = Path("_build", "runs")
+HERE = Path("_build", "reports")
 
 
 class Report(SphinxDirective):
-    """Run ``guidebench run ARGUMENTS --name NAME`` and show what came of it."""
+    """Run ``guidebench run ARGUMENTS`` and show what came of it; of several problems with ``--name NAME``."""
 
     required_arguments = 1
     final_argument_whitespace = True
@@ -49,10 +49,12 @@ class Report(SphinxDirective):
 
 def _run(source: Path, arguments: list[str]) -> Path:
     """Run the command; return the folder of the run."""
-    name = arguments[arguments.index("--name") + 1]
+    name = arguments[arguments.index("--name") + 1] if "--name" in arguments else arguments[0]
     out = source / HERE
-    command = [sys.executable, "-m", "guidebench", "run", *arguments, "--out", str(out), "--quiet"]
-    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
+    out.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "guidebench", "run", *arguments, "--quiet"]
+    # Runs are written to the folder `reports` of where they are made, as those of a reader.
+    done = subprocess.run(command, cwd=out.parent, capture_output=True, encoding="utf-8", check=False)
     if done.returncode:
         raise ExtensionError(
             f"guidebench run {shlex.join(arguments)} ended with {done.returncode}: {done.stderr.strip()}"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from guidebench.cli.completion import words
 from guidebench.cli.options import NoPluginsOption, PluginOption
 from guidebench.config.errors import RequestError
 
@@ -24,7 +25,11 @@ Part = tuple[str, str]
 def explain(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="NAME...", help="A metric, a verdict or a status, as khat, refresh or max_steps."),
+        typer.Argument(
+            metavar="NAME...",
+            help="A metric, a verdict or a status, as khat, refresh or max_steps.",
+            autocompletion=words,
+        ),
     ] = None,
     plugin: PluginOption = None,
     no_plugins: NoPluginsOption = None,

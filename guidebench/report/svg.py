@@ -1,9 +1,9 @@
 """Figures as SVG that a page can ask: what is drawn of a guide is marked as that guide's.
 
-A guide has one colour everywhere (:mod:`guidebench.report.palette`), so whatever is drawn in it is the guide's: it gets the
-class that the guide's rows of tables have, too, and one rule of style hides them all.  Sections, those of plugins among
-them, need not do anything for it but draw in the colours they are given; a panel that is one guide's is marked as a whole by
-``ax.set_gid(mark(page.colour(fit)))``.
+A guide has one colour everywhere (:mod:`guidebench.report.palette`), so whatever is drawn in it is the guide's: it gets
+the class that the guide's rows of tables have, too, and one rule of style hides them all.  Sections, those of plugins
+among them, need not do anything for it but draw in the colours they are given; a panel that is one guide's is marked as
+a whole by ``ax.set_gid(mark(page.colour(fit)))``.
 """
 
 from __future__ import annotations

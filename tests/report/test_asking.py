@@ -1,4 +1,4 @@
-"""What a reader can ask of a report in a browser: whose draws are shown, a quantity, light or dark; and who cannot see or point."""
+"""What a reader asks of a report in a browser: whose draws are shown, a quantity, light or dark; by keyboard, too."""
 
 from __future__ import annotations
 
