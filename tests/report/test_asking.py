@@ -89,6 +89,13 @@ def test_a_quantity_is_found_in_all_tables_and_folds_open(browser: Browser, larg
     assert all("[7]" in name for name in names)
     assert names
     assert browser.ask("document.querySelectorAll('details[open]').length") > folds
+    browser.ask("document.documentElement.style.scrollBehavior = 'auto'")
+    browser.press("Enter", 13)
+    place = browser.ask(
+        "[...document.querySelectorAll('main tbody')].find((one) => one.rows[0].cells[0].textContent.includes('[7]'))"
+        ".getBoundingClientRect().top"
+    )
+    assert 0 < place < 720
     for _ in range(3):
         browser.press("Backspace", 8)
     assert browser.ask("document.querySelector('.find input').value") == ""

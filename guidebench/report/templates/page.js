@@ -116,15 +116,18 @@
     const tables = [...document.querySelectorAll("main .scroll > table")].map((table) => [...table.tBodies]);
     const texts = new Map(tables.flat().map((body) => [body, body.rows[0].cells[0].textContent.toLowerCase()]));
     const opened = new Set();
+    let first = null;
     input.addEventListener("input", () => {
       const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
       let found = 0;
+      first = null;
       opened.forEach((fold) => (fold.open = false));
       opened.clear();
       tables.forEach((bodies) => {
         const has = (body) => words.length > 0 && words.every((word) => texts.get(body).includes(word));
         const some = bodies.filter(has);
         found += some.length;
+        first ??= some[0] ?? null;
         bodies.forEach((body) => body.classList.toggle("unasked", some.length > 0 && !has(body)));
         for (let fold = some[0]?.closest("details"); fold; fold = fold.parentElement.closest("details")) {
           if (!fold.open) opened.add(fold);
@@ -132,6 +135,10 @@
         }
       });
       count.textContent = words.length ? `${found} ${found === 1 ? "row" : "rows"}` : "";
+    });
+    input.title = "Enter leads to the first row";
+    input.addEventListener("keydown", (event) => {
+      if (event.key === "Enter") first?.scrollIntoView({ block: "center" });
     });
   };
 
