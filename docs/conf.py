@@ -49,8 +49,7 @@ nb_output_stderr = "remove"
 os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
 os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
 
-myst_enable_extensions = ["deflist", "dollarmath", "substitution"]
-myst_substitutions = {"version": version}
+myst_enable_extensions = ["deflist", "dollarmath"]
 myst_heading_anchors = 4
 
 autodoc_member_order = "bysource"
