@@ -1,7 +1,7 @@
 """Write the generated parts of the documentation, or check that they are up to date and that links lead somewhere.
 
 ``python .ci/docs.py`` writes; ``python .ci/docs.py --check`` changes nothing and exits with 1 where something is
-stale or broken.  Generated are ``docs/command-line.md``, from the commands themselves, and the table in
+stale or broken.  Generated are ``docs/command-line.md``, from the commands and ``.ci/examples.toml``, and the table in
 ``docs/compatibility.md``, from ``tox.ini``.
 """
 
@@ -10,13 +10,15 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+import tomllib
+from collections.abc import Iterator, Mapping
 from configparser import ConfigParser
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
+EXAMPLES = ROOT / ".ci" / "examples.toml"
 
 COMMANDS = """\
 # The command line
@@ -45,10 +47,12 @@ def command_line() -> str:
     from guidebench.cli.app import app
 
     root: Any = typer.main.get_command(app)
-    return "\n".join([COMMANDS, *(section for name in root.commands for section in _command(root.commands[name]))])
+    examples = tomllib.loads(EXAMPLES.read_text(encoding="utf-8"))
+    parts = (part for name in root.commands for part in _command(root.commands[name], examples.get(name, {})))
+    return "\n".join([COMMANDS, *parts])
 
 
-def _command(command: Any) -> Iterator[str]:
+def _command(command: Any, examples: Mapping[str, str]) -> Iterator[str]:
     arguments = [one for one in command.params if one.param_type_name == "argument"]
     options = [one for one in command.params if one.param_type_name == "option" and not one.hidden]
     words = ["guidebench", command.name, *(one.metavar if one.required else f"[{one.metavar}]" for one in arguments)]
@@ -58,6 +62,11 @@ def _command(command: Any) -> Iterator[str]:
         rows = [one for one in options if getattr(one, "rich_help_panel", None) == panel]
         yield f"| {panel or 'option'} | | default |\n|---|---|---|"
         yield "\n".join(f"| {_spelled(one)} | {_escaped(one.help or '')} | {_default(one)} |" for one in rows) + "\n"
+    yield from (f"    # {what}\n    {line}\n" for line, what in examples.items())
+    given = {word for line in examples for word in line.split()}
+    for one in options:
+        if not given & {*one.opts, *one.secondary_opts}:
+            raise SystemExit(f"{EXAMPLES.name}: no example of 'guidebench {command.name}' has {one.opts[-1]}")
 
 
 def _spelled(option: Any) -> str:

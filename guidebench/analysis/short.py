@@ -59,8 +59,8 @@ def _why(fit: Fit) -> str:
     if fit.verdict is Verdict.DISTRUST:
         return _distrusted(fit, what)
     if fit.own_verdict is Verdict.DISTRUST:
-        whose = "the mixture's draws" if fit.refreshed_by == "mixture" else "draws of other chains"
-        return f"{whose} instead: {what}" if what else f"{whose} stand in for its own"
+        whose = "the mixture" if fit.refreshed_by == "mixture" else "other chains"
+        return f"use {whose}: {what}" if what else f"use {whose} in its place"
     by = "weights" if fit.verdict is Verdict.REWEIGHT else "chains"
     return f"{by} repair it: {what}" if what else f"{by} are surer than its own draws"
 

@@ -24,9 +24,11 @@ if TYPE_CHECKING:
 #: Typer carries its own copy of click; this is the class of all its complaints about usage.
 _USAGE_ERROR: Any = typer.BadParameter.__mro__[1]
 
+#: What a shell asks by, with the line so far in further variables.
+COMPLETION = "_GUIDEBENCH_COMPLETE"
+
 app = typer.Typer(
     name="guidebench",
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Which variational guide fits a NumPyro model, and how far can it be trusted?",
@@ -41,8 +43,14 @@ def command() -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3" if quiet else "2")
     # ArviZ 0.23 says so on the first import of every day, to people who never called it.
     warnings.filterwarnings("ignore", message=r"\s*ArviZ is undergoing", category=FutureWarning)
+    # Whether a shell is told how a line goes on, or set up to ask: Typer ends the program itself then.
+    of_shell = COMPLETION in os.environ or bool({"--install-completion", "--show-completion"} & {*sys.argv[1:]})
     try:
-        status = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+        status = app(sys.argv[1:] or ["--help"], prog_name="guidebench", standalone_mode=False)
+    except SystemExit as done:
+        if not of_shell:
+            raise
+        return done.code if isinstance(done.code, int) else 0
     except _USAGE_ERROR as error:
         raise RequestError(error.format_message()) from None
     except typer.Abort:

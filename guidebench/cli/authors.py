@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from guidebench.cli.completion import guides as guides_named
 from guidebench.config.errors import RequestError
 
 
@@ -36,7 +37,11 @@ def new(
 def check(
     guides: Annotated[
         list[str] | None,
-        typer.Argument(metavar="NAME...", help="An installed guide, or your own: FILE.py:GUIDE or MODULE:GUIDE."),
+        typer.Argument(
+            metavar="NAME...",
+            help="An installed guide, or your own: FILE.py:GUIDE or MODULE:GUIDE.",
+            autocompletion=guides_named,
+        ),
     ] = None,
     only: Annotated[
         list[str] | None, typer.Option("--check", metavar="CHECK", help="Run this check alone; repeatable.")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import difflib
 import inspect
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from guidebench.cli.completion import words
 from guidebench.cli.options import NoPluginsOption, PluginOption
 from guidebench.config.errors import RequestError
 
@@ -24,7 +25,11 @@ Part = tuple[str, str]
 def explain(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="NAME...", help="A metric, a verdict or a status, as khat, refresh or max_steps."),
+        typer.Argument(
+            metavar="NAME...",
+            help="A metric, a verdict or a status, as khat, refresh or max_steps.",
+            autocompletion=words,
+        ),
     ] = None,
     plugin: PluginOption = None,
     no_plugins: NoPluginsOption = None,
@@ -125,15 +130,18 @@ def _rule(one: Quantity) -> str:
     return ("decides whether a run is worse" if rule.decides else "noted") + of
 
 
+def computing(metric: Metric) -> Callable[..., Any]:
+    """Return the function that computes a metric; a built-in one names a function that is imported late."""
+    inside = inspect.getclosurevars(inspect.unwrap(metric.compute)).nonlocals
+    if {"module", "function"} <= inside.keys():
+        found: Callable[..., Any] = getattr(import_module(f"guidebench.metrics.{inside['module']}"), inside["function"])
+        return found
+    return metric.compute
+
+
 def _documented(metric: Metric) -> Iterator[str]:
     """Yield the paragraphs of the docstring of what computes a metric, without its sections."""
-    inside = inspect.getclosurevars(
-        inspect.unwrap(metric.compute)
-    ).nonlocals  # a built-in one names a function that is imported late
-    function = metric.compute
-    if {"module", "function"} <= inside.keys():
-        function = getattr(import_module(f"guidebench.metrics.{inside['module']}"), inside["function"])
-    text = inspect.getdoc(function) or ""
+    text = inspect.getdoc(computing(metric)) or ""
     for paragraph in re.split(r"\n\s*\n", re.split(r"\n\w+\n-{3,}\n", text)[0]):
         if paragraph.strip():
             yield _plain(" ".join(paragraph.split()))

@@ -8,11 +8,16 @@ from typing import Annotated, Any
 
 import typer
 
+from guidebench.cli.completion import guides, problems
 from guidebench.config.settings import OPTIONS
 from guidebench.config.specs import assignments
 
 #: What the command line takes, by the kind of value: names, and ``ARG=VALUE``, are given one after the other.
 _TYPES: Mapping[type, Any] = {tuple: list[str], dict: list[str]}
+
+
+#: What a shell is told of how a name goes on.
+COMPLETED: Mapping[str, Any] = {"guides": guides, "problems": problems}
 
 
 def declared(name: str, *, panel: str | None = None) -> Any:
@@ -23,6 +28,8 @@ def declared(name: str, *, panel: str | None = None) -> Any:
         "help": option.help,
         "rich_help_panel": (option.panel if panel is None else panel) or None,
     }
+    if name in COMPLETED:
+        known["autocompletion"] = COMPLETED[name]
     if not option.on_command_line[0].startswith("-"):
         return typer.Argument(**known)
     return typer.Option(*option.on_command_line, **known)

@@ -112,7 +112,8 @@ class Figure:
     """A finished picture; made by :meth:`guidebench.report.page.Page.figure`.
 
     ``min_width`` is the width in CSS pixels below which the picture scrolls in its box instead of
-    shrinking further, ``max_width`` the one at which its letters are as large as the text.
+    shrinking further, ``max_width`` the one at which its letters are as large as the text.  ``svg`` is the same picture
+    as an element, of which a reader can hide a guide; it is empty where it would be too large.
     """
 
     kind: ClassVar[str] = "figure"
@@ -124,12 +125,15 @@ class Figure:
     height: int = 0
     min_width: int = 0
     max_width: int = 0
+    svg: str = field(default="", repr=False)
 
     def save(self, path: str | Path) -> Path:
-        """Write the picture as a PNG file; return its path."""
+        """Write the picture as a file, an SVG where its name ends so and a PNG otherwise; return its path."""
         file = Path(path)
+        if file.suffix == ".svg" and not self.svg:
+            raise ValueError(f"the figure {self.name!r} is kept as a PNG alone; save it as {file.stem}.png")
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(self.png)
+        file.write_bytes(self.svg.encode("utf-8", "backslashreplace") if file.suffix == ".svg" else self.png)
         return file
 
     def _repr_png_(self) -> bytes:

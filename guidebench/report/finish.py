@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 FEW = 4
 FEW_COLOURS = 64
 
+#: Bytes up to which a figure is in the page as SVG; one with very many points is smaller as a picture of them.
+MOST_SVG = 600_000
+
 #: Dots per inch beyond so many problems: 25 of them with ten latents and six guides are a file of 12 MB.
 COMPACT_DPI = ((FEW, 100), (12, 80))
 
@@ -42,11 +45,13 @@ def finish(
     With `dpi` it has so many dots per inch and fewer colours.
     """
     from guidebench.report.png import to_png
+    from guidebench.report.svg import to_svg
 
     natural = round((115 if dpi is None else 105) * fig.get_size_inches()[0])
     if dpi is not None:
         fig.set_dpi(dpi)
     png, width, height = to_png(fig) if dpi is None else to_png(fig, FEW_COLOURS)
+    svg = to_svg(fig, name) if dpi is None else ""
     if "matplotlib.pyplot" in sys.modules:  # a section may have used pyplot, which keeps figures alive
         sys.modules["matplotlib.pyplot"].close(fig)
     return Figure(
@@ -58,6 +63,7 @@ def finish(
         height=height,
         min_width=min(natural, 640) if min_width is None else min_width,
         max_width=natural,
+        svg=svg if len(svg) <= MOST_SVG else "",
     )
 
 

@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 
 from guidebench.config.text import shown
 from guidebench.report.content import Block, Number, Table
+from guidebench.report.palette import mark
 from guidebench.report.text import number
 
 
@@ -30,6 +31,8 @@ def _environment() -> Environment:
     environment.filters["number"] = number
     environment.filters["breakable"] = _breakable
     environment.filters["base64"] = lambda data: base64.b64encode(data).decode("ascii")
+    environment.filters["mark"] = mark
+    environment.filters["drawn"] = _drawn
     environment.globals["numeric"] = _numeric
     # Radio buttons of different tabs must not share a name, and the same report must be the same bytes.
     environment.globals["unique"] = _unique
@@ -43,6 +46,11 @@ def _unique(content: object) -> str:
 def _seen(value: Any) -> Any:
     """Return what is put into a page with whatever cannot be seen in a text as escapes."""
     return shown(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _drawn(svg: str) -> Markup:
+    """Return a drawing as part of the page."""
+    return Markup(svg)  # noqa: S704 - Matplotlib has escaped what stands in it
 
 
 def _breakable(text: str) -> Markup:
@@ -67,7 +75,7 @@ def block(content: Block) -> Markup:
 
 def page(**context: Any) -> str:
     """Return the whole page; `context` is what ``page.html.j2`` names."""
-    style, script = (Markup(_own(name)) for name in ("style.css", "tables.js"))  # noqa: S704 - our own files
+    style, script = (Markup(_own(name)) for name in ("style.css", "page.js"))  # noqa: S704 - our own files
     scripts = f"script-src '{hash_of(script)}'"
     policy = Markup(f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; {scripts}")  # noqa: S704 - our own
     return _environment().get_template("page.html.j2").render(style=style, script=script, policy=policy, **context)

@@ -29,6 +29,12 @@ INK = "#222222"
 #: The area under the reference's density, light enough for lines of any colour upon it.
 REFERENCE = "#dcdcdc"
 
+
+def mark(colour: str) -> str:
+    """Return the class of whatever a page has of a guide, or of the reference, by the colour that is its alone."""
+    return f"g-{colour.removeprefix('#')}"
+
+
 TONES: dict[Verdict, tuple[Tone, str]] = {
     Verdict.TRUST: ("good", "✓"),
     Verdict.REWEIGHT: ("fair", "↻"),

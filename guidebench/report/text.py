@@ -27,7 +27,7 @@ def number(value: float | None, mcse: float | None = None, digits: int = 4) -> s
     if abs(value) >= 1e7 or max(abs(value), mcse) < 1e-4:
         return f"{significant(value, digits)} ± {significant(mcse, 2)}"
     decimals = min(max(1 - math.floor(math.log10(mcse)), 0), 6)
-    return f"{value:.{decimals}f} ± {mcse:.{decimals}f}"
+    return f"{value:,.{decimals}f} ± {mcse:,.{decimals}f}"
 
 
 def significant(value: float, digits: int = 4) -> str:
@@ -35,11 +35,11 @@ def significant(value: float, digits: int = 4) -> str:
     if value == 0:
         return "0"
     if isinstance(value, int) and abs(value) < 10**9:
-        return str(value)
+        return f"{value:,}"
     exponent = math.floor(math.log10(abs(value)))
     if exponent >= 7 or exponent < -4:
         return f"{value:.{digits - 1}e}"
-    return f"{value:.{max(digits - 1 - exponent, 0)}f}"
+    return f"{value:,.{max(digits - 1 - exponent, 0)}f}"
 
 
 def percent(share: float | None) -> str:

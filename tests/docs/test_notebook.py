@@ -11,7 +11,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-NOTEBOOK = Path(__file__).parents[2] / "docs" / "your-own-model.ipynb"
+NOTEBOOK = Path(__file__).parents[2] / "docs" / "start" / "notebook.ipynb"
 
 
 def read() -> Any:

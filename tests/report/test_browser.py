@@ -137,10 +137,11 @@ def test_text_has_enough_contrast_in_the_dark(browser: Browser, report: Path) ->
                 const found = getComputedStyle(one).backgroundColor;
                 return found.startsWith("rgba(0, 0, 0, 0") && one.parentElement ? ground(one.parentElement) : found;
               };
+              const ink = (one) => getComputedStyle(one)[one instanceof SVGElement ? "fill" : "color"];
               const texts = [...document.querySelectorAll("body *")].filter((one) =>
                 [...one.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim()));
-              return Math.min(...texts.filter((one) => !one.closest("script, style, .sr, .skip")).map((one) => {
-                const [a, b] = [light(getComputedStyle(one).color), light(ground(one))];
+              return Math.min(...texts.filter((one) => !one.closest("script, style, title, .sr, .skip")).map((one) => {
+                const [a, b] = [light(ink(one)), light(ground(one))];
                 return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
               }));
             })()"""

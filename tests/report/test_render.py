@@ -69,7 +69,7 @@ def test_code_is_shown_as_it_is() -> None:
         (Number(None), "–"),
         (Number(-1.25, 0.1), "-1.25 ± 0.10"),
         (Number(-1.25, 0.1, mark="not converged"), "-1.25 ± 0.10 (not converged)"),
-        (Number(36012.0, digits=3, detail="90 %"), "36012 (90 %)"),
+        (Number(36012.0, digits=3, detail="90 %"), "36,012 (90 %)"),
         (Pill("trust", "good", "✓"), "**✓ trust**"),
         (Key("auto_normal", "#000000"), "auto_normal"),
         (Link("there", "anchor"), "[there](#anchor)"),

@@ -58,7 +58,7 @@ def test_guides_are_in_the_order_of_the_recommendation() -> None:
         ({"verdict": Verdict.REFRESH, "sd": 0.29}, "chains repair it: sd of theta[3] off by 29%"),
         ({"verdict": Verdict.REFRESH}, "chains are surer than its own draws"),
         ({"verdict": Verdict.REFRESH, "refreshed_by": "mixture", "sd": 0.2},
-         "the mixture's draws instead: sd of theta[3] off by 20%"),
+         "use the mixture: sd of theta[3] off by 20%"),
         ({"verdict": Verdict.REWEIGHT, "mean": 0.31}, "weights repair it: mean of tau off by 0.31 sd"),
         ({"verdict": Verdict.DISTRUST, "mean": 0.31}, "mean of tau off by 0.31 sd; nothing repairs it"),
         ({"verdict": Verdict.DISTRUST, "chains": UNSETTLED},

@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as MatplotlibFigure
 
 from guidebench.report.drawing import title
-from guidebench.report.draws import Array, Component, correlation
-from guidebench.report.page import Block, Figure, Page
-from guidebench.report.palette import INK
+from guidebench.report.draws import Array, Component, correlation, values
+from guidebench.report.page import Block, Figure, Page, Tabs
+from guidebench.report.palette import INK, REFERENCE, mark
 from guidebench.report.sections.joints import MAX_COMPONENTS, strongest_pairs
 from guidebench.results import Fit
 
@@ -23,7 +23,7 @@ PALETTE = sns.color_palette("vlag", as_cmap=True)
 
 
 def build(page: Page) -> Block:
-    """Return one heat map per guide whose draws vary."""
+    """Return one heat map per guide whose draws vary, beside that of the right draws where these are known."""
     components, total = page.components(MAX_COMPONENTS)
     if total < 2:
         return Block("The model has fewer than two latent components." if total else "No guide has draws.")
@@ -36,7 +36,14 @@ def build(page: Page) -> Block:
     if total > len(shown):
         intro = f"The {len(shown)} of {total:,} components with the strongest correlations"
         intro += f", among {page.shown_of(len(components), total)}." if total > len(components) else "."
-    return Block(intro, figure(page, fits, shown, tables), page.left_out(fits, "draws that vary"))
+    right = of_standard(page, shown)
+    drawn: Figure | Tabs = figure(page, fits, shown, tables, right)
+    if right is not None:
+        off = {guide: table - right[1] for guide, table in tables.items()}
+        drawn = Tabs(
+            (("correlations", Block(drawn)), ("what is off", Block(difference(page, fits, shown, off, right[0]))))
+        )
+    return Block(intro, drawn, page.left_out(fits, "draws that vary"))
 
 
 def chosen(page: Page, components: Sequence[Component]) -> list[Component]:
@@ -60,10 +67,62 @@ def matrix(page: Page, fit: Fit, components: Sequence[Component]) -> Array | Non
     return None if np.isnan(found).all() else found
 
 
-def figure(page: Page, fits: Sequence[Fit], shown: Sequence[Component], tables: dict[str, Array]) -> Figure:
-    """Draw the heat maps, with the numbers and one colour bar."""
+def of_standard(page: Page, components: Sequence[Component]) -> tuple[str, Array] | None:
+    """Return whose draws are held to be right, and their correlation matrix; ``None`` where nobody's are."""
+    if page.standard is None or not all(one.site in page.standard[1] for one in components):
+        return None
+    name, dataset = page.standard
+    found = correlation([values(dataset, one) for one in components])
+    return None if np.isnan(found).all() else (name, found)
+
+
+def figure(
+    page: Page,
+    fits: Sequence[Fit],
+    shown: Sequence[Component],
+    tables: dict[str, Array],
+    right: tuple[str, Array] | None,
+) -> Figure:
+    """Draw the matrices, that of the right draws first."""
+    panels = [(fit.guide, tables[fit.guide], page.colour(fit)) for fit in fits]
+    first = [] if right is None else [(right[0].removeprefix("the "), right[1], REFERENCE)]
+    beside = f", and of {right[0]} first" if right is not None else ""
+    return _maps(
+        page,
+        "correlations",
+        shown,
+        [*first, *panels],
+        alt="Correlation matrices of {} for each guide" + beside,
+        caption="Pearson correlation of the draws in the model's own (constrained) space.",
+    )
+
+
+def difference(
+    page: Page, fits: Sequence[Fit], shown: Sequence[Component], tables: dict[str, Array], right: str
+) -> Figure:
+    """Draw how far each guide's correlations are from the right ones."""
+    return _maps(
+        page,
+        "correlations-off",
+        shown,
+        [(fit.guide, tables[fit.guide], page.colour(fit)) for fit in fits],
+        alt="Correlations of {} in each guide, minus those of " + right,
+        caption=f"Correlation in the guide minus that of {right}: red is too high, blue too low.",
+    )
+
+
+def _maps(
+    page: Page,
+    name: str,
+    shown: Sequence[Component],
+    panels: Sequence[tuple[str, Array, str]],
+    *,
+    alt: str,
+    caption: str,
+) -> Figure:
+    """Draw heat maps (heading, matrix, whose colour), with the numbers and one colour bar."""
     names = [component.name for component in shown]
-    columns = min(len(fits), 3 if len(shown) <= 5 else 2)
+    columns = min(len(panels), 3 if len(shown) <= 5 else 2)
     longest = min(max(len(name) for name in names), 14)
     left, gap, right = 0.25 + 0.075 * longest, 0.3 + 0.075 * longest, 1.0
     side = min((9.4 - left - right - gap * (columns - 1)) / columns, 2.3 if columns == 3 else 3.6)
@@ -72,19 +131,20 @@ def figure(page: Page, fits: Sequence[Fit], shown: Sequence[Component], tables: 
     top, bottom = 0.32, 0.25 + 0.04 * longest
     below = top + bottom if slanted else 0.62
     fig, axes = page.panels(
-        len(fits), columns, height=side, width=width, gap=(gap, below), margin=(left, right, top, bottom)
+        len(panels), columns, height=side, width=width, gap=(gap, below), margin=(left, right, top, bottom)
     )
     labels = [name if len(name) <= 14 else f"{name[:13]}…" for name in names]
-    for ax, fit in zip(axes, fits, strict=True):
-        _heat(ax, tables[fit.guide], labels)
+    for ax, (heading, table, colour) in zip(axes, panels, strict=True):
+        _heat(ax, table, labels)
         ax.tick_params(axis="x", rotation=45 if slanted else 0)
-        title(ax, fit.guide, overhang=gap - 0.15)
+        title(ax, heading, overhang=gap - 0.15)
+        ax.set_gid(mark(colour))
     _bar(fig, axes[0], width)
     return page.figure(
-        "correlations",
+        name,
         fig,
-        alt="Correlation matrices of " + ", ".join(names) + " for each guide",
-        caption="Pearson correlation of the draws in the model's own (constrained) space.",
+        alt=alt.format(", ".join(names)),
+        caption=caption,
         min_width=min(620, round(width * 70)),
     )
 

@@ -11,7 +11,7 @@ import pandas as pd
 from guidebench.report.drawing import legend, legend_height, title
 from guidebench.report.draws import Array
 from guidebench.report.page import Block, Cell, Figure, Number, Page, Table
-from guidebench.report.palette import INK
+from guidebench.report.palette import INK, mark
 from guidebench.report.sections import summary
 from guidebench.results import Fit
 
@@ -159,6 +159,7 @@ def histograms(page: Page, fits: Sequence[Fit], bins: Mapping[str, Array], size:
         ax.axhline(1 / count, color=INK, linewidth=0.9, linestyle=(0, (3, 2)))
         top = max(top, float(np.max(shares[np.isfinite(shares)], initial=1 / count)))
         title(ax, fit.guide)
+        ax.set_gid(mark(page.colour(fit)))
         if position % columns == 0:
             ax.set_ylabel("share")
         if position + columns >= len(fits):

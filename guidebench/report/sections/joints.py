@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from guidebench.report.density import density2d, mass_levels
 from guidebench.report.draws import Array, Component, correlation, thin, values
 from guidebench.report.page import Block, Figure, Page
-from guidebench.report.palette import INK
+from guidebench.report.palette import INK, mark
 from guidebench.report.sections.marginals import window
 from guidebench.results import Fit, Verdict
 
@@ -131,6 +131,7 @@ def _figure(page: Page, pairs: Sequence[Pair], start: int) -> Figure:
     for position, ax in enumerate(axes):
         fit, (x, y), box = fits[position // count], pairs[position % count], boxes[position % count]
         _panel(ax, page, fit, (x, y), box)
+        ax.set_gid(mark(page.colour(fit)))
         edge = outlines[position % count]
         if edge is not None and (outline is None or fit.guide != outline.guide):
             ax.contour(*edge[:3], levels=edge[3][:1], colors="#70757e", linewidths=0.9, linestyles="dashed")

@@ -13,7 +13,7 @@ from guidebench.report import validation
 from guidebench.report.drawing import legend, legend_height, title
 from guidebench.report.draws import Array
 from guidebench.report.page import Block, Figure, Page, Tabs
-from guidebench.report.palette import INK
+from guidebench.report.palette import INK, mark
 from guidebench.report.text import listed
 from guidebench.results import Fit
 
@@ -265,6 +265,7 @@ def draw_each(page: Page, shown: list[Fit], curves: dict[str, pd.DataFrame]) -> 
         ax.set_ylim(low, high)
         _rounds(ax, round_starts(fit))
         title(ax, fit.guide)
+        ax.set_gid(mark(page.colour(fit)))
         ax.grid(axis="y")
         if position % columns == 0:
             ax.set_ylabel("loss (nat)")

@@ -183,7 +183,7 @@ def panel(page: Page, ax: Axes, component: Component, name: str = "") -> tuple[b
     found = curves(page, component)
     peaks = [curve.max() for _, curve in found.values() if np.isfinite(curve).all()]
     # A collapsed guide is a spike; the others must remain visible beneath it.
-    top = 1.08 * min(max(peaks, default=1.0), 2.5 * float(np.median(peaks)) if peaks else 1.0) or 1.0
+    top = 1.08 * min(max(peaks, default=1.0), 4 * float(np.median(peaks)) if peaks else 1.0) or 1.0
     dotted = False
     if page.problem.reference in found:
         grid, curve = found[page.problem.reference]

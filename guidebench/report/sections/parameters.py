@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 from guidebench.report.drawing import spread_labels
 from guidebench.report.draws import Array, Component, thin
 from guidebench.report.page import Block, Figure, Listing, Page
+from guidebench.report.palette import mark
 from guidebench.report.text import listed
 from guidebench.results import Fit
 
@@ -132,6 +133,7 @@ def figure(page: Page, shown: Sequence[Fit], tables: dict[tuple[str, str], pd.Da
         fit, kind = shown[position // 2], KINDS[position % 2]
         table = tables.get((fit.guide, kind))
         ax.set_title(f"{fit.guide}: {CALLED[kind]}", loc="left")
+        ax.set_gid(mark(page.colour(fit)))
         if table is None:
             ax.set_axis_off()
             ax.text(0.0, 0.8, "(none recorded)", transform=ax.transAxes, color="#5a5f68")

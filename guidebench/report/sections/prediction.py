@@ -11,7 +11,7 @@ import pandas as pd
 from guidebench.report.drawing import title
 from guidebench.report.draws import flat, thin
 from guidebench.report.page import Block, Figure, Page
-from guidebench.report.palette import INK
+from guidebench.report.palette import INK, mark
 from guidebench.report.sections.data import NUMERIC, observed, predictor
 from guidebench.report.text import listed
 from guidebench.results import Fit
@@ -109,6 +109,7 @@ def figure(page: Page, shown: Sequence[Fit], target: Target, bands: dict[str, pd
         if data is not None:
             ax.plot(data["x"], data["y"], "o", color=INK, markersize=3.2 if len(data) <= 100 else 1.5, zorder=4)
         title(ax, fit.guide)
+        ax.set_gid(mark(page.colour(fit)))
         ax.grid(axis="y")
         if position % columns == 0:
             ax.set_ylabel(target.site)
