@@ -36,8 +36,9 @@ def posterior(
 ) -> InferenceData | None:
     """Return draws of a model's posterior that can be used, won in the cheapest way that does.
 
-    First those of a mixture about what a search finds, which takes no training; then one guide after the other, from
-    cheap to dear, each judged and repaired as in any run; NUTS last.  The first that passes is taken.
+    First those that are made of what a search finds, without training, by a mixture about it or by groups of chains
+    that begin at it; then those of one guide after the other, from cheap to dear, each judged and repaired as in any
+    run, and of NUTS, which comes before them where the groups of chains did not settle.  The first that pass are taken.
 
     Parameters
     ----------

@@ -1,12 +1,12 @@
 """What the guides are measured against: exact draws, those that come with a problem, made ones, or the user's own.
 
-Draws are made from cheap to dear, until some pass their checks: by a mixture, and by NUTS.  A reference that
-fails its checks is named in the record with the reason, and used for nothing.
+Draws are made from cheap to dear, until some pass their checks: by a mixture, by groups of chains, and by NUTS.  A
+reference that fails its checks is named in the record with the reason, and used for nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -103,10 +103,21 @@ def find_reference(
         else:
             found = replace(found, witness=made)
         work = {"witness": witnessing} if witnessing != Work() else {}
-    work = merged({"search": asked.work} if asked.work != Work() else {}, {**found.work, **work})
+    return _referenced(asked, found, {**found.work, **work})
+
+
+def first_of(asked: Asked, rungs: Sequence[Rung]) -> Referenced:
+    """Return the first of these kinds of draws that pass their checks, or what was said of all of them."""
+    found = _best_of(asked, rungs)
+    return _referenced(asked, found, found.work)
+
+
+def _referenced(asked: Asked, found: Reference, work: Mapping[str, Work]) -> Referenced:
+    """Return a reference with the features of its posterior, and what it took with the search that it began with."""
+    work = merged({"search": asked.work} if asked.work != Work() else {}, work)
     for phase, one in work.items():
-        tell(PhaseEnded(bench.prepared.problem.name, "", phase, one))
-    return Referenced(found, features(bench, found), work)
+        asked.tell(PhaseEnded(asked.problem.problem.name, "", phase, one))
+    return Referenced(found, features(asked.bench, found), work)
 
 
 def _witness(asked: Asked) -> tuple[Reference | None, Work, tuple[str, ...]]:
@@ -171,10 +182,10 @@ LADDER = (
 )
 
 
-def _best_of(asked: Asked) -> Reference:
-    """Return the first reference of the ladder that passes its checks, or the last one with what was said of all."""
+def _best_of(asked: Asked, rungs: Sequence[Rung] = LADDER) -> Reference:
+    """Return the first reference of a ladder that passes its checks, or the last one with what was said of all."""
     found, refused = Reference(), []
-    for rung in LADDER:
+    for rung in rungs:
         made = rung.make(asked)
         if isinstance(made, str):
             found = replace(found, note=f"There is no reference, for {rung.title} cannot run here: {made}.")
