@@ -59,7 +59,7 @@ def usable(
         fit = words.reweighted[0]
         drawn = _resampled(fit, derive(seed, record.name, fit.guide, "resampling"))
         return _told(drawn, _by(fit, about, "weights"))
-    if reference is not None and record.reference:
+    if reference is not None and record.reference and not record.unchecked:
         found = {name: _group(reference, name) for name in idata.group_names(reference)}
         return _told(
             found, {**about, "source": "reference", "reference": record.reference, "quality": record.reference_note}

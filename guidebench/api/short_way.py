@@ -59,8 +59,8 @@ def posterior(
     -------
     InferenceData or None
         The attributes of its group ``posterior`` say what the draws are, as those of :meth:`Comparison.posterior`;
-        ``won`` how they were won and what that cost beside NUTS.  ``None``, with a warning that says why, where nothing
-        can be used.
+        ``won`` how they were won and what that cost beside NUTS; ``gradients`` and ``densities`` of the log joint that
+        it took.  ``None``, with a warning that says why, where nothing can be used.
 
     Raises
     ------
@@ -92,7 +92,7 @@ def posterior(
             }
         )
         from guidebench.engine.request import Request
-        from guidebench.engine.until import until_trusted
+        from guidebench.engine.until import spent, until_trusted
 
         request = Request(
             name=problem.name, problems=(adapted(problem, config),), guides=chosen, config=config, registry=registry
@@ -111,5 +111,7 @@ def posterior(
         return None
     groups = {name: idata.group(data, name) for name in idata.group_names(data)}
     known = {name: one for name, one in groups.items() if one is not None}
-    known["posterior"] = known["posterior"].assign_attrs(won=record.notes[-1])
+    work = spent(record, found.fits)
+    cost = {"gradients": work.gradients, "densities": work.densities}
+    known["posterior"] = known["posterior"].assign_attrs(won=record.notes[-1], **cost)
     return idata.from_groups(known)

@@ -32,6 +32,7 @@ from guidebench.engine.sampled import SETTINGS, by_nuts
 from guidebench.engine.searching import Asked
 from guidebench.engine.workbench import Workbench
 from guidebench.inference.mixture import MOST_REPEATED
+from guidebench.inference.structure import ModelStructure
 from guidebench.results import ProblemRecord, Work
 from guidebench.results.work import merged, total
 
@@ -56,6 +57,7 @@ class Referenced(NamedTuple):
             reference=self.reference.label,
             reference_checks=dict(self.reference.checks),
             reference_doubts=self.reference.doubts,
+            unchecked=self.reference.unchecked,
             disagreement=self.reference.disagreement,
             reference_note=self.reference.note,
             reference_s=self.reference.seconds,
@@ -143,9 +145,10 @@ def _witness(asked: Asked) -> tuple[Reference | None, Work, tuple[str, ...]]:
 
 def _find(asked: Asked, given: Mapping[str, Any] | None) -> Reference:
     config, bench = asked.settings.config, asked.bench
-    problem, sites = bench.prepared.problem, bench.prepared.structure.latents
+    problem, structure = bench.prepared.problem, bench.prepared.structure
+    sites = (*structure.latents, *structure.deterministics)
     if given is not None:
-        return _own("given draws", Given(arrange(given, sites, "reference")))
+        return _in_part("given draws", Given(arrange(given, sites, "reference", partly=True)), structure)
     if config.reference == "none":
         return Reference()
     if config.reference == "exact" or (config.reference == "auto" and problem.reference is not None):
@@ -158,7 +161,7 @@ def _find(asked: Asked, given: Mapping[str, Any] | None) -> Reference:
         if rung.name == config.reference:
             return _named(rung, asked)
     file = Path(config.reference)
-    return _own(file.name, read(file, sites))
+    return _in_part(file.name, read(file, sites), structure)
 
 
 class Rung(NamedTuple):
@@ -257,6 +260,16 @@ def _made_earlier(prepared: PreparedProblem) -> Reference:
         )
     where = f"problem {problem.name!r}: its reference draws"
     return _own(found.label, Given(arrange(found.chains, prepared.structure.latents, where), found.divergences))
+
+
+def _in_part(label: str, given: Given, structure: ModelStructure) -> Reference:
+    """Return the user's own draws of some sites, which say what they say nothing of."""
+    found = _own(label, given)
+    unchecked = tuple(site.name for site in structure.latents if site.name not in given.chains)
+    if not found.label or not unchecked:
+        return found
+    note = f"{label} has no draws of {', '.join(unchecked)}, of which no error is known."
+    return replace(found, unchecked=unchecked, note=" ".join(filter(None, (found.note, note))))
 
 
 def _own(label: str, given: Given) -> Reference:

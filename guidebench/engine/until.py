@@ -42,7 +42,7 @@ from guidebench.plugins.isolation.state import restored
 from guidebench.plugins.registry import Registered
 from guidebench.request.declared import quantities
 from guidebench.request.selection import ChosenGuide
-from guidebench.results import Comparison, Fit, ProblemRecord, Verdict
+from guidebench.results import Comparison, Fit, ProblemRecord, Verdict, Work
 from guidebench.results.inference_data import InferenceData
 from guidebench.results.work import merged, total
 
@@ -229,9 +229,14 @@ _HOW = {
 }
 
 
+def spent(record: ProblemRecord, fits: Sequence[Fit]) -> Work:
+    """Return what the whole way took, search and failures included."""
+    return total([*record.work.values(), *(one for fit in fits for one in fit.work.values())])
+
+
 def _said(record: ProblemRecord, fits: Sequence[Fit], seconds: float) -> str:
     """Return how draws were won and what they cost beside NUTS, in a sentence or two."""
-    gradients = total([*record.work.values(), *(one for fit in fits for one in fit.work.values())]).gradients
+    gradients = spent(record, fits).gradients
     cost = f"{gradients:,} gradient{'s' * (gradients != 1)} and {seconds:.1f} s"
     usable = [fit for fit in fits if fit.verdict.usable]
     if usable:

@@ -1,0 +1,199 @@
+"""Measure what draws of the posterior database cost: by ``gb.posterior``, by NUTS, and by NUTS from a guide.
+
+    python .ci/home.py measure home.jsonl 'posteriordb/*'     # GUIDEBENCH_POSTERIORDB says where the database is
+    python .ci/home.py write home.jsonl                       # the tables of docs/take-it-home.md
+
+A posterior is measured in a process of its own, and what is in the file is not measured again.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatch
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+
+# Last, so that an installed guidebench comes before the folder beside this one.
+sys.path.append(str(Path(__file__).resolve().parent.parent))
+
+import guidebench as gb
+from guidebench.analysis.limits import MEAN_ERROR, SD_ERROR
+from guidebench.config import make_config
+from guidebench.contracts import Problem
+from guidebench.request.find_plugins import find_plugins
+from guidebench.request.selection import choose_problems
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "take-it-home.md"
+
+#: Seconds after which one measurement is given up.
+LIMIT = 1_200
+
+#: Chains, and the steps of warm-up and sampling of NUTS as it is usually run.
+CHAINS, WARMUP, DRAWS = 4, 1_000, 1_000
+
+#: Steps between two looks at chains, and steps of sampling at most.
+BLOCK, MOST = 50, 2_000
+
+#: What chains are run for: what a reference has to reach, too.
+RHAT, ESS = 1.01, 400
+
+GUIDE = "auto_multivariate_normal"
+
+
+class Run(NamedTuple):
+    """NUTS until its draws did: gradients of warm-up and of sampling, draws of each chain, and what they came to."""
+
+    warmup: int
+    sampling: int
+    draws: int
+    rhat: float
+    ess: float
+
+    @property
+    def reached(self) -> bool:
+        """Whether the draws are what chains are run for."""
+        return self.rhat < RHAT and self.ess > ESS
+
+    @property
+    def gradients(self) -> int:
+        """All of them."""
+        return self.warmup + self.sampling
+
+    @property
+    def usual(self) -> float:
+        """Gradients of as many draws as usual."""
+        return self.warmup + self.sampling / self.draws * DRAWS
+
+
+def short_way(name: str) -> dict[str, Any]:
+    """Measure ``gb.posterior``."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that there are none
+        found = gb.posterior(name, progress=False)
+    if found is None:
+        return {}
+    told = found["posterior"].attrs
+    kept = {key: str(told[key]) for key in ("source", "won")} | {key: int(told[key]) for key in ("gradients", "densities")}
+    return {**kept, "errors": errors(found["posterior"], _problem(name))}
+
+
+def errors(posterior: Any, problem: Problem) -> tuple[float, float]:
+    """Return the largest error of a mean, in sds, and of an sd, as a share, against the reference draws."""
+    import numpy as np
+
+    assert problem.reference_draws is not None
+    worst = [0.0, 0.0]
+    for name, chains in problem.reference_draws().chains.items():
+        truth, drawn = (np.asarray(one, np.float64) for one in (chains, posterior[name].to_numpy()))
+        sd = truth.std(axis=(0, 1))
+        worst[0] = max(worst[0], float(np.max(np.abs(drawn.mean(axis=(0, 1)) - truth.mean(axis=(0, 1))) / sd)))
+        worst[1] = max(worst[1], float(np.max(np.abs(drawn.std(axis=(0, 1)) / sd - 1))))
+    return worst[0], worst[1]
+
+
+def from_guide(name: str) -> dict[str, Any]:
+    """Measure NUTS from a guide."""
+    fit = gb.compare(name, guides=GUIDE, reference="none", progress=False)[GUIDE]
+    start = fit.nuts_start(CHAINS)
+    return {
+        "verdict": str(fit.verdict),
+        "training": sum(one.gradients for one in fit.work.values()),
+        **nuts(_problem(name), start.num_warmup, start.init_params, **start.kernel)._asdict(),
+    }
+
+
+def from_nowhere(name: str) -> dict[str, Any]:
+    """Measure NUTS as NumPyro starts it."""
+    return nuts(_problem(name), WARMUP)._asdict()
+
+
+def _problem(name: str) -> Problem:
+    (found,) = choose_problems(find_plugins((), running=True), (name,), make_config({"problems": (name,)}))
+    return found
+
+
+def nuts(problem: Problem, warmup: int, init: Mapping[str, Any] | None = None, **kernel: Any) -> Run:
+    """Run NumPyro's NUTS in float64 until R-hat is below 1.01 and bulk and tail ESS are above 400."""
+    import jax
+    import numpy as np
+    from numpyro.infer import NUTS
+
+    from guidebench.engine.gate import judge
+    from guidebench.inference.device.precision import double
+
+    with double():
+        sampler = NUTS(problem.model, **kernel)
+        keys = jax.random.split(jax.random.key(0), CHAINS)
+        begun = None if init is None else jax.tree.map(jax.numpy.asarray, dict(init))
+        state = sampler.init(keys, warmup, begun, problem.args, dict(problem.kwargs))
+
+        def step(state: Any, _: None) -> tuple[Any, Any]:
+            state = sampler.sample(state, problem.args, dict(problem.kwargs))
+            return state, (state.z, state.num_steps)
+
+        @partial(jax.jit, static_argnums=1)
+        def advance(state: Any, many: int) -> Any:
+            return jax.lax.scan(step, state, None, length=many)
+
+        spent = [0, 0]
+        for left in range(warmup, 0, -BLOCK):
+            state, (_, steps) = advance(state, min(left, BLOCK))
+            spent[0] += int(steps.sum())
+        drawn: list[Any] = []
+        while len(drawn) * BLOCK < MOST:
+            state, (z, steps) = advance(state, BLOCK)
+            spent[1] += int(steps.sum())
+            drawn.append(jax.device_get(z))
+            chains = {key: np.swapaxes(np.concatenate([one[key] for one in drawn]), 0, 1) for key in drawn[0]}
+            checks = judge(chains, None).checks
+            rhat, ess = checks.get("rhat", np.nan), min(checks.get(f"ess_{kind}", 0.0) for kind in ("bulk", "tail"))
+            found = Run(*spent, len(drawn) * BLOCK, float(rhat), float(ess))
+            if found.reached:
+                break
+    return found
+
+
+MEASURED = {"posterior": short_way, "guide": from_guide, "nowhere": from_nowhere}
+
+
+def measure(file: Path, patterns: Sequence[str]) -> None:
+    """Measure what is not in the file yet."""
+    known = {(one["problem"], one["what"]) for one in _read(file)} if file.exists() else set()
+    names = [one.name for one in find_plugins(()).problems if any(fnmatch(one.name, pattern) for pattern in patterns)]
+    for what in MEASURED:
+        for name in names:
+            if (name, what) in known:
+                continue
+            try:
+                command = [sys.executable, __file__, what, name]
+                done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=LIMIT)
+            except subprocess.SubprocessError as error:
+                print(f"{what} of {name}: {error}", file=sys.stderr)
+                continue
+            with file.open("a") as lines:
+                lines.write(done.stdout.splitlines()[-1] + "\n")
+
+
+def _read(file: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+def main(what: str, first: str, *more: str) -> None:
+    """Do what the command line says."""
+    if what in MEASURED:
+        print(json.dumps({"what": what, "problem": first, **MEASURED[what](first)}))
+    elif what == "measure":
+        measure(Path(first), more or ("posteriordb/*",))
+    else:
+        write(_read(Path(first)))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
