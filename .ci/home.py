@@ -9,22 +9,19 @@ A posterior is measured in a process of its own, and what is in the file is not 
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
-from statistics import median
 from typing import Any, NamedTuple
 
 # Last, so that an installed guidebench comes before the folder beside this one.
 sys.path.append(str(Path(__file__).resolve().parent.parent))
 
 import guidebench as gb
-from guidebench.analysis.limits import MEAN_ERROR, SD_ERROR
 from guidebench.config import make_config
 from guidebench.contracts import Problem
 from guidebench.request.find_plugins import find_plugins
@@ -80,7 +77,9 @@ def short_way(name: str) -> dict[str, Any]:
     if found is None:
         return {}
     told = found["posterior"].attrs
-    kept = {key: str(told[key]) for key in ("source", "won")} | {key: int(told[key]) for key in ("gradients", "densities")}
+    kept = {key: str(told[key]) for key in ("source", "won")} | {
+        key: int(told[key]) for key in ("gradients", "densities")
+    }
     return {**kept, "errors": errors(found["posterior"], _problem(name))}
 
 
@@ -183,6 +182,62 @@ def measure(file: Path, patterns: Sequence[str]) -> None:
 
 def _read(file: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+def write(lines: Sequence[Mapping[str, Any]]) -> None:
+    """Write the tables between the marks of the page."""
+    by_name: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for one in lines:
+        by_name.setdefault(one["problem"].rpartition("/")[2], {})[one["what"]] = one
+    text = PAGE.read_text(encoding="utf-8")
+    for mark, table in (("posterior", _of_short_way(by_name)), ("nuts", _of_starts(by_name))):
+        inside = rf"(?s)(<!-- {mark}: written by .ci/home.py -->\n).*?(<!-- end of {mark} -->)"
+        text = re.sub(inside, lambda found, body="\n".join(table): f"{found[1]}\n{body}\n\n{found[2]}", text)  # type: ignore[misc]
+    PAGE.write_text(text, encoding="utf-8")
+
+
+def _run(one: Mapping[str, Any] | None) -> Run | None:
+    return None if one is None else Run(**{name: one[name] for name in Run._fields})
+
+
+def _of_short_way(found: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Iterator[str]:
+    measured = {name: one["posterior"] for name, one in found.items() if "posterior" in one}
+    won = {name: one for name, one in measured.items() if "errors" in one}
+    right = [one for one in won.values() if one["errors"][0] <= MEAN_ERROR and one["errors"][1] <= SD_ERROR]
+    yield f"{len(measured)} posteriors: draws of {len(won)}, right on {len(right)} of these. Gradients beside those of"
+    shares, rows = [], []
+    for name, one in measured.items():
+        nuts = _run(found[name].get("nowhere"))
+        share = one["gradients"] / nuts.usual if nuts is not None and "errors" in one else None
+        shares += [] if share is None else [share]
+        beside = "" if share is None else f"{share:.0%}"
+        if "errors" in one:
+            mean, sd = one["errors"]
+            by = one["won"].partition("won ")[2].partition(",")[0].partition(" at ")[0]
+            rows.append(f"| {name} | {by} | {one['gradients']:,} | {beside} | {mean:.3f} | {sd:.1%} |")
+        else:
+            rows.append(f"| {name} | none | | | | |")
+    told = f"median {median(shares):.0%} over {len(shares)}" if shares else "not measured"
+    yield f"NUTS, 4 x (1,000 + 1,000) in its default settings: {told}.\n"
+    yield "| posterior | won | gradients | of NUTS | error of a mean, sds | of an sd |"
+    yield "|---|---|---|---|---|---|"
+    yield from rows
+
+
+def _of_starts(found: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Iterator[str]:
+    both = {name: (one["nowhere"], one["guide"]) for name, one in found.items() if {"nowhere", "guide"} <= set(one)}
+    shares, rows = [], []
+    for name, (cold, warm) in both.items():
+        before, after = Run(**{key: cold[key] for key in Run._fields}), Run(**{key: warm[key] for key in Run._fields})
+        share = f"{after.gradients / before.gradients:.0%}" if before.reached and after.reached else "not reached"
+        shares += [after.gradients / before.gradients] if before.reached and after.reached else []
+        cells = [f"{one.warmup:,} + {one.sampling:,}" for one in (before, after)]
+        rows.append(f"| {name} | {cells[0]} | {cells[1]} | {share} | {warm['training']:,} | {warm['verdict']} |")
+    told = f"median {median(shares):.0%} over {len(shares)}" if shares else "not measured"
+    yield f"Gradients, warm-up + sampling, until R-hat is below {RHAT} and bulk and tail ESS are above {ESS}: {told}.\n"
+    yield "| posterior | cold start | from the guide | share | the guide's own | its verdict |"
+    yield "|---|---|---|---|---|---|"
+    yield from rows
 
 
 def main(what: str, first: str, *more: str) -> None:

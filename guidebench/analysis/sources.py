@@ -142,8 +142,9 @@ def look_at_reference(
 def _in_part(found: Finding, unchecked: Sequence[str]) -> Finding:
     """Return what a reference says of draws that it knows only in part."""
     names = f"{', '.join(unchecked[:MOST_NAMES])}{' and others' * (len(unchecked) > MOST_NAMES)}"
-    wrong = {kind: False if getattr(found, kind) is False else None for kind in _AGAINST_REFERENCE}
-    return replace(found, said=f"{found.said} It says nothing of {names}.", **wrong)
+    raw, reweighted, refreshed = (None if one else one for one in (found.raw, found.reweighted, found.refreshed))
+    said = f"{found.said} It says nothing of {names}."
+    return replace(found, raw=raw, reweighted=reweighted, refreshed=refreshed, said=said)
 
 
 def look_at_chains(numbers: Numbers, chains: Chaining | None, *, apart: bool) -> Finding:

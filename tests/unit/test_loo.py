@@ -11,6 +11,8 @@ from scipy.stats import norm
 
 import guidebench as gb
 from guidebench.config.errors import RequestError
+from guidebench.report.content import Link, Number, Table
+from guidebench.report.overview import Overview, models
 from guidebench.results import Verdict
 from guidebench.results.inference_data import from_groups
 from tests import made
@@ -113,6 +115,29 @@ def test_the_difference_has_the_error_of_its_terms() -> None:
     table = gb.compare_models({"a": small, "b": spread})
     apart = other.pointwise - one.pointwise
     assert table["se_difference"].max() == pytest.approx(np.sqrt(30) * apart.std(ddof=1))
+
+
+def test_the_problems_of_one_run_are_models_too() -> None:
+    one, other = fit(), fit(model=0.0, shift=0.3, problem="q")
+    apart = gb.compare_models({"p": made.comparison(one), "q": made.comparison(other)})
+    run = made.comparison(one, other)
+    assert set(apart.index) == {record.name for record in run.problems}
+    together = gb.compare_models(run)
+    assert list(together.index) == list(apart.index)
+    assert together["elpd_loo"].tolist() == apart["elpd_loo"].tolist()
+
+
+def test_a_report_on_models_of_the_same_data_compares_them() -> None:
+    run = made.comparison(fit(), fit(model=0.0, shift=0.3, problem="q"), fit(problem="else", y=Y + 1e-3))
+    block = models.build(Overview(comparison=run))
+    assert block is not None
+    (table,) = (part for part in block if isinstance(part, Table))
+    assert {link.text for link, *_ in table.rows if isinstance(link, Link)} == {"p", "q"}
+    best = gb.compare_models({"p": made.comparison(fit()), "q": made.comparison(run.of("q")[0])}).iloc[0]
+    told = table.rows[0][1]
+    assert isinstance(told, Number)
+    assert told.value == pytest.approx(best["elpd_loo"])
+    assert models.build(Overview(comparison=made.comparison(fit(), fit(problem="else", y=Y + 1e-3)))) is None
 
 
 def test_different_data_are_refused() -> None:
