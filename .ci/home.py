@@ -12,16 +12,18 @@ import json
 import subprocess
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Any, NamedTuple
 
 # Last, so that an installed guidebench comes before the folder beside this one.
 sys.path.append(str(Path(__file__).resolve().parent.parent))
 
 import guidebench as gb
+from guidebench.analysis.limits import MEAN_ERROR, SD_ERROR
 from guidebench.config import make_config
 from guidebench.contracts import Problem
 from guidebench.request.find_plugins import find_plugins
@@ -184,15 +186,16 @@ def _read(file: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in file.read_text().splitlines()]
 
 
-def write(lines: Sequence[Mapping[str, Any]]) -> None:
+def write(lines: Sequence[dict[str, Any]]) -> None:
     """Write the tables between the marks of the page."""
     by_name: dict[str, dict[str, Mapping[str, Any]]] = {}
     for one in lines:
         by_name.setdefault(one["problem"].rpartition("/")[2], {})[one["what"]] = one
     text = PAGE.read_text(encoding="utf-8")
     for mark, table in (("posterior", _of_short_way(by_name)), ("nuts", _of_starts(by_name))):
-        inside = rf"(?s)(<!-- {mark}: written by .ci/home.py -->\n).*?(<!-- end of {mark} -->)"
-        text = re.sub(inside, lambda found, body="\n".join(table): f"{found[1]}\n{body}\n\n{found[2]}", text)  # type: ignore[misc]
+        begin, end = f"<!-- {mark}: written by .ci/home.py -->", f"<!-- end of {mark} -->"
+        before, _, rest = text.partition(begin)
+        text = "\n".join([f"{before}{begin}\n", *table, f"\n{end}{rest.partition(end)[2]}"])
     PAGE.write_text(text, encoding="utf-8")
 
 
