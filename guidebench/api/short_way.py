@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from guidebench.analysis.recommendation import recommend
-from guidebench.analysis.usable import usable
+from guidebench.analysis.usable import usable, with_way
 from guidebench.api import comparing
 from guidebench.config import make_config
 from guidebench.config.errors import GuidebenchError, RequestError, in_python
@@ -17,7 +17,6 @@ from guidebench.engine.progress import watch
 from guidebench.inference.device import threads
 from guidebench.request.find_plugins import find_plugins
 from guidebench.request.loading.problem import adapted
-from guidebench.results import inference_data as idata
 
 if TYPE_CHECKING:
     from guidebench.results.inference_data import InferenceData
@@ -92,7 +91,7 @@ def posterior(
             }
         )
         from guidebench.engine.request import Request
-        from guidebench.engine.until import spent, until_trusted
+        from guidebench.engine.until import until_trusted
 
         request = Request(
             name=problem.name, problems=(adapted(problem, config),), guides=chosen, config=config, registry=registry
@@ -109,9 +108,4 @@ def posterior(
         why = recommend(found.fits, record) if found.fits else record.reference_note
         warnings.warn(f"{record.name}: {record.notes[-1]} {why}", UserWarning, stacklevel=2)
         return None
-    groups = {name: idata.group(data, name) for name in idata.group_names(data)}
-    known = {name: one for name, one in groups.items() if one is not None}
-    work = spent(record, found.fits)
-    cost = {"gradients": work.gradients, "densities": work.densities}
-    known["posterior"] = known["posterior"].assign_attrs(won=record.notes[-1], **cost)
-    return idata.from_groups(known)
+    return with_way(data, record, found.fits)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from guidebench.analysis.together import together
+from guidebench.analysis.usable import spent
 from guidebench.config.errors import RequestError
 from guidebench.contracts import Metric, Problem
 from guidebench.engine.chained import LABEL as CHAINS
@@ -42,9 +43,9 @@ from guidebench.plugins.isolation.state import restored
 from guidebench.plugins.registry import Registered
 from guidebench.request.declared import quantities
 from guidebench.request.selection import ChosenGuide
-from guidebench.results import Comparison, Fit, ProblemRecord, Verdict, Work
+from guidebench.results import Comparison, Fit, ProblemRecord, Verdict
 from guidebench.results.inference_data import InferenceData
-from guidebench.results.work import merged, total
+from guidebench.results.work import merged
 
 #: Trajectories of NUTS in its first round.
 TRAJECTORIES = SETTINGS.chains * (SETTINGS.warmup + SETTINGS.draws)
@@ -227,11 +228,6 @@ _HOW = {
     CHAINS: "by groups of chains from what the search found, without training anything",
     NUTS: "by NUTS",
 }
-
-
-def spent(record: ProblemRecord, fits: Sequence[Fit]) -> Work:
-    """Return what the whole way took, search and failures included."""
-    return total([*record.work.values(), *(one for fit in fits for one in fit.work.values())])
 
 
 def _said(record: ProblemRecord, fits: Sequence[Fit], seconds: float) -> str:
