@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from guidebench.analysis.models import Candidate, Scored, candidates, same_data, scored
+from guidebench.analysis.models.scored import Candidate, Scored, candidates, same_data, scored
 from guidebench.config.errors import RequestError
 from guidebench.results import Comparison
 

@@ -19,8 +19,8 @@ from scipy.special import logsumexp
 from guidebench.config.errors import RequestError
 from guidebench.config.seeds import derive
 from guidebench.engine.perform import TURN
-from guidebench.inference.apart import apart
 from guidebench.inference.arguments import Arguments, as_arrays
+from guidebench.inference.by_row import each_alone
 from guidebench.inference.predict import (
     Forward,
     make_log_likelihood,
@@ -212,7 +212,7 @@ def _apart(asked: _Asked, names: tuple[str, ...], size: int, count: int) -> bool
     beside = np.arange(size), np.concatenate([np.arange(shared), np.arange(count - (size - shared), count)])
     one, other = (_rows(asked.values, names, places) for places in beside)
     given = {**asked.fixed, **{name: value[0] for name, value in asked.latents.items()}}
-    return apart(asked.model, asked.structure, one, other, given, rows=size, shared=shared)
+    return each_alone(asked.model, asked.structure, one, other, given, rows=size, shared=shared)
 
 
 def _rows(values: Mapping[str, Any], names: tuple[str, ...], places: np.ndarray) -> dict[str, Any]:

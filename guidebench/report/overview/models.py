@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from guidebench.analysis.models import Candidate, Scored, candidates, same_data, scored
+from guidebench.analysis.models.scored import Candidate, Scored, candidates, same_data, scored
 from guidebench.report.content import Block, Cell, Note, Number, Table
 from guidebench.report.overview.seen import Overview
 

@@ -17,7 +17,7 @@ from guidebench.inference.structure import ModelStructure
 SAME = 1e-4, 1e-5
 
 
-def apart(
+def each_alone(
     model: Callable[..., Any],
     structure: ModelStructure,
     one: Mapping[str, Any],

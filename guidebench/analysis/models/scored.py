@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from guidebench.analysis.loo import Loo, loo
+from guidebench.analysis.models.loo import Loo, loo
 from guidebench.analysis.recommendation import by_word
 from guidebench.config.errors import RequestError
 from guidebench.results import Comparison, Fit, ProblemRecord
