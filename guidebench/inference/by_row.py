@@ -49,11 +49,7 @@ def each_alone(
         if site.name not in first or site.name not in second:
             return False
         mine, theirs = first[site.name], second[site.name]
-        if mine["type"] == "deterministic":
-            values = mine["value"], theirs["value"]
-        else:  # their distributions, by what they say of the same value
-            values = tuple(found["fn"].log_prob(mine["value"]) for found in (mine, theirs))
-        if not _same(*map(np.asarray, values), shared, rows):
+        if not _same(_told(mine, mine["value"]), _told(theirs, mine["value"]), shared, rows):
             return False
     return True
 
@@ -67,6 +63,11 @@ def _sites(
     run = seed(Unobserved(substitute(model, dict(given))), jax.random.key(0))
     found: dict[str, Any] = trace(run).get_trace(*args, **kwargs)
     return found
+
+
+def _told(site: Mapping[str, Any], value: Any) -> np.ndarray:
+    """Return the value of a deterministic site, or what the distribution of another says of a value."""
+    return np.asarray(site["value"] if site["type"] == "deterministic" else site["fn"].log_prob(value))
 
 
 def _same(one: np.ndarray, other: np.ndarray, shared: int, rows: int) -> bool:

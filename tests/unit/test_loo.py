@@ -13,7 +13,7 @@ import guidebench as gb
 from guidebench.config.errors import RequestError
 from guidebench.report.content import Link, Number, Table
 from guidebench.report.overview import Overview, models
-from guidebench.results import Verdict
+from guidebench.results import Finding, Verdict
 from guidebench.results.inference_data import from_groups
 from tests import made
 
@@ -93,6 +93,16 @@ def test_the_verdict_and_k_hat_forbid_it() -> None:
         made.comparison(fit()).loo("other")
     with pytest.raises(RequestError, match="densities of single observations are not there"):
         made.comparison(made.fit("near", inference_data=from_groups({}))).loo("near")
+
+
+def test_weights_that_are_right_tell_it_where_draws_were_lent() -> None:
+    def lent(right: bool) -> Any:
+        seen = (Finding(source="reference", raw=False, reweighted=right), Finding(source="mixture", refreshed=True))
+        return fit(widen=1.5, verdict=Verdict.REFRESH, refreshed_by="mixture", evidence=seen)
+
+    assert made.comparison(lent(right=True)).loo().pointwise == pytest.approx(exact(), abs=0.02)
+    with pytest.raises(RequestError, match="no guide of the run has draws that can be used"):
+        made.comparison(lent(right=False)).loo()
 
 
 def test_models_rank_as_their_exact_densities_do() -> None:

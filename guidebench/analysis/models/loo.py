@@ -100,17 +100,26 @@ def loo(fits: Sequence[Fit], guide: str | None = None) -> Loo:
     )
 
 
+def repaired_by_weights(fit: Fit) -> bool:
+    """Return whether the weights of a guide make its draws right, where others were lent in their place.
+
+    These come first for use, but only a guide's own draws have densities of the observations beside them.
+    """
+    said = [one.reweighted for one in fit.evidence if one.source in ("reference", "witness")]
+    return fit.verdict is Verdict.REFRESH and True in said and False not in said
+
+
 def _chosen(fits: Sequence[Fit], guide: str | None) -> Fit:
     if guide is None:
         words = by_word([fit for fit in fits if idata.group(fit.inference_data, "log_likelihood") is not None])
-        usable = [*words.trusted, *words.reweighted, *words.refreshed]
+        usable = [*words.trusted, *words.reweighted, *words.refreshed, *filter(repaired_by_weights, words.lent)]
         if not usable:
             raise RequestError("LOO cannot be told: no guide of the run has draws that can be used, with densities")
         return usable[0]
     found = next((fit for fit in fits if fit.guide == guide), None)
     if found is None:
         raise RequestError(f"there is no guide {guide!r}; those of the run are {', '.join(fit.guide for fit in fits)}")
-    if found.own_verdict not in (Verdict.TRUST, Verdict.REWEIGHT, Verdict.REFRESH):
+    if not found.own_verdict.usable and not repaired_by_weights(found):
         raise RequestError(f"LOO of {guide} cannot be told: it is {found.own_verdict}. {found.reason}")
     return found
 
