@@ -49,10 +49,10 @@ def effective(
     squared = weights**2
     for name, value in values.items():
         columns = value.reshape(len(value), -1).astype(np.float64)
-        centred = columns - weights @ columns
-        variance = weights @ centred**2
-        of_variance = weights @ centred**4 - variance**2
         with np.errstate(all="ignore"):
+            centred = columns - weights @ columns
+            variance = weights @ centred**2
+            of_variance = weights @ centred**4 - variance**2
             for_mean = variance / (squared @ centred**2)
             for_sd = of_variance / (squared @ (centred**2 - variance) ** 2)
         worth = np.fmin(for_mean, for_sd)
