@@ -217,13 +217,14 @@ def _of_short_way(found: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Itera
         if "errors" in one:
             mean, sd = one["errors"]
             by = one["won"].partition("won ")[2].partition(",")[0].partition(" at ")[0]
-            rows.append(f"| {name} | {by} | {one['gradients']:,} | {beside} | {mean:.3f} | {sd:.1%} |")
+            cost = f"{one['gradients']:,} | {one['densities']:,}"
+            rows.append(f"| {name} | {by} | {cost} | {beside} | {mean:.3f} | {sd:.1%} |")
         else:
-            rows.append(f"| {name} | none | | | | |")
+            rows.append(f"| {name} | none | | | | | |")
     told = f"median {median(shares):.0%} over {len(shares)}" if shares else "not measured"
     yield f"NUTS, 4 x (1,000 + 1,000) in its default settings: {told}.\n"
-    yield "| posterior | won | gradients | of NUTS | error of a mean, sds | of an sd |"
-    yield "|---|---|---|---|---|---|"
+    yield "| posterior | won | gradients | densities | gradients of NUTS | error of a mean, sds | of an sd |"
+    yield "|---|---|---|---|---|---|---|"
     yield from rows
 
 
