@@ -95,6 +95,27 @@ def test_the_verdict_and_k_hat_forbid_it() -> None:
         made.comparison(made.fit("near", inference_data=from_groups({}))).loo("near")
 
 
+def test_draws_that_are_trusted_count_alike_where_their_weights_do_not_settle() -> None:
+    """A guide that is right but for far tails, where its weights have none that settle."""
+    near = fit()
+    log_weight = near.inference_data["sample_stats"]["log_weight"].to_numpy().copy()
+    log_weight[0, :20] += np.linspace(5, 12, 20)
+    groups = {
+        name: near.inference_data[name].to_dataset()
+        if hasattr(near.inference_data[name], "to_dataset")
+        else near.inference_data[name]
+        for name in ("posterior", "log_likelihood", "observed_data")
+    }
+    groups["sample_stats"] = xr.Dataset({"log_weight": (("chain", "draw"), log_weight)})
+    heavy = from_groups(groups)
+    found = made.comparison(made.fit("near", inference_data=heavy)).loo()
+    assert not found.weighted
+    assert found.pointwise == pytest.approx(exact(), abs=0.02)
+    assert "all alike" in str(found)
+    with pytest.raises(RequestError, match="the tail shape k-hat"):
+        made.comparison(made.fit("near", verdict=Verdict.REWEIGHT, inference_data=heavy)).loo()
+
+
 def test_weights_that_are_right_tell_it_where_draws_were_lent() -> None:
     def lent(right: bool) -> Any:
         seen = (Finding(source="reference", raw=False, reweighted=right), Finding(source="mixture", refreshed=True))
