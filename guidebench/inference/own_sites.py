@@ -149,7 +149,8 @@ def as_numpyro(own: OwnSites) -> Callable[..., dict[str, Any]]:
 
 def _typed(key: Any) -> PRNGKeyArray:
     """Return a key of the new style, as guides are trained with; NumPyro's handlers still pass the old one on."""
-    return key if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else jax.random.wrap_key_data(key)
+    found: PRNGKeyArray = key if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else jax.random.wrap_key_data(key)
+    return found
 
 
 def _run(own: OwnSites, key: PRNGKeyArray) -> tuple[dict[str, Any], Float[Array, ""]]:

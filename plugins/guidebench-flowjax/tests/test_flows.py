@@ -138,7 +138,9 @@ def test_one_that_was_trained_is_the_same_from_a_file(comparison: gb.Comparison,
     x, noise = np.random.default_rng(0).standard_normal((2, 4000))
     ratios = np.exp(-again.log_weight({"x": x, "y": x**2 + noise}))
     assert ratios.mean() == pytest.approx(1, abs=4 * ratios.std() / np.sqrt(len(ratios)))
-    numpyros = Predictive(banana, guide=trained.guide, params=trained.params, num_samples=4000)(jax.random.key(0))
+    numpyros = Predictive(
+        banana, guide=trained.guide, params=trained.params, num_samples=4000, return_sites=list(draws)
+    )(jax.random.key(0))
     for name, value in draws.items():
         error = 4 * np.hypot(value.std(), np.std(numpyros[name])) / np.sqrt(4000)
         assert value.mean() == pytest.approx(float(np.mean(numpyros[name])), abs=error)
