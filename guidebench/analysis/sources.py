@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from guidebench.analysis.limits import MEAN_ERROR, RESOLUTION, SLACK, Errors, Numbers, errors
@@ -83,9 +84,15 @@ class Found(NamedTuple):
     needless: bool
 
 
-def look(numbers: Numbers, chains: Chaining | None, doubts: Sequence[str] = (), apart: str = "") -> Found:
+def look(
+    numbers: Numbers,
+    chains: Chaining | None,
+    doubts: Sequence[str] = (),
+    apart: str = "",
+    unchecked: Sequence[str] = (),
+) -> Found:
     """Return what every source says of draws with these metrics; the rest is as in :func:`look_at_reference`."""
-    reference = look_at_reference(numbers, doubts, apart)
+    reference = look_at_reference(numbers, doubts, apart, unchecked)
     modes = look_at_modes(numbers, reference)
     several = len(numbers.get("dropped_mass_expected", ())) > 1
     even = _shares_agree(numbers)
@@ -103,12 +110,15 @@ def look(numbers: Numbers, chains: Chaining | None, doubts: Sequence[str] = (), 
     )
 
 
-def look_at_reference(numbers: Numbers, doubts: Sequence[str] = (), apart: str = "") -> Finding:
+def look_at_reference(
+    numbers: Numbers, doubts: Sequence[str] = (), apart: str = "", unchecked: Sequence[str] = ()
+) -> Finding:
     """Return what the reference says, or the witness where there is none.
 
     Where there is neither, chains that were to be the reference and contradict each other still speak: what no four
     chains agree on nobody is trusted with.  `doubts` are the sites that they contradict each other about.  `apart` says
-    how two kinds of reference contradict each other: then neither has a say.
+    how two kinds of reference contradict each other: then neither has a say.  A reference that has no draws of some
+    sites, which are `unchecked`, may call draws wrong, but not right.
     """
     sources: tuple[tuple[Source, Mapping[str, tuple[str, str]]], ...] = (
         ("reference", _AGAINST_REFERENCE),
@@ -118,7 +128,8 @@ def look_at_reference(numbers: Numbers, doubts: Sequence[str] = (), apart: str =
         found = dict(_each(numbers, names))
         if (raw := found.get("raw")) is not None:
             said = f"Against the {source} {raw.said}{_others(found)}."
-            return Finding(source=source, said=said, **_opinions(found))
+            told = Finding(source=source, said=said, **_opinions(found))
+            return _in_part(told, unchecked) if unchecked and source == "reference" else told
     if doubts:
         said = f"There is no reference: chains of NUTS contradict each other about {', '.join(doubts)}."
         return Finding(source="reference", raw=False, reweighted=False, refreshed=False, said=said)
@@ -126,6 +137,14 @@ def look_at_reference(numbers: Numbers, doubts: Sequence[str] = (), apart: str =
         said = f"There is no reference, for two kinds of it disagree: {apart}."
         return Finding(source="reference", said=said)
     return Finding(source="reference", said="There is no reference.")
+
+
+def _in_part(found: Finding, unchecked: Sequence[str]) -> Finding:
+    """Return what a reference says of draws that it knows only in part."""
+    names = f"{', '.join(unchecked[:MOST_NAMES])}{' and others' * (len(unchecked) > MOST_NAMES)}"
+    raw, reweighted, refreshed = (None if one else one for one in (found.raw, found.reweighted, found.refreshed))
+    said = f"{found.said} It says nothing of {names}."
+    return replace(found, raw=raw, reweighted=reweighted, refreshed=refreshed, said=said)
 
 
 def look_at_chains(numbers: Numbers, chains: Chaining | None, *, apart: bool) -> Finding:

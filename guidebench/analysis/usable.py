@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from guidebench.analysis.recommendation import by_word, recommend
 from guidebench.config.seeds import derive
-from guidebench.results import Comparison, Fit, ProblemRecord
+from guidebench.results import Comparison, Fit, ProblemRecord, Work
 from guidebench.results import inference_data as idata
 from guidebench.results.store import POSTERIOR, quoted
+from guidebench.results.work import total
 
 #: Groups of a guide's file that hold a value for every draw.
 OF_DRAWS = ("posterior_predictive", "predictions", "log_likelihood")
@@ -59,7 +61,7 @@ def usable(
         fit = words.reweighted[0]
         drawn = _resampled(fit, derive(seed, record.name, fit.guide, "resampling"))
         return _told(drawn, _by(fit, about, "weights"))
-    if reference is not None and record.reference:
+    if reference is not None and record.reference and not record.unchecked:
         found = {name: _group(reference, name) for name in idata.group_names(reference)}
         return _told(
             found, {**about, "source": "reference", "reference": record.reference, "quality": record.reference_note}
@@ -74,6 +76,22 @@ def _by(fit: Fit, about: Mapping[str, str], source: str) -> dict[str, str]:
     return {**about, "source": source, "guide": fit.guide, "quality": fit.reason}
 
 
+def spent(record: ProblemRecord, fits: Sequence[Fit]) -> Work:
+    """Return what everything took that was tried on a problem."""
+    return total([*record.work.values(), *(one for fit in fits for one in fit.work.values())])
+
+
+def with_way(drawn: idata.InferenceData, record: ProblemRecord, fits: Sequence[Fit]) -> idata.InferenceData:
+    """Return draws that a run ended with, which say how they were won and what that took.
+
+    The attributes are ``won``, ``gradients`` and ``densities``.
+    """
+    work = spent(record, fits)
+    groups = {name: _group(drawn, name) for name in idata.group_names(drawn)}
+    about = {"won": record.notes[-1], "gradients": work.gradients, "densities": work.densities}
+    return _told(groups, about)
+
+
 #: What their files hold: the draws, and what they are the posterior of.
 _WRITTEN = ("posterior", "observed_data")
 
@@ -84,12 +102,14 @@ def files_of(comparison: Comparison) -> dict[str, bytes]:
     for record in comparison.problems:
         drawn = usable(comparison.of(record.name), record, comparison.references.get(record.name), seed)
         if drawn is not None:
+            if comparison.config.get("until"):
+                drawn = with_way(drawn, record, comparison.of(record.name))
             groups = {name: _group(drawn, name) for name in _WRITTEN if name in idata.group_names(drawn)}
             found[f"{POSTERIOR}/{quoted(record.name)}.nc"] = idata.to_bytes(idata.from_groups(groups))
     return found
 
 
-def _told(groups: Mapping[str, xr.Dataset], about: Mapping[str, str]) -> idata.InferenceData:
+def _told(groups: Mapping[str, xr.Dataset], about: Mapping[str, Any]) -> idata.InferenceData:
     """Return groups as InferenceData whose draws say what they are."""
     return idata.from_groups({**groups, "posterior": groups["posterior"].assign_attrs(about)})
 

@@ -101,6 +101,7 @@ def judge(
     chains: Chaining | None = None,
     doubts: Sequence[str] = (),
     apart: str = "",
+    unchecked: Sequence[str] = (),
     lender: Refresher = "",
 ) -> Judgement:
     """Return the verdict on one fit, the reason for it and what it rests on.
@@ -124,6 +125,8 @@ def judge(
         Sites about which chains that were to be the reference contradict each other.
     apart : str
         How two kinds of reference contradict each other, so that there is none.
+    unchecked : sequence of str
+        Sites of which the reference has no draws: what it does not see it does not vouch for.
     lender : {"", "mixture", "groups"}
         Whose accepted draws there are to stand in where the guide has none to go on with.
     """
@@ -135,7 +138,7 @@ def judge(
     numbers: defaultdict[str, list[MetricValue]] = defaultdict(list)
     for one in metrics:
         numbers[one.metric].append(one)
-    found = look(numbers, chains, doubts, apart)
+    found = look(numbers, chains, doubts, apart, unchecked)
     own = _word(found)
     # Chains that settled and are vouched for contradict a lender that finds them wrong: then neither is the truth.
     # Lent draws come before reweighted ones, as those of chains do.

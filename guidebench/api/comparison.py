@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from guidebench.analysis.answer import Answer
-    from guidebench.analysis.loo import Loo
+    from guidebench.analysis.models.loo import Loo
     from guidebench.api.trained import NutsStart, Sources, Trained
     from guidebench.report.content import Figure
     from guidebench.results.inference_data import InferenceData
@@ -234,7 +234,7 @@ class Comparison(records.Comparison):
         RequestError
             Where the verdict or a Pareto k-hat forbids it, with the reason.
         """
-        from guidebench.analysis.loo import loo
+        from guidebench.analysis.models.loo import loo
 
         return loo(self.of(self._named(problem).name), guide)
 

@@ -153,6 +153,7 @@ class OfRun:
                 "chains": f"the chains that began at {of}",
                 "weights": f"{of}, with its weights",
                 "mixture": "the mixture",
+                "groups": "groups of chains",
                 "reference": f"the reference ({about.get('reference', '')})",
             }[str(about["source"])]
             return Usable(self._latents(found), label, guide=of)

@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from guidebench.analysis.recommendation import recommend
-from guidebench.analysis.usable import usable
+from guidebench.analysis.usable import usable, with_way
 from guidebench.api import comparing
 from guidebench.config import make_config
 from guidebench.config.errors import GuidebenchError, RequestError, in_python
@@ -17,7 +17,6 @@ from guidebench.engine.progress import watch
 from guidebench.inference.device import threads
 from guidebench.request.find_plugins import find_plugins
 from guidebench.request.loading.problem import adapted
-from guidebench.results import inference_data as idata
 
 if TYPE_CHECKING:
     from guidebench.results.inference_data import InferenceData
@@ -36,8 +35,9 @@ def posterior(
 ) -> InferenceData | None:
     """Return draws of a model's posterior that can be used, won in the cheapest way that does.
 
-    First those of a mixture about what a search finds, which takes no training; then one guide after the other, from
-    cheap to dear, each judged and repaired as in any run; NUTS last.  The first that passes is taken.
+    First those that are made of what a search finds, without training, by a mixture about it or by groups of chains
+    that begin at it; then those of one guide after the other, from cheap to dear, each judged and repaired as in any
+    run, and of NUTS, which comes before them where the groups of chains did not settle.  The first that pass are taken.
 
     Parameters
     ----------
@@ -58,8 +58,8 @@ def posterior(
     -------
     InferenceData or None
         The attributes of its group ``posterior`` say what the draws are, as those of :meth:`Comparison.posterior`;
-        ``won`` how they were won and what that cost beside NUTS.  ``None``, with a warning that says why, where nothing
-        can be used.
+        ``won`` how they were won and what that cost beside NUTS; ``gradients`` and ``densities`` of the log joint that
+        it took.  ``None``, with a warning that says why, where nothing can be used.
 
     Raises
     ------
@@ -108,7 +108,4 @@ def posterior(
         why = recommend(found.fits, record) if found.fits else record.reference_note
         warnings.warn(f"{record.name}: {record.notes[-1]} {why}", UserWarning, stacklevel=2)
         return None
-    groups = {name: idata.group(data, name) for name in idata.group_names(data)}
-    known = {name: one for name, one in groups.items() if one is not None}
-    known["posterior"] = known["posterior"].assign_attrs(won=record.notes[-1])
-    return idata.from_groups(known)
+    return with_way(data, record, found.fits)

@@ -20,8 +20,8 @@ from guidebench.contracts import Problem
 from guidebench.request.find_plugins import find_plugins
 from guidebench.request.own_guides import YOURS
 from guidebench.request.selection import ChosenGuide, choose_guides
+from guidebench.results import Verdict, records
 from guidebench.results import inference_data as idata
-from guidebench.results import records
 from guidebench.results.guide_state import GROUP, GuideState, from_dataset
 from guidebench.results.passport import Passport, passport_of, read, write
 
@@ -41,6 +41,10 @@ class Sources(NamedTuple):
 
 #: Draws that a start of NUTS is made of, and how many of them each coordinate needs for a covariance.
 STARTS, DRAWS_PER_COORDINATE = 4_000, 10
+
+#: Steps of warm-up that NumPyro takes as one: of 20 or more it begins anew with the step size for the last tenth, which
+#: is then all that it is the average of.
+WARMUP, USUAL_WARMUP = 19, 1_000
 
 
 class Trained:
@@ -185,13 +189,12 @@ class Trained:
         seed : int
             Of the draws.
         latents : mapping, optional
-            Draws to take in the place of the guide's own, by site, each of shape ``(n, ...)``.
+            Draws of the posterior to take in the place of the guide's own, by site, each of shape ``(n, ...)``.
 
         Returns
         -------
         NutsStart
-            ``NUTS(model, dense_mass=start.dense_mass, inverse_mass_matrix=start.inverse_mass_matrix)`` and
-            ``MCMC.run(key, ..., init_params=start.init_params)`` take its parts.
+            ``NUTS(model, **start.kernel)`` and ``MCMC.run(key, ..., init_params=start.init_params)`` take its parts.
 
         Raises
         ------
@@ -202,8 +205,8 @@ class Trained:
         if self.passport.bound == "none" and latents is None:
             raise RequestError(f"{self.name} is a point estimate, whose draws have no spread to start from")
         drawn = self.sample(seed, STARTS) if latents is None else self._points(latents)[0]
-        free = self._ready.unconstrained(drawn)
-        return _start(free, chains, seed)
+        known = latents is not None or self.passport.verdict == Verdict.TRUST
+        return _start(self._ready.unconstrained(drawn), chains, seed, adapt=not known)
 
     def save(self, path: str | Path) -> Path:
         """Write the guide to ``PATH.safetensors``, and ``PATH.json`` beside it; return the former.
@@ -251,14 +254,32 @@ class NutsStart(NamedTuple):
         For ``NUTS(inverse_mass_matrix=...)``: the covariance, or the variances, of the unconstrained coordinates.
     dense_mass : bool
         For ``NUTS(dense_mass=...)``: whether it is a covariance.
+    adapt_mass_matrix : bool
+        For ``NUTS(adapt_mass_matrix=...)``: whether the warm-up is to learn another one, as the draws are not known to
+        be right.
     """
 
     init_params: dict[str, np.ndarray]
     inverse_mass_matrix: dict[tuple[str, ...], np.ndarray]
     dense_mass: bool
+    adapt_mass_matrix: bool
+
+    @property
+    def kernel(self) -> dict[str, Any]:
+        """What ``NUTS`` takes, by the names of its arguments."""
+        return {
+            "inverse_mass_matrix": self.inverse_mass_matrix,
+            "dense_mass": self.dense_mass,
+            "adapt_mass_matrix": self.adapt_mass_matrix,
+        }
+
+    @property
+    def num_warmup(self) -> int:
+        """Steps of warm-up for ``MCMC``: few where only the step size is to be found, as many as usual elsewhere."""
+        return USUAL_WARMUP if self.adapt_mass_matrix else WARMUP
 
 
-def _start(free: Mapping[str, np.ndarray], chains: int, seed: int) -> NutsStart:
+def _start(free: Mapping[str, np.ndarray], chains: int, seed: int, *, adapt: bool) -> NutsStart:
     """Return random rows of unconstrained draws, and their covariance, or variances where they are too few for it."""
     names = tuple(sorted(free))  # as NumPyro lays them out
     rows = np.concatenate([free[name].reshape(len(free[name]), -1) for name in names], axis=1)
@@ -271,7 +292,7 @@ def _start(free: Mapping[str, np.ndarray], chains: int, seed: int) -> NutsStart:
     chosen = np.random.default_rng(seed).choice(count, chains, replace=chains > count)
     picked = {name: value[kept][chosen] for name, value in free.items()}
     init = picked if chains > 1 else {name: value[0] for name, value in picked.items()}
-    return NutsStart(init, {names: matrix}, dense)
+    return NutsStart(init, {names: matrix}, dense, adapt)
 
 
 def _whole(name: str, value: Any, least: int) -> int:

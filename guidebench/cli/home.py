@@ -165,14 +165,19 @@ def recheck(
 def models(
     runs: Annotated[
         list[Path],
-        typer.Argument(metavar="RUN...", help="Folders that 'guidebench run' wrote, of models on the same data."),
+        typer.Argument(
+            metavar="RUN...",
+            help="Folders that 'guidebench run' wrote, of models on the same data; or one, of all of them.",
+        ),
     ],
 ) -> int:
     """Compare models on the same data: PSIS-LOO with differences, log evidences, scores on rows held out."""
     from guidebench.api import compare_models, load
 
-    names = _names(runs)
-    found = compare_models({name: load(folder) for name, folder in zip(names, runs, strict=True)})
+    if len(runs) == 1:
+        found = compare_models(load(runs[0]))
+    else:
+        found = compare_models({name: load(folder) for name, folder in zip(_names(runs), runs, strict=True)})
     shown = found.dropna(axis="columns", how="all")
     print(shown.to_string(float_format=lambda value: f"{value:.2f}", na_rep=""))
     for name, reason in found.attrs["reasons"].items():

@@ -42,8 +42,8 @@ class OutputOptions(Options):
     until: Annotated[
         Literal["trusted"] | None,
         Option(
-            help="Stop at the first draws that can be used: those of a mixture, of a guide, the cheapest first, or of "
-            "NUTS, in this order.",
+            help="Stop at the first draws that can be used, from cheap to dear: made of what a search found, of a "
+            "guide, of NUTS.",
             metavar="trusted",
             panel=OUTPUT,
             changes="subject",

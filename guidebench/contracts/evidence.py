@@ -55,7 +55,10 @@ class Evidence(Protocol):
 
     @property
     def reference(self) -> Mapping[str, np.ndarray]:
-        """Draws from the true posterior by latent site, shape ``(M, ...)``, where there are any."""
+        """Draws from the true posterior by site, shape ``(M, ...)``, where there are any.
+
+        They may lack latent sites, and have deterministic ones.
+        """
 
     @property
     def reference_ess(self) -> Mapping[str, float]:

@@ -26,7 +26,7 @@ from guidebench.results import Work
 
 LABEL = "chains"
 
-#: Gradients of each group, at most.
+#: Gradients of each group, at most, where nobody says otherwise.
 BUDGET = 400_000
 
 #: Of all of them, at least: what two groups take until they may be believed.
@@ -49,13 +49,13 @@ def by_chains(asked: Asked) -> Reference | str:
         if (search := asked.posterior) is None:
             return NOWHERE
         moves = asked.bench.moves if search.target is asked.bench.target else Moves(search.target, search.values)
-        seed = derive(0, name, LABEL)
+        seed, most = derive(0, name, LABEL), asked.of_group or BUDGET
         groups = run_groups(
             moves,
             search.landscape,
             seed,
-            BUDGET,
-            lambda work: asked.meter.most(BUDGET + work.gradients) - work.gradients,
+            most,
+            lambda work: asked.meter.most(most + work.gradients) - work.gradients,
         )
         asked.meter.charge(groups.work)
         if groups.failure:

@@ -92,7 +92,7 @@ def _shape(bench: Workbench, reference: Reference) -> _Shape | None:
     """Return the shape of the reference, or that of the best Gaussian of the search; ``None`` with neither."""
     if bench.target is None or not 0 < bench.target.dim <= MOST_DIMENSIONS:
         return None
-    if reference.chains:
+    if reference.chains and not reference.unchecked:
         supports = {site.name: site.support for site in bench.prepared.structure.latents}
         points = unconstrained(bench.target, reference.draws, supports)
         points = points[np.isfinite(points).all(axis=1)]  # a draw may round to the edge of its support

@@ -49,6 +49,8 @@ class Reference:
         ``divergences``, as far as they are known; of a mixture ``draws``, ``khat`` and ``ess``.
     doubts : tuple of str
         Sites of which chains contradict each other, whether the draws are used or not.
+    unchecked : tuple of str
+        Latent sites of which it holds no draws; it may hold those of deterministic sites.
     note : str
         What a reader should know of it, or why there is none.
     disagreement : Disagreement or None
@@ -70,6 +72,7 @@ class Reference:
     effective: Mapping[str, float] = field(default_factory=dict, repr=False)
     checks: Mapping[str, float] = field(default_factory=dict)
     doubts: tuple[str, ...] = ()
+    unchecked: tuple[str, ...] = ()
     note: str = ""
     disagreement: Disagreement | None = None
     witness: Reference | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 from zipfile import BadZipFile
@@ -20,14 +20,17 @@ LEAST_LENGTH = 4
 
 
 class Given(NamedTuple):
-    """Draws by site, shape ``(chain, draw, ...)``, and how many transitions diverged where that is known."""
+    """Draws by site, shape ``(chain, draw, ...)``, and how many transitions diverged where that is known.
+
+    They may be of some of the sites only.
+    """
 
     chains: dict[str, np.ndarray]
     divergences: int | None = None
 
 
 def read(file: Path, sites: Sequence[Site]) -> Given:
-    """Read draws of `sites` from a file; what else it holds is ignored.
+    """Read draws of these sites, or of some of them, from a file; what else it holds is ignored.
 
     Parameters
     ----------
@@ -36,7 +39,7 @@ def read(file: Path, sites: Sequence[Site]) -> Given:
         the draws (or chains, then draws); or ``.csv`` with a column per scalar component, named ``w``,
         ``beta[0]`` or ``theta[1,2]``.
     sites : sequence of Site
-        The latent sites.
+        The latent sites, and the deterministic ones.
 
     Raises
     ------
@@ -50,7 +53,14 @@ def read(file: Path, sites: Sequence[Site]) -> Given:
     return readers[file.suffix.lower()](file, sites, where)
 
 
-def arrange(values: Mapping[str, Any], sites: Sequence[Site], where: str) -> dict[str, np.ndarray]:
+def arrange(
+    values: Mapping[str, Any],
+    sites: Sequence[Site],
+    where: str,
+    *,
+    partly: bool = False,
+    given: Iterable[Any] | None = None,
+) -> dict[str, np.ndarray]:
     """Return arrays of draws by site in float64, checked, each of shape ``(chain, draw, ...)``.
 
     Parameters
@@ -58,18 +68,26 @@ def arrange(values: Mapping[str, Any], sites: Sequence[Site], where: str) -> dic
     values : mapping
         An array per site, of shape ``(draws, ...)`` or ``(chains, draws, ...)``.
     sites : sequence of Site
-        The latent sites.
+        The sites that it may tell of.
     where : str
         Begins the messages.
+    partly : bool
+        Whether some of the sites do.
+    given : iterable, optional
+        The names of all that there was beside `values`.
     """
     if not sites:
         raise RequestError(f"{where}: the model has no latent sites that it could tell of")
+    told = ", ".join(map(str, values if given is None else given)) or "nothing"
+    if partly and not any(site.name in values for site in sites):
+        raise RequestError(f"{where}: it lacks every site; expected are draws of {_names(sites)}, given is {told}")
     found: dict[str, np.ndarray] = {}
     for site in sites:
         if site.name not in values:
-            given = ", ".join(map(str, values)) or "nothing"
+            if partly:
+                continue
             raise RequestError(
-                f"{where}: it lacks the site {site.name}; expected are draws of {_names(sites)}, given is {given}"
+                f"{where}: it lacks the site {site.name}; expected are draws of {_names(sites)}, given is {told}"
             )
         array = _numbers(values[site.name], f"{where}: site {site.name}")
         after = "".join(f", {size}" for size in site.shape)
@@ -140,16 +158,17 @@ def _from_netcdf(file: Path, sites: Sequence[Site], where: str) -> Given:
                 )
             values[site.name] = posterior[site.name].transpose("chain", "draw", ...).to_numpy()
     diverging = None if stats is None or "diverging" not in stats else int(stats["diverging"].sum())
-    return Given(arrange(values, sites, where), diverging)
+    return Given(arrange(values, sites, where, partly=True, given=posterior), diverging)
 
 
 def _from_npz(file: Path, sites: Sequence[Site], where: str) -> Given:
     try:
         with np.load(file, allow_pickle=False) as arrays:
             values = {site.name: arrays[site.name] for site in sites if site.name in arrays}
+            given = list(arrays)
     except (OSError, ValueError, EOFError, BadZipFile, AttributeError, TypeError) as error:
         raise _unreadable(where, error) from None
-    return Given(arrange(values, sites, where))
+    return Given(arrange(values, sites, where, partly=True, given=given))
 
 
 def _from_csv(file: Path, sites: Sequence[Site], where: str) -> Given:
@@ -164,9 +183,11 @@ def _from_csv(file: Path, sites: Sequence[Site], where: str) -> Given:
         names = [
             f"{site.name}[{','.join(map(str, index))}]" if index else site.name for index in np.ndindex(site.shape)
         ]
-        for name in names:
-            if name not in table:
-                raise RequestError(f"{where}: it lacks the column {name!r} of site {site.name}")
+        lacking = [name for name in names if name not in table]
+        if len(lacking) == len(names):
+            continue
+        if lacking:
+            raise RequestError(f"{where}: it lacks the column {lacking[0]!r} of site {site.name}")
         columns = [_numbers(table[name], f"{where}: column {name!r} of site {site.name}") for name in names]
         values[site.name] = np.stack(columns, axis=1).reshape(len(table), *site.shape)
-    return Given(arrange(values, sites, where))
+    return Given(arrange(values, sites, where, partly=True, given=table))

@@ -1,7 +1,8 @@
 """What draws of a posterior say of new rows, in bounded memory: a block of rows at a time, by one compiled program.
 
-Rows are taken apart where the model lets them be: its observations are independent given the latents, and the sites
-grow with the rows.  A model that is otherwise sees all of its rows at once.
+Rows are taken apart where the model lets them be: its observations are independent given the latents, the sites grow
+with the rows, and a row is the same whatever others stand beside it.  A model that is otherwise sees all of its rows at
+once.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from guidebench.config.errors import RequestError
 from guidebench.config.seeds import derive
 from guidebench.engine.perform import TURN
 from guidebench.inference.arguments import Arguments, as_arrays
+from guidebench.inference.by_row import each_alone
 from guidebench.inference.predict import (
     Forward,
     make_log_likelihood,
@@ -189,24 +191,32 @@ def _block(asked: _Asked, found: ModelStructure, count: int) -> int | None:
         return None
     if any(isinstance(value, int) and value == count for value in asked.values.values()):
         return None  # the number of rows itself is an argument
+    sizes = size, size + 1  # no more than there are: all of them are more than a block
     try:
         one, other = (
-            _outputs(asked.structure, _shapes(asked, _rows(asked.values, names, 0, rows))) for rows in (size, size - 1)
+            _outputs(asked.structure, _shapes(asked, _rows(asked.values, names, np.arange(rows)))) for rows in sizes
         )
     except RequestError:
         return None
     for name, shape in outputs.items():
         as_whole = shape[:1] == (count,)
-        expected = [(rows, *shape[1:]) if as_whole else shape for rows in (size, size - 1)]
+        expected = [(rows, *shape[1:]) if as_whole else shape for rows in sizes]
         if [one.get(name), other.get(name)] != expected:
             return None
-    return size
+    return size if _apart(asked, names, size, count) else None
 
 
-def _rows(values: Mapping[str, Any], names: tuple[str, ...], first: int, size: int) -> dict[str, Any]:
-    """Return the arguments with so many of their rows, the last of them repeated where there are not enough."""
-    count = len(values[names[0]])
-    places = np.minimum(np.arange(first, first + size), count - 1)
+def _apart(asked: _Asked, names: tuple[str, ...], size: int, count: int) -> bool:
+    """Return whether the first half of a block is the same beside the rows after it and beside the last there are."""
+    shared = (size + 1) // 2
+    beside = np.arange(size), np.concatenate([np.arange(shared), np.arange(count - (size - shared), count)])
+    one, other = (_rows(asked.values, names, places) for places in beside)
+    given = {**asked.fixed, **{name: value[0] for name, value in asked.latents.items()}}
+    return each_alone(asked.model, asked.structure, one, other, given, rows=size, shared=shared)
+
+
+def _rows(values: Mapping[str, Any], names: tuple[str, ...], places: np.ndarray) -> dict[str, Any]:
+    """Return the arguments with these of their rows."""
     return {name: value[places] if name in names else value for name, value in values.items()}
 
 
@@ -227,7 +237,9 @@ def _each(asked: _Asked, blocks: list[tuple[int, int]], *, whole: bool) -> Itera
     names = row_arguments(asked.values, count)
     programs: dict[str, Forward] = {}
     for number, (first, size) in enumerate(blocks):
-        values = dict(asked.values) if whole else _rows(asked.values, names, first, size)
+        # The last row is repeated where there are not enough: one program serves all blocks.
+        places = np.minimum(np.arange(first, first + size), count - 1)
+        values = dict(asked.values) if whole else _rows(asked.values, names, places)
         kept = min(size, count - first)
         key = jax.random.key(derive(asked.seed, "predict", number))
         drawn = _run(programs, "predictive", asked.at(values), key)

@@ -1,12 +1,12 @@
 """What the guides are measured against: exact draws, those that come with a problem, made ones, or the user's own.
 
-Draws are made from cheap to dear, until some pass their checks: by a mixture, and by NUTS.  A reference that
-fails its checks is named in the record with the reason, and used for nothing.
+Draws are made from cheap to dear, until some pass their checks: by a mixture, by groups of chains, and by NUTS.  A
+reference that fails its checks is named in the record with the reason, and used for nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,6 +32,7 @@ from guidebench.engine.sampled import SETTINGS, by_nuts
 from guidebench.engine.searching import Asked
 from guidebench.engine.workbench import Workbench
 from guidebench.inference.mixture import MOST_REPEATED
+from guidebench.inference.structure import ModelStructure
 from guidebench.results import ProblemRecord, Work
 from guidebench.results.work import merged, total
 
@@ -56,6 +57,7 @@ class Referenced(NamedTuple):
             reference=self.reference.label,
             reference_checks=dict(self.reference.checks),
             reference_doubts=self.reference.doubts,
+            unchecked=self.reference.unchecked,
             disagreement=self.reference.disagreement,
             reference_note=self.reference.note,
             reference_s=self.reference.seconds,
@@ -103,10 +105,21 @@ def find_reference(
         else:
             found = replace(found, witness=made)
         work = {"witness": witnessing} if witnessing != Work() else {}
-    work = merged({"search": asked.work} if asked.work != Work() else {}, {**found.work, **work})
+    return _referenced(asked, found, {**found.work, **work})
+
+
+def first_of(asked: Asked, rungs: Sequence[Rung]) -> Referenced:
+    """Return the first of these kinds of draws that pass their checks, or what was said of all of them."""
+    found = _best_of(asked, rungs)
+    return _referenced(asked, found, found.work)
+
+
+def _referenced(asked: Asked, found: Reference, work: Mapping[str, Work]) -> Referenced:
+    """Return a reference with the features of its posterior, and what it took with the search that it began with."""
+    work = merged({"search": asked.work} if asked.work != Work() else {}, work)
     for phase, one in work.items():
-        tell(PhaseEnded(bench.prepared.problem.name, "", phase, one))
-    return Referenced(found, features(bench, found), work)
+        asked.tell(PhaseEnded(asked.problem.problem.name, "", phase, one))
+    return Referenced(found, features(asked.bench, found), work)
 
 
 def _witness(asked: Asked) -> tuple[Reference | None, Work, tuple[str, ...]]:
@@ -132,9 +145,10 @@ def _witness(asked: Asked) -> tuple[Reference | None, Work, tuple[str, ...]]:
 
 def _find(asked: Asked, given: Mapping[str, Any] | None) -> Reference:
     config, bench = asked.settings.config, asked.bench
-    problem, sites = bench.prepared.problem, bench.prepared.structure.latents
+    problem, structure = bench.prepared.problem, bench.prepared.structure
+    sites = (*structure.latents, *structure.deterministics)
     if given is not None:
-        return _own("given draws", Given(arrange(given, sites, "reference")))
+        return _in_part("given draws", Given(arrange(given, sites, "reference", partly=True)), structure)
     if config.reference == "none":
         return Reference()
     if config.reference == "exact" or (config.reference == "auto" and problem.reference is not None):
@@ -147,7 +161,7 @@ def _find(asked: Asked, given: Mapping[str, Any] | None) -> Reference:
         if rung.name == config.reference:
             return _named(rung, asked)
     file = Path(config.reference)
-    return _own(file.name, read(file, sites))
+    return _in_part(file.name, read(file, sites), structure)
 
 
 class Rung(NamedTuple):
@@ -171,10 +185,10 @@ LADDER = (
 )
 
 
-def _best_of(asked: Asked) -> Reference:
-    """Return the first reference of the ladder that passes its checks, or the last one with what was said of all."""
+def _best_of(asked: Asked, rungs: Sequence[Rung] = LADDER) -> Reference:
+    """Return the first reference of a ladder that passes its checks, or the last one with what was said of all."""
     found, refused = Reference(), []
-    for rung in LADDER:
+    for rung in rungs:
         made = rung.make(asked)
         if isinstance(made, str):
             found = replace(found, note=f"There is no reference, for {rung.title} cannot run here: {made}.")
@@ -246,6 +260,16 @@ def _made_earlier(prepared: PreparedProblem) -> Reference:
         )
     where = f"problem {problem.name!r}: its reference draws"
     return _own(found.label, Given(arrange(found.chains, prepared.structure.latents, where), found.divergences))
+
+
+def _in_part(label: str, given: Given, structure: ModelStructure) -> Reference:
+    """Return the user's own draws of some sites, which say what they say nothing of."""
+    found = _own(label, given)
+    unchecked = tuple(site.name for site in structure.latents if site.name not in given.chains)
+    if not found.label or not unchecked:
+        return found
+    note = f"{label} has no draws of {', '.join(unchecked)}, of which no error is known."
+    return replace(found, unchecked=unchecked, note=" ".join(filter(None, (found.note, note))))
 
 
 def _own(label: str, given: Given) -> Reference:

@@ -206,7 +206,7 @@ def labelled(
     chains: Mapping[str, np.ndarray], structure: ModelStructure, diverging: np.ndarray | None = None, **attrs: float
 ) -> idata.InferenceData:
     """Return draws of chains as InferenceData with one group, ``posterior``."""
-    sites = {site.name: site for site in structure.latents}
+    sites = {site.name: site for site in (*structure.latents, *structure.deterministics)}
     made, each = (next(iter(chains.values())).shape[1], sum(value[:, :1].nbytes for value in chains.values()))
     most = min(datasets.may_be_kept(each, groups=1), made)
     cut = {} if most == made else {"kept": datasets.said_of_kept(most, made, each) + ", of every chain"}

@@ -44,12 +44,15 @@ class Asked:
         Is told what happens.
     meter : Meter
         What is left of the budget of the run.
+    of_group : int or None
+        Gradients of each group of chains, at most; ``None`` leaves it to them.
     """
 
     bench: Workbench
     settings: Settings
     tell: Tell
     meter: Meter = field(default_factory=Meter)
+    of_group: int | None = None
 
     @property
     def problem(self) -> PreparedProblem:

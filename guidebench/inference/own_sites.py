@@ -147,13 +147,19 @@ def as_numpyro(own: OwnSites) -> Callable[..., dict[str, Any]]:
     return guide
 
 
+def _typed(key: Any) -> PRNGKeyArray:
+    """Return a key of the new style, as guides are trained with; NumPyro's handlers still pass the old one on."""
+    found: PRNGKeyArray = key if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else jax.random.wrap_key_data(key)
+    return found
+
+
 def _run(own: OwnSites, key: PRNGKeyArray) -> tuple[dict[str, Any], Float[Array, ""]]:
     """Draw once, letting nothing be seen from outside but the parameters; return the latents and log q."""
     traced = own.target.arguments.arrays
     args, kwargs = own.call(traced)
     guide = own.fresh()
     params = in_precision(own.params)
-    first, second = jax.random.split(key)
+    first, second = jax.random.split(_typed(key))
     with block(hide_fn=lambda site: site["type"] != "param"):
         trained = seed(substitute(Whole(guide) if own.whole else guide, data=params), second)
         log_q, sites = log_density(trained, args, kwargs, {})

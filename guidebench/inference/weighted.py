@@ -57,8 +57,8 @@ def effective(
     squared = weights**2
     for name, value in values.items():
         columns = value.reshape(len(value), -1).astype(np.float64)
-        centred = columns - weights @ columns
         with np.errstate(all="ignore"):  # points of a very wide mixture are far out, and what is not finite is left out
+            centred = columns - weights @ columns
             variance = weights @ centred**2
             of_variance = weights @ centred**4 - variance**2
             for_mean = variance / (squared @ centred**2)

@@ -126,7 +126,8 @@ def off(metric: str, found: Iterable[tuple[str, Moments, Moments]]) -> Iterator[
 def _both(evidence: Evidence) -> Iterator[tuple[str, Moments, Moments]]:
     """Yield the moments under the guide and in the reference of every component that both have."""
     true = moments_of(evidence.reference, evidence.reference_ess, varying=True)
-    own = moments_of(evidence.latents)
+    shared = {name: value for name, value in evidence.deterministics.items() if name in evidence.reference}
+    own = {**moments_of(evidence.latents), **moments_of(shared)}
     yield from ((name, one, true[name]) for name, one in own.items() if name in true)
 
 

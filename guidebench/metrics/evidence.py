@@ -50,8 +50,10 @@ class Evidence:
         ELBO of every restart that trained.
     heldout : Heldout or None
         Where the problem has held-out data.
+    deterministics : mapping
+        Values of the deterministic sites that the reference may have, shape ``(T, ...)``, for as many of the draws.
     reference : mapping
-        Draws from the true posterior by latent site, shape ``(M, ...)``, where there are any.
+        Draws from the true posterior by site, shape ``(M, ...)``, where there are any.
     reference_ess : mapping
         Per scalar component, how many independent draws those of the reference are worth; one that
         is missing has independent draws.
@@ -74,6 +76,7 @@ class Evidence:
     marginal_weights: bool = True
     restart_elbos: tuple[float, ...] = ()
     heldout: Heldout | None = field(default=None, repr=False)
+    deterministics: Mapping[str, Shaped[np.ndarray, "T ..."]] = field(default_factory=dict, repr=False)
     reference: Mapping[str, Shaped[np.ndarray, "M ..."]] = field(default_factory=dict, repr=False)
     reference_ess: Mapping[str, float] = field(default_factory=dict, repr=False)
     refreshed: Mapping[str, Shaped[np.ndarray, "R ..."]] = field(default_factory=dict, repr=False)
@@ -126,6 +129,7 @@ def read_only(evidence: Evidence) -> Evidence:
         evidence,
         latents=_locked(evidence.latents),
         log_weights=None if evidence.log_weights is None else _view(evidence.log_weights),
+        deterministics=_locked(evidence.deterministics),
         reference=_locked(evidence.reference),
         reference_ess=MappingProxyType(dict(evidence.reference_ess)),
         refreshed=_locked(evidence.refreshed),

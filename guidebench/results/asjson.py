@@ -128,7 +128,7 @@ def _earlier_failures(one: Mapping[str, Any]) -> tuple[Failure, ...]:
 
 def problem_of(one: Mapping[str, Any]) -> ProblemRecord:
     """Return the record of a problem that :func:`plain` and JSON made a mapping of."""
-    tuples = ("latents", "observed", "notes", "reference_doubts", "warnings", "left_out")
+    tuples = ("latents", "observed", "notes", "reference_doubts", "unchecked", "warnings", "left_out")
     apart = one.get("disagreement")
     found = None if apart is None else Disagreement(**{**apart, **{name: tuple(apart[name]) for name in _PAIRS}})
     listed = {name: tuple(one.get(name, ())) for name in tuples}

@@ -1,7 +1,8 @@
 """A trained guide as two files: its arrays by safetensors, which holds nothing but numbers, and JSON on what it is.
 
 ``GUIDE.safetensors`` has the parameters and coordinates, ``GUIDE.json`` beside it the guide and its options, the sites,
-fingerprints of model and data, versions, and the verdict with its reason.  Neither is ever executed.
+fingerprints of model and data, versions, the verdict with its reason, and the digest of the former: a verdict is never
+read beside the parameters of another guide.  Neither file is ever executed.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 from guidebench.config.errors import ResultsError
 from guidebench.plugins.isolation.failures import reason
 from guidebench.results import inference_data as idata
-from guidebench.results.files import put
+from guidebench.results.files import digest, put
 from guidebench.results.guide_state import GROUP, GuideState, from_dataset
 from guidebench.results.records import Comparison, Fit, ProblemRecord
 from guidebench.results.store import GUIDES, draws_path
@@ -124,8 +125,9 @@ def contents(state: GuideState, passport: Passport) -> tuple[bytes, bytes]:
 
     arrays = {name: np.array(value, order="C") for name, value in state.arrays().items()}
     told = {one.name: getattr(passport, one.name) for one in fields(passport)}
-    text = json.dumps({"schema": SCHEMA, **told, "state": state.header()}, indent=1, allow_nan=False)
-    return save(arrays), text.encode("utf-8")
+    content = save(arrays)
+    parts = {"schema": SCHEMA, **told, "sha256": digest(content), "state": state.header()}
+    return content, json.dumps(parts, indent=1, allow_nan=False).encode("utf-8")
 
 
 def write(path: Path, state: GuideState, passport: Passport) -> Path:
@@ -154,7 +156,7 @@ def read(path: Path) -> tuple[GuideState, Passport]:
     ResultsError
         Where one of the files is missing or damaged, or of another version.
     """
-    from safetensors.numpy import load_file
+    from safetensors.numpy import load
 
     path = path if path.suffix == SUFFIX else path.with_name(path.name + SUFFIX)
     beside = path.with_suffix(".json")
@@ -163,12 +165,17 @@ def read(path: Path) -> tuple[GuideState, Passport]:
             raise ResultsError(f"there is no file {file}; a trained guide is {path.name} with {beside.name} beside it")
     try:
         told = json.loads(beside.read_text(encoding="utf-8"))
-        arrays = load_file(path)
+        content = path.read_bytes()
+        arrays = load(content)
     except Exception as error:  # noqa: BLE001 - the errors of safetensors are its own
         raise ResultsError(f"the trained guide {path} cannot be read: {reason(error)}") from None
     if not isinstance(told, dict) or told.get("schema") != SCHEMA:
         found = told.get("schema") if isinstance(told, dict) else None
         raise ResultsError(f"{beside} has schema {found!r}, this guidebench reads {SCHEMA}")
+    if told.get("sha256") != digest(content):
+        raise ResultsError(
+            f"{path} and {beside.name} do not belong together: the one has other content than the other says"
+        )
     try:
         passport = Passport(**{one.name: told[one.name] for one in fields(Passport)})
         return GuideState.of(told["state"], arrays), passport

@@ -254,6 +254,8 @@ class ProblemRecord:
         the tail shape ``khat`` of its weights and how many draws they are worth, ``ess``.
     reference_doubts : tuple of str
         Latent sites of which chains that were to be the reference contradict each other (R-hat above 1.05).
+    unchecked : tuple of str
+        Latent sites of which the reference has no draws.
     disagreement : Disagreement or None
         Two kinds of reference that were computed and contradict each other: then none is used.
     reference_note : str
@@ -296,6 +298,7 @@ class ProblemRecord:
     reference: str = ""
     reference_checks: Mapping[str, float] = field(default_factory=dict)
     reference_doubts: tuple[str, ...] = ()
+    unchecked: tuple[str, ...] = ()
     disagreement: Disagreement | None = None
     reference_note: str = ""
     reference_s: float | None = None

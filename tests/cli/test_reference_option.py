@@ -42,11 +42,11 @@ WRONG = {
     "unreadable file": ("--reference words.npz", "--reference words.npz cannot be read: "),
     "missing site": (
         "--reference lacking.npz",
-        "--reference lacking.npz: it lacks the site s_eps; expected are draws of w, b, s_eps",
+        "--reference lacking.npz: it lacks every site; expected are draws of w, b, s_eps, mu, given is v",
     ),
     "missing column": (
         "--reference lacking.csv",
-        "--reference lacking.csv: it lacks the column 's_eps' of site s_eps",
+        "--reference lacking.csv: it lacks the column 'mu[1]' of site mu",
     ),
     "wrong shape": (
         "--reference wide.npz",
@@ -64,9 +64,9 @@ def test_a_wrong_reference_is_refused_before_training(
     (tmp_path / "words.npz").write_text("words")
     (tmp_path / "misspelled.toml").write_text('reference = "NUTS"')
     (tmp_path / "number.toml").write_text("reference = 3")
-    (tmp_path / "lacking.csv").write_text("w,b\n1,2\n")
+    (tmp_path / "lacking.csv").write_text("w,mu[0]\n1,2\n")
     draws = np.zeros(5)
-    np.savez(tmp_path / "lacking.npz", w=draws, b=draws)
+    np.savez(tmp_path / "lacking.npz", v=draws)
     np.savez(tmp_path / "wide.npz", w=np.zeros((5, 2, 1)), b=draws, s_eps=draws)
     np.savez(tmp_path / "nan.npz", w=draws, b=[0, 0, np.nan, 0, 0], s_eps=draws)
 

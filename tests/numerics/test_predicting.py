@@ -100,6 +100,28 @@ def test_rows_that_depend_on_each_other_stay_together(monkeypatch: pytest.Monkey
     assert np.array_equal(whole.sites["y"], again.sites["y"])
 
 
+def centred(x: Any, y: Any = None) -> None:
+    b = numpyro.sample("b", dist.Normal(0, 5))
+    s = numpyro.sample("s", dist.HalfNormal(2))
+    with numpyro.plate("rows", x.shape[0]):
+        numpyro.sample("y", dist.Normal(b * (x - x.mean()), s), obs=y)
+
+
+def summed(x: Any, y: Any = None) -> None:
+    line(x, y)
+    numpyro.deterministic("mean of rows", x.mean())
+
+
+@pytest.mark.parametrize("model", [centred, summed])
+def test_rows_that_are_others_beside_others_stay_together(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    structure, values = trained(model), {"x": np.arange(40.0)}
+    whole = predict(model, structure, values, LATENTS)
+    monkeypatch.setattr(predicting, "BLOCK_VALUES", 10 * DRAWS)
+    again = predict(model, structure, values, LATENTS)
+    for name, value in whole.sites.items():
+        assert np.array_equal(value, again.sites[name])
+
+
 def local(x: Any, y: Any = None) -> None:
     with numpyro.plate("rows", x.shape[0]):
         b = numpyro.sample("b", dist.Normal(0, 5))

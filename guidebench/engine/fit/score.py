@@ -62,6 +62,7 @@ def score(
         trained=declaration.fit is None,
         chains=drawn.chains,
         doubts=reference.doubts,
+        unchecked=reference.unchecked,
         apart="" if reference.disagreement is None else reference.disagreement.said,
         lender="" if lender is None else lender.lends,
     )

@@ -137,4 +137,5 @@ def _moments(draws: Float64[np.ndarray, "C S ..."]) -> tuple[np.ndarray, np.ndar
     mean, sd = by_chain.mean(axis=0), draws.std(axis=(0, 1))
     squares = ((draws - mean) ** 2).mean(axis=1)
     root = np.sqrt(CHAINS)
-    return mean, by_chain.std(axis=0) / root, sd, squares.std(axis=0) / (2 * np.maximum(sd, 1e-300)) / root
+    errors = by_chain.std(axis=0) / root, squares.std(axis=0) / (2 * np.maximum(sd, 1e-300)) / root
+    return np.asarray(mean), np.asarray(errors[0]), np.asarray(sd), np.asarray(errors[1])  # of a scalar site, too

@@ -32,6 +32,7 @@ OVERVIEW: tuple[Section, ...] = tuple(
         ("profiles", "Performance profiles"),
         ("times", "Time against accuracy"),
         ("winners", "Which guide wins where"),
+        ("models", "Models of the same data"),
     )
 )
 

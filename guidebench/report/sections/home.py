@@ -31,7 +31,7 @@ def build(page: Page) -> Block | None:
         )
     else:
         text = f"This loads {fit.guide}, in the folder of this report. No guide's draws can be used as the posterior."
-    if usable or words.lent or page.problem.reference:
+    if usable or words.lent or (page.problem.reference and not page.problem.unchecked):
         parts.append(Code(draws(page.problem.name)))
     return Block(text, *parts)
 

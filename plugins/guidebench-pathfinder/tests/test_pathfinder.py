@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -118,7 +119,7 @@ def regression(x: Any, y: Any) -> None:
         numpyro.sample("y", dist.Normal(x @ slopes + 50 * level, 1.0), obs=y)
 
 
-def test_it_takes_part_in_a_comparison() -> None:
+def test_it_takes_part_in_a_comparison(tmp_path: Path) -> None:
     rng = np.random.default_rng(4)
     x = rng.standard_normal((30, 2)) @ np.array([[1.0, 0.9], [0.0, 0.4]])
     y = x @ np.array([1.0, -2.0]) + 150.0 + rng.standard_normal(30)
@@ -137,3 +138,11 @@ def test_it_takes_part_in_a_comparison() -> None:
     assert np.array(found, float) == pytest.approx(sds, rel=0.1)
     assert fitted.method.startswith("L-BFGS climbs the posterior")
     assert "steps of L-BFGS, the best ELBO is that after step" in fitted.message
+
+    trained = fitted.trained
+    again = gb.load_guide(trained.save(tmp_path / "pathfinder"), regression, x, y)
+    draws = trained.sample(seed=3, n=4000)
+    for name, value in again.sample(seed=3, n=4000).items():
+        np.testing.assert_array_equal(value, draws[name])
+    weights = np.exp(again.log_weight(draws) - evidence)
+    assert weights.mean() == pytest.approx(1, abs=4 * weights.std() / np.sqrt(len(weights)) + 1e-3)

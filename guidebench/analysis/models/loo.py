@@ -4,7 +4,9 @@ Of draws :math:`\theta_s \sim q`, the weight that makes them draws of the poster
 
 .. math:: w_{is} \propto \frac{p(y, \theta_s)}{q(\theta_s)} \, \frac{1}{p(y_i \mid \theta_s)}
 
-smoothed by Pareto for each observation (PSIS).  It is what ArviZ 1.x calls ``loo_approximate_posterior``.
+smoothed by Pareto for each observation (PSIS).  It is what ArviZ 1.x calls ``loo_approximate_posterior``.  The ratio
+p/q has heavy tails even under guides that are right in every moment; the draws of one that is trusted are then taken
+as those of the posterior, and weighted for what is left out alone.
 
 References
 ----------
@@ -47,6 +49,9 @@ class Loo:
         Shape of the tail of the weights of each, shape ``(N,)``.
     draws : int
         How many draws it is from.
+    weighted : bool
+        Whether these have the weights of the guide; those of a guide that is trusted count alike where its weights do
+        not settle.
     """
 
     guide: str
@@ -56,11 +61,17 @@ class Loo:
     pointwise: np.ndarray = field(repr=False)
     khat: np.ndarray = field(repr=False)
     draws: int
+    weighted: bool = True
+
+    @property
+    def settles(self) -> bool:
+        """Whether the weights of every observation can be believed."""
+        return bool((self.khat <= MOST_KHAT).all())
 
     def __str__(self) -> str:
         return (
             f"elpd_loo {self.elpd:.2f} ± {self.se:.2f}, p_loo {self.p_loo:.2f}, largest k-hat {self.khat.max():.2f}, "
-            f"from {self.draws:,} draws of {self.guide}"
+            f"from {self.draws:,} draws of {self.guide}{'' if self.weighted else ', all alike'}"
         )
 
 
@@ -76,18 +87,29 @@ def loo(fits: Sequence[Fit], guide: str | None = None) -> Loo:
     log_likelihood, log_weights = _log_likelihood(fit), _log_weights(fit)
     if not np.isfinite(log_likelihood).all():
         raise RequestError(f"LOO of {fit.guide} cannot be told: densities of its observations are not finite")
+    found = _weighed(fit, log_likelihood, log_weights)
+    if not found.settles and fit.own_verdict is Verdict.TRUST:
+        plain = _weighed(fit, log_likelihood, np.zeros_like(log_weights))
+        found = plain if plain.settles else found
+    if not found.settles:
+        worst = int(np.argmax(found.khat))  # which is one that is not a number, where there is any
+        raise RequestError(
+            f"LOO of {fit.guide} cannot be told: the weights of observation {worst} have the tail shape k-hat "
+            f"{found.khat[worst]:.2f}, more than {MOST_KHAT:g}; another guide may come closer, or leave that row out "
+            "itself"
+        )
+    return found
+
+
+def _weighed(fit: Fit, log_likelihood: np.ndarray, log_weights: np.ndarray) -> Loo:
+    """Return PSIS-LOO of draws with weights, believed or not."""
     count, total = log_likelihood.shape
     pointwise, khat = np.empty(total), np.empty(total)
     for at, column in enumerate(log_likelihood.T):
         smoothed, khat[at] = idata.pareto_smooth(log_weights - column)
         pointwise[at] = logsumexp(smoothed - logsumexp(smoothed) + column)
-    worst = int(np.argmax(khat))
-    if not khat[worst] <= MOST_KHAT:
-        raise RequestError(
-            f"LOO of {fit.guide} cannot be told: the weights of observation {worst} have the tail shape k-hat "
-            f"{khat[worst]:.2f}, more than {MOST_KHAT:g}; another guide may come closer, or leave that row out itself"
-        )
-    posterior, _ = idata.pareto_smooth(log_weights)
+    weighted = bool(log_weights.any())
+    posterior = idata.pareto_smooth(log_weights)[0] if weighted else log_weights
     lppd = logsumexp(log_likelihood + (posterior - logsumexp(posterior))[:, None], axis=0)
     return Loo(
         guide=fit.guide,
@@ -97,20 +119,30 @@ def loo(fits: Sequence[Fit], guide: str | None = None) -> Loo:
         pointwise=pointwise,
         khat=khat,
         draws=count,
+        weighted=weighted,
     )
+
+
+def repaired_by_weights(fit: Fit) -> bool:
+    """Return whether the weights of a guide make its draws right, where others were lent in their place.
+
+    These come first for use, but only a guide's own draws have densities of the observations beside them.
+    """
+    said = [one.reweighted for one in fit.evidence if one.source in ("reference", "witness")]
+    return fit.verdict is Verdict.REFRESH and True in said and False not in said
 
 
 def _chosen(fits: Sequence[Fit], guide: str | None) -> Fit:
     if guide is None:
         words = by_word([fit for fit in fits if idata.group(fit.inference_data, "log_likelihood") is not None])
-        usable = [*words.trusted, *words.reweighted, *words.refreshed]
+        usable = [*words.trusted, *words.reweighted, *words.refreshed, *filter(repaired_by_weights, words.lent)]
         if not usable:
             raise RequestError("LOO cannot be told: no guide of the run has draws that can be used, with densities")
         return usable[0]
     found = next((fit for fit in fits if fit.guide == guide), None)
     if found is None:
         raise RequestError(f"there is no guide {guide!r}; those of the run are {', '.join(fit.guide for fit in fits)}")
-    if found.own_verdict not in (Verdict.TRUST, Verdict.REWEIGHT, Verdict.REFRESH):
+    if not found.own_verdict.usable and not repaired_by_weights(found):
         raise RequestError(f"LOO of {guide} cannot be told: it is {found.own_verdict}. {found.reason}")
     return found
 
