@@ -20,7 +20,7 @@ from guidebench.config import make_config
 from guidebench.config.errors import RequestError
 from guidebench.inference import optimizers
 from guidebench.plugins.isolation.time_limit import TimeLimit
-from guidebench.request.loading import files, matching
+from guidebench.request.loading import columns, files, matching
 from guidebench.request.loading.files import Data, Unusable, read_data
 
 NUMBERS = [1.5, -2.0, 3.25]
@@ -34,6 +34,11 @@ def test_numbers_in_any_order_of_bytes_and_any_width_are_the_same_numbers(tmp_pa
     assert found.dtype.isnative
     assert found.dtype.itemsize <= 8
     np.testing.assert_array_equal(found, expected.astype(found.dtype))
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.int8, np.uint8, np.int32])
+def test_numbers_that_are_narrower_than_those_of_jax_are_in_range(kind: Any) -> None:
+    assert columns.numbers(np.array([1, 2, 3], dtype=kind), "x").dtype == kind
 
 
 def member(name: str, content: bytes, compression: int = zipfile.ZIP_STORED) -> bytes:
