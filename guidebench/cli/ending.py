@@ -63,11 +63,16 @@ class _Signals:
             raise StoppedError
 
     def _unraised(self, unraisable: Any) -> None:
-        """Send the signal again where Python was in a callback, out of which no exception comes."""
+        """Send the signal again where Python was in a callback, out of which no exception comes.
+
+        Anything else is for the log: it is what somebody's object says when it is thrown away.
+        """
         if isinstance(unraisable.exc_value, StoppedError):
             self._send()
         else:
-            self._before_hook(unraisable)
+            from guidebench.cli.log import unraised
+
+            unraised(unraisable.exc_value)
 
     def _send(self) -> None:
         """Send the signal again, a little later."""

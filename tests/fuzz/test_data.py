@@ -89,9 +89,11 @@ def read(here: Path) -> Callable[[str, bytes], str]:
     def given(name: str, content: bytes) -> str:
         (here / name).write_bytes(content)
         config = make_config({"problems": ("own.py:line",), "data": name})
-        said = one_line(lambda: choose_problems(registry, config.problems, config))
-        assert sorted(file.name for file in here.iterdir()) == sorted({"own.py", name})
-        (here / name).unlink()
+        try:
+            said = one_line(lambda: choose_problems(registry, config.problems, config))
+        finally:
+            (here / name).unlink()
+        assert [file.name for file in here.iterdir()] == ["own.py"]
         return said
 
     return given

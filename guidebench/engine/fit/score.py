@@ -17,8 +17,8 @@ from guidebench.engine.fit.lent import Lent, lend
 from guidebench.engine.gate import Reference
 from guidebench.metrics.evidence import Evidence, read_only
 from guidebench.plugins.isolation.boundary import Boundary
-from guidebench.plugins.isolation.failures import Failure
-from guidebench.plugins.registry import OWN, Registered
+from guidebench.plugins.isolation.failures import OWN, Failure
+from guidebench.plugins.registry import Registered
 from guidebench.request.selection import ChosenGuide
 from guidebench.results import Refresher
 

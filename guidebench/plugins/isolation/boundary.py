@@ -13,9 +13,10 @@ from types import TracebackType
 from typing import Self
 
 from guidebench.config.text import passed_on
-from guidebench.plugins.isolation import whereabouts
+from guidebench.plugins.isolation import replaced, whereabouts
 from guidebench.plugins.isolation.ending import is_foreign, refused
-from guidebench.plugins.isolation.failures import Failure, Phase, phase_of, reason
+from guidebench.plugins.isolation.failures import OWN, Failure, Phase, phase_of, reason
+from guidebench.plugins.isolation.replaced import ReplacedError
 from guidebench.plugins.isolation.state import Undo, remember
 from guidebench.plugins.isolation.time_limit import OutOfTime, TimeLimit, told
 from guidebench.plugins.isolation.whereabouts import Where
@@ -48,8 +49,10 @@ class Boundary:
         self._plugin, self._distribution, self._name = plugin, distribution, name
         self._limit = TimeLimit(time_limit)
         self._restore: Undo = lambda: None
+        self._watched = replaced.watched()
 
     def __enter__(self) -> Self:
+        self._watched.__enter__()
         self._restore = remember()
         self._running = refused()
         self._running.__enter__()
@@ -60,9 +63,14 @@ class Boundary:
     def begin(self, phase: Phase) -> None:
         """Enter the next phase, with everything that the last one changed put back."""
         self._restore()
+        self._put_back()
         self._limit.check()
         self.phase = phase
         self._say_where()
+
+    def _put_back(self) -> None:
+        if self._distribution != OWN:  # ours replaces nothing, and is asked most often
+            replaced.put_back()
 
     def _say_where(self) -> None:
         whereabouts.entered(Where(self.phase, self._plugin, self._distribution, self._name))
@@ -95,6 +103,11 @@ class Boundary:
             error = error or late
         self._running.__exit__(None, None, None)
         self._restore()
+        try:
+            self._put_back()
+        except ReplacedError as found:
+            error = error or found
+        self._watched.__exit__(None, None, None)
         whereabouts.entered(None)
         if error is None or not (isinstance(error, Exception) or is_foreign(error)):
             return False
