@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import _thread
+import atexit
 import errno
 import os
 import signal
@@ -95,11 +96,30 @@ def _imports(frame: FrameType | None) -> bool:
 
 
 def program() -> NoReturn:
-    """Run the command line as the whole of a process: once it has ended, Ctrl-C changes its status no more."""
+    """Run the command line as the whole of a process, which ends with it.
+
+    Ctrl-C changes its status no more then, nor does what somebody has registered for the exit, and no thread of
+    somebody's holds it up.
+    """
     try:
         main()
-    finally:
+    except SystemExit as ended:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        _leave(int(ended.code or 0))
+    raise AssertionError("a command ends with a status")
+
+
+def _leave(status: int) -> NoReturn:
+    from guidebench.plugins.isolation.ending import end, refused
+
+    sys.unraisablehook = lambda _: None
+    with refused():
+        atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):  # closed, or taken away
+            stream.flush()
+    end(status)
+    raise AssertionError("this is after the end")
 
 
 def main() -> NoReturn:

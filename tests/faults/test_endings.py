@@ -217,6 +217,24 @@ def test_a_signal_in_a_callback_comes_again() -> None:
         run()
 
 
+LINGERING = """
+import atexit, os, threading, time
+atexit.register(os._exit, 0)
+threading.Thread(target=time.sleep, args=(600,)).start()
+
+def model(y=None):
+    raise SystemExit(0)
+"""
+
+
+def test_what_is_left_for_the_exit_changes_no_status(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(LINGERING)
+    process = begun(tmp_path, "run", "own.py:model", "-q")
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode, out) == (1, "")
+    assert re.fullmatch(r"guidebench: code in own\.py, line 7, tried to end the program: SystemExit: 0.*\n", err)
+
+
 # Where there is nobody to print to
 
 

@@ -132,9 +132,11 @@ def compute(
         with Boundary(
             "metric", plugin=one.plugin, distribution=one.distribution, name=metric.name, time_limit=limit
         ) as at:
-            values.extend([(_checked(found, one), one) for found in metric.compute(seen)])
+            found = [(_checked(value, one), one) for value in metric.compute(seen)]
         if at.failure is not None:
             failures.append(at.failure)
+        else:
+            values += found
     return values, failures
 
 

@@ -7,6 +7,7 @@ process is put back, and what takes too long is ended.
 
 from __future__ import annotations
 
+import os
 import traceback
 from collections.abc import Callable
 from types import TracebackType
@@ -14,7 +15,7 @@ from typing import Self
 
 from guidebench.config.text import passed_on
 from guidebench.plugins.isolation import replaced, whereabouts
-from guidebench.plugins.isolation.ending import is_foreign, refused
+from guidebench.plugins.isolation.ending import end, is_foreign, refused
 from guidebench.plugins.isolation.failures import OWN, Failure, Phase, phase_of, reason
 from guidebench.plugins.isolation.replaced import ReplacedError
 from guidebench.plugins.isolation.state import Undo, remember
@@ -50,8 +51,10 @@ class Boundary:
         self._limit = TimeLimit(time_limit)
         self._restore: Undo = lambda: None
         self._watched = replaced.watched()
+        self._process = 0
 
     def __enter__(self) -> Self:
+        self._process = os.getpid()
         self._watched.__enter__()
         self._restore = remember()
         self._running = refused()
@@ -97,6 +100,8 @@ class Boundary:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
+        if os.getpid() != self._process:  # a copy of this process, made inside, is not to go on with the run
+            end(1)
         try:
             self._limit.__exit__()
         except OutOfTime as late:
