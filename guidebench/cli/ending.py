@@ -22,6 +22,12 @@ from guidebench.config.errors import GuidebenchError
 #: Exit statuses; the last two are those that shells have for the signals.
 FAILED, WRONG, BROKEN, INTERRUPTED, TERMINATED = 1, 2, 3, 130, 143
 
+#: What a path may be that was given: kept from us, or none.
+_OF_A_PATH = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP}
+
+#: Letters of a path that are shown.
+LONGEST = 300
+
 #: Seconds that a signal waits for an import to end, at most, and between two looks.
 PATIENCE, AGAIN = 5.0, 0.05
 
@@ -151,8 +157,8 @@ def _ended(error: BaseException, received: int) -> int:
     if isinstance(error, BrokenPipeError):
         _to_nowhere()
         return 0
-    if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        _complain(f"{error.filename or 'a file'} cannot be written or read: {error.strerror}")
+    if isinstance(error, OSError) and error.errno in _OF_A_PATH:
+        _complain(f"{str(error.filename or 'a file')[:LONGEST]} cannot be written or read: {error.strerror}")
         return WRONG
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         _complain(f"{error.filename or 'standard output'} cannot be written: {error.strerror}")

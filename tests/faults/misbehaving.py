@@ -139,31 +139,39 @@ def disorder():
         raise SystemExit(0)
 """ + build("disorder", "disorder()")
 
+#: A compiled loop that nothing ends.
+ENDLESS = "jax.lax.while_loop(lambda i: i < 1.0, lambda i: i * 0.5, 0.0)"
+
 #: These take their process with them: phase, and a part of what is said.
 APART: Mapping[str, Broken] = {
     "acme-kill": Broken(
-        build("kill", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"), "build", "kill", "killed by SIGKILL"
+        build("kill", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"), "train", "kill", "killed by SIGKILL"
     ),
     "acme-segfault": Broken(
         traced("segfault", "__import__('ctypes').string_at(0)"), "train", "segfault", "killed by SIGSEGV"
     ),
-    "acme-abort": Broken(build("abort", "import os; os.abort()"), "build", "abort", "killed by SIGABRT"),
+    "acme-abort": Broken(build("abort", "import os; os.abort()"), "train", "abort", "killed by SIGABRT"),
     "acme-alarm": Broken(
-        build("alarm", "import signal, time; signal.alarm(1); time.sleep(9)"), "build", "alarm", "killed by SIGALRM"
+        build("alarm", "import signal, time; signal.alarm(1); time.sleep(9)"),
+        "train",
+        "alarm",
+        "took longer than the time limit",
     ),
-    "acme-worker-exit": Broken(build("gone", "import os; os._exit(0)"), "build", "gone", "ended with exit status 0"),
+    "acme-worker-exit": Broken(build("gone", "import os; os._exit(0)"), "train", "gone", "ended with exit status 0"),
     "acme-descriptors": Broken(
-        build("descriptors", "import os; os.closerange(0, 4096)"), "build", "descriptors", "its process"
+        build("descriptors", "import os; os.closerange(0, 4096)"), "train", "descriptors", "its process"
     ),
     "acme-xla": Broken(
-        traced("xla", "jax.lax.while_loop(lambda i: i < 1.0, lambda i: i * 0.5, 0.0).block_until_ready()"),
+        guide(
+            "xla", WORKS.replace("loc, 1.0", "loc + jax.lax.while_loop(lambda i: i < 1.0, lambda i: i * 0.5, 0.0), 1.0")
+        ),
         "train",
         "xla",
         "took longer than the time limit",
     ),
     "acme-python": Broken(
         build("python", "while True:\n    try:\n        sum(range(1000))\n    except BaseException:\n        pass"),
-        "build",
+        "train",
         "python",
         "took longer than the time limit",
     ),
