@@ -108,9 +108,11 @@ class Boundary:
             error = error or late
         self._running.__exit__(None, None, None)
         self._restore()
+        besides = ""
         try:
             self._put_back()
         except ReplacedError as found:
+            besides = "" if error is None else f"; {found}"
             error = error or found
         self._watched.__exit__(None, None, None)
         whereabouts.entered(None)
@@ -121,7 +123,7 @@ class Boundary:
             distribution=self._distribution,
             phase=phase_of(error, self.phase),
             name=self._name,
-            message=self._told(error),
+            message=self._told(error) + besides,
             traceback=passed_on("".join(traceback.format_exception(error))),
         )
         return True
