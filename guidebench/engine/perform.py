@@ -50,9 +50,7 @@ def _undisturbed() -> Iterator[None]:
         try:
             put_back()
         except ReplacedError as error:
-            raise ModelError(
-                f"{error}: a model or a thread of somebody's did so, and what it disturbed is lost"
-            ) from None
+            raise ModelError(f"{error}: by a model or somebody's thread; what was computed meanwhile is lost") from None
 
 
 def _telling(tell: Tell) -> None:
