@@ -52,7 +52,7 @@ class OutputOptions(Options):
     time_limit: Annotated[
         float | None,
         Option(
-            help="End a guide that takes longer, and a metric or section of a plugin's.",
+            help="End a guide that takes longer, and a model, a problem's own reference, a plugin's metric or section.",
             metavar="SECONDS",
             panel=OUTPUT,
             changes="nothing",

@@ -18,6 +18,9 @@ import pytest
 
 from guidebench.config import make_config
 from guidebench.config.errors import RequestError
+from guidebench.contracts import Problem
+from guidebench.engine import references
+from guidebench.engine.lost import TaskLostError
 from guidebench.inference import optimizers
 from guidebench.plugins.isolation.time_limit import TimeLimit
 from guidebench.request.loading import columns, files, matching
@@ -176,6 +179,22 @@ def test_an_optimiser_that_cannot_train_is_refused(spec: str, said: str) -> None
 def test_a_limit_beyond_what_a_clock_takes_is_no_limit() -> None:
     with TimeLimit(1e10):
         pass
+
+
+def without_end(*_: Any) -> None:
+    while True:
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("part", ["reference", "reference_draws"])
+def test_a_reference_that_never_comes_back_is_none(part: str) -> None:
+    problem: Any = Problem(name="p", model=without_end, **{part: without_end})
+    prepared: Any = SimpleNamespace(problem=problem, structure=SimpleNamespace(latents=()))
+    asked: Any = SimpleNamespace(
+        settings=SimpleNamespace(config=make_config({"time_limit": 0.2})), bench=SimpleNamespace(prepared=prepared)
+    )
+    with pytest.raises(TaskLostError, match=r"^took longer than the time limit of 0\.2 s$"):
+        references._find(asked, None)
 
 
 @pytest.mark.parametrize(
