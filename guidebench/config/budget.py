@@ -7,7 +7,7 @@ import re
 from typing import Literal, NamedTuple
 
 #: ``200000`` and ``200_000`` are gradients, ``60s`` and ``0.5s`` seconds.
-_FORM = re.compile(r"(?P<gradients>\d[\d_]*)|(?P<seconds>\d+(\.\d+)?)\s*s")
+_FORM = re.compile(r"(?P<gradients>\d[\d_]{0,20})|(?P<seconds>\d{1,12}(\.\d{1,12})?)\s*s")
 
 #: ``512M``, ``4G``, ``1.5 GB``: powers of ten.
 _SIZE = re.compile(r"(?P<number>\d{1,6}(\.\d{1,6})?)\s*(?P<unit>[MGT])B?", re.IGNORECASE)

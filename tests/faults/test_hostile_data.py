@@ -154,6 +154,12 @@ def test_a_hostile_configuration_is_one_line(tmp_path: Path, text: str) -> None:
         make_config({}, tmp_path / "c.toml")
 
 
+@pytest.mark.parametrize("budget", ["1" + "0" * 400, "1" + "0" * 400 + "s", "9" * 5000, 10**400])
+def test_a_budget_that_no_float_holds_is_refused(budget: Any) -> None:
+    with pytest.raises(RequestError, match=r"should be a whole number of gradients"):
+        make_config({"budget": budget})
+
+
 def test_results_that_were_changed_are_no_configuration(tmp_path: Path) -> None:
     (tmp_path / "results.json").write_text('{"digest": "0", "config": {"seed": 1}}')
     with pytest.raises(RequestError, match=r"does not hold what was written into it"):
