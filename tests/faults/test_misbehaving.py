@@ -85,7 +85,7 @@ def apart(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
         (place / f"{name.replace('-', '_')}.py").write_text(IMPORTS + dedent(source))
     given = [word for name in sources for word in ("--plugin", f"{name.replace('-', '_')}.py")]
     given += [word for one in APART.values() for word in ("-g", one.name)]
-    options = (*SETTINGS, "--jobs", "1", "--time-limit", "60", "-q")
+    options = (*SETTINGS, "--jobs", "1", "--time-limit", "100", "-q")
     done = subprocess.run(
         [sys.executable, "-m", "guidebench", "run", "tiny", *given, "-g", HEALTHY, *options],
         cwd=place,
