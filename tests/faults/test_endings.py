@@ -22,6 +22,8 @@ from guidebench.cli.life import WORDS
 from guidebench.plugins.isolation.boundary import Boundary
 from guidebench.plugins.isolation.ending import refused
 from guidebench.plugins.isolation.state import restored
+from guidebench.results import store
+from tests import made
 
 MODELS = """
 import os, pathlib, sys, time
@@ -113,6 +115,28 @@ def test_whatever_a_plugin_raises_ends_its_block_alone(raised: BaseException) ->
         raise raised
     assert at.failure is not None
     assert at.failure.message.startswith(type(raised).__name__)
+
+
+ODD = """
+class Odd(BaseException):
+    pass
+
+raise Odd("not an error")
+"""
+
+
+@pytest.mark.parametrize("asked", [("list",), ("list", "--format", "json"), ("report", "results")])
+def test_what_a_plugin_raises_on_import_ends_no_command(
+    command: Callable[..., Any], tmp_path: Path, forgotten_modules: None, asked: tuple[str, ...]
+) -> None:
+    (tmp_path / "odd.py").write_text(ODD)
+    store.save(made.comparison(made.fit("one", {"elbo": (-1.0, 0.1)})), tmp_path / "results")
+    ended = command(*asked, "--plugin", "odd.py")
+    assert (ended.status, ended.err) == (0, "")
+    if asked[0] == "list":
+        assert "failed on import with Odd: not an error" in " ".join(ended.out.split())
+    else:
+        assert (tmp_path / "results" / "report.html").exists()
 
 
 def test_ctrl_c_goes_through_a_block() -> None:
