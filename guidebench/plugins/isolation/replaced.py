@@ -43,7 +43,11 @@ class _Originals:
         """Note the functions of modules that have been loaded since."""
         for name in MODULES:
             module = sys.modules.get(name)
-            if module is None or name in self._seen or getattr(module.__spec__, "_initializing", False):
+            if (
+                module is None
+                or name in self._seen
+                or getattr(getattr(module, "__spec__", None), "_initializing", False)
+            ):
                 continue
             self._seen.add(name)
             for holder, attribute, value in _functions(module):
