@@ -153,7 +153,7 @@ APART: Mapping[str, Broken] = {
     "acme-abort": Broken(build("abort", "import os; os.abort()"), "train", "abort", "killed by SIGABRT"),
     "acme-alarm": Broken(
         build("alarm", "import signal, time; signal.alarm(1); time.sleep(9)"),
-        "train",
+        "build",
         "alarm",
         "took longer than the time limit",
     ),
