@@ -64,6 +64,8 @@ def compare(
     no_plugins: bool | None = None,
     jobs: int | None = None,
     dask: str | None = None,
+    isolate: bool | None = None,
+    memory_limit: str | None = None,
     executor: Any = None,
     progress: bool | None = None,
     **kwargs: Any,
@@ -121,6 +123,10 @@ particles, loss, init, draws, seed
         Worker processes to run fits in, side by side.
     dask : str, optional
         Where to run on a Dask cluster: the address of its scheduler, or ``"local:N"`` for N workers on this machine.
+    isolate : bool, optional
+        Whether every guide gets a worker process of its own, which no other guide has been in.
+    memory_limit : str, optional
+        Memory that a worker process may take, as ``"4G"``; one that takes more is ended.
     executor : optional
         A ``distributed.Client`` or any ``concurrent.futures.Executor`` to run fits on, in place of `jobs` and `dask`.
         It is left as it is.

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import _thread
+import atexit
 import errno
 import os
 import signal
@@ -20,6 +21,12 @@ from guidebench.config.errors import GuidebenchError
 
 #: Exit statuses; the last two are those that shells have for the signals.
 FAILED, WRONG, BROKEN, INTERRUPTED, TERMINATED = 1, 2, 3, 130, 143
+
+#: What a path may be that was given: kept from us, or none.
+_OF_A_PATH = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP}
+
+#: Letters of a path that are shown.
+LONGEST = 300
 
 #: Seconds that a signal waits for an import to end, at most, and between two looks.
 PATIENCE, AGAIN = 5.0, 0.05
@@ -63,11 +70,16 @@ class _Signals:
             raise StoppedError
 
     def _unraised(self, unraisable: Any) -> None:
-        """Send the signal again where Python was in a callback, out of which no exception comes."""
+        """Send the signal again where Python was in a callback, out of which no exception comes.
+
+        Anything else is for the log: it is what somebody's object says when it is thrown away.
+        """
         if isinstance(unraisable.exc_value, StoppedError):
             self._send()
         else:
-            self._before_hook(unraisable)
+            from guidebench.cli.log import unraised
+
+            unraised(unraisable.exc_value)
 
     def _send(self) -> None:
         """Send the signal again, a little later."""
@@ -90,11 +102,30 @@ def _imports(frame: FrameType | None) -> bool:
 
 
 def program() -> NoReturn:
-    """Run the command line as the whole of a process: once it has ended, Ctrl-C changes its status no more."""
+    """Run the command line as the whole of a process, which ends with it.
+
+    Ctrl-C changes its status no more then, nor does what somebody has registered for the exit, and no thread of
+    somebody's holds it up.
+    """
     try:
         main()
-    finally:
+    except SystemExit as ended:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        _leave(int(ended.code or 0))
+    raise AssertionError("a command ends with a status")
+
+
+def _leave(status: int) -> NoReturn:
+    from guidebench.plugins.isolation.ending import end, refused
+
+    sys.unraisablehook = lambda _: None
+    with refused():
+        atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):  # closed, or taken away
+            stream.flush()
+    end(status)
+    raise AssertionError("this is after the end")
 
 
 def main() -> NoReturn:
@@ -126,8 +157,8 @@ def _ended(error: BaseException, received: int) -> int:
     if isinstance(error, BrokenPipeError):
         _to_nowhere()
         return 0
-    if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        _complain(f"{error.filename or 'a file'} cannot be written or read: {error.strerror}")
+    if isinstance(error, OSError) and error.errno in _OF_A_PATH:
+        _complain(f"{str(error.filename or 'a file')[:LONGEST]} cannot be written or read: {error.strerror}")
         return WRONG
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         _complain(f"{error.filename or 'standard output'} cannot be written: {error.strerror}")

@@ -102,6 +102,11 @@ def failed(failure: Failure) -> None:
     _LOGGER.error("%s%s", failure, f"\n{failure.traceback.rstrip()}" if failure.traceback else "")
 
 
+def unraised(error: BaseException) -> None:
+    """Note an exception that nobody could be told of, as one in a destructor."""
+    _LOGGER.info("in a callback:\n%s", _traceback(error))
+
+
 @contextmanager
 def written(folder: Path, *, aloud: bool = False) -> Iterator[Log]:
     """Keep a log of what happens inside, in the folder of the results: guidebench's own, and that of libraries.

@@ -16,7 +16,8 @@ from typing import Any
 
 import guidebench
 from guidebench.config.sealed import unsealed
-from guidebench.plugins.registry import OWN, Registered
+from guidebench.plugins.isolation.failures import OWN
+from guidebench.plugins.registry import Registered
 from guidebench.results import Comparison
 from guidebench.results.asjson import plain
 from guidebench.results.files import digest_of, put

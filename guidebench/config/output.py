@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from guidebench.config import paths
-from guidebench.config.budget import Budget
+from guidebench.config.budget import Budget, size_of
 from guidebench.config.options import OUTPUT, RUNNING, Option, Options
 from guidebench.config.paths import REFERENCE_FILES, REFERENCES
 
@@ -52,7 +52,7 @@ class OutputOptions(Options):
     time_limit: Annotated[
         float | None,
         Option(
-            help="End a guide that takes longer, and a metric or section of a plugin's.",
+            help="End a guide that takes longer, and a model, a problem's own reference, a plugin's metric or section.",
             metavar="SECONDS",
             panel=OUTPUT,
             changes="nothing",
@@ -137,6 +137,26 @@ class OutputOptions(Options):
         ),
     ] = None
 
+    isolate: Annotated[
+        bool,
+        Option(
+            help="Give every guide a worker process of its own, which no other guide has been in.",
+            panel=RUNNING,
+            changes="nothing",
+            saved=False,
+        ),
+    ] = False
+    memory_limit: Annotated[
+        str | None,
+        Option(
+            help="End a worker process that takes more memory, as 4G; what it was at is lost, and the others go on.",
+            metavar="SIZE",
+            panel=RUNNING,
+            changes="nothing",
+            saved=False,
+        ),
+    ] = None
+
     @field_validator("reference")
     @classmethod
     def _reference(cls, value: str) -> str:
@@ -168,6 +188,21 @@ class OutputOptions(Options):
     def allowance(self) -> Budget | None:
         """What a problem may cost."""
         return None if self.budget is None else Budget.parse(self.budget)
+
+    @field_validator("memory_limit")
+    @classmethod
+    def _memory_limit(cls, value: str | None) -> str | None:
+        try:
+            if value is not None:
+                size_of(value)
+        except ValueError:
+            raise PydanticCustomError("size", "should be at least 1G, in M, G or T: 1500M, 4G") from None
+        return value
+
+    @property
+    def most_memory(self) -> int | None:
+        """Bytes that a worker process may take."""
+        return None if self.memory_limit is None else size_of(self.memory_limit)
 
     @field_validator("dask")
     @classmethod

@@ -41,6 +41,11 @@ def make_config(options: Mapping[str, Any], file: Path | None = None) -> RunConf
         config = RunConfig(**{**values, **given})
     except ValidationError as error:
         raise _refused(error, None if _key(error) in given else file) from None
+    apart = [name for name in ("isolate", "memory_limit") if getattr(config, name)]
+    if apart and config.dask is not None:
+        raise RequestError(f"{opt(apart[0])} is for worker processes of {opt('jobs')}, and {opt('dask')} has its own")
+    if apart and config.jobs is None:  # which only those have
+        config = config.model_copy(update={"jobs": 1})
     executors = [opt(name) for name, one in OPTIONS.items() if one.executor and getattr(config, name) is not None]
     if len(executors) > 1:
         raise RequestError(f"{' and '.join(executors[:2])} both say where fits are made; give one")

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from guidebench.config.errors import PluginError
 from guidebench.contracts.method import Solution
-from guidebench.contracts.names import check_callable, check_name, check_names, check_text
+from guidebench.contracts.names import check_callable, check_name, check_names, check_shown, check_text
 
 Bound = Literal["elbo", "augmented", "none"]
 Family = Literal["none", "diagonal", "affine"]
@@ -96,7 +96,8 @@ class Guide:
         for part in ("objective", "draw", "fit", "supports"):
             if getattr(self, part) is not None:
                 check_callable("guide", self.name, part, getattr(self, part))
-        self.options()
+        for name, default in self.options().items():
+            check_shown("guide", self.name, f"the default of option {name!r}", default)
 
     def options(self) -> dict[str, Any]:
         """Return the user's options and their defaults, read from the signatures of ``build`` and ``fit``."""

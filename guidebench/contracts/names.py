@@ -41,3 +41,12 @@ def check_callable(kind: str, name: str, part: str, value: object) -> None:
     """Refuse what cannot be called."""
     if not callable(value):
         raise PluginError(f"{kind} {name!r}: {part} must be callable, not {type(value).__name__}")
+
+
+def check_shown(kind: str, name: str, part: str, value: object) -> None:
+    """Refuse what cannot be shown, as whoever lists it will want to."""
+    try:
+        repr(value)
+        str(value)
+    except Exception as error:
+        raise PluginError(f"{kind} {name!r}: {part} cannot be shown: {type(error).__name__}") from error

@@ -26,10 +26,9 @@ from guidebench.engine.perform import TURN
 from guidebench.engine.plan import FitNodes, Node, Plan, ProblemPlan
 from guidebench.engine.sampled import labelled
 from guidebench.plugins.isolation.ending import is_foreign
-from guidebench.plugins.isolation.failures import Failure, Phase, reason, said
+from guidebench.plugins.isolation.failures import OWN, Failure, Phase, reason, said
 from guidebench.plugins.isolation.whereabouts import Where
 from guidebench.plugins.isolation.whose import whose
-from guidebench.plugins.registry import OWN
 from guidebench.request.selection import ChosenGuide
 from guidebench.results import Fit, ProblemRecord, Work
 from guidebench.results.inference_data import from_groups

@@ -177,7 +177,8 @@ class _Graph:
     def job(self, node: Node) -> Job:
         """Return a node's task with all it is given."""
         shared = self._given[Need(node.name)] > 1
-        return Job(name=node.name, task=node.task, inputs=tuple(self._inputs(node)), shared=shared)
+        inputs = tuple(self._inputs(node))
+        return Job(name=node.name, task=node.task, inputs=inputs, shared=shared, owner=node.guide)
 
     def _inputs(self, node: Node) -> Iterator[Input]:
         for need in node.needs:

@@ -10,9 +10,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from guidebench.config import text
+from guidebench.config.errors import ModelError
 from guidebench.engine.events import Tell, Warned
 from guidebench.engine.tasks import Task
 from guidebench.inference.device import precision, threads
+from guidebench.plugins.isolation.replaced import ReplacedError, put_back, watched
 from guidebench.plugins.isolation.state import restored
 from guidebench.plugins.isolation.whose import note
 
@@ -24,7 +26,7 @@ TURN = threading.RLock()
 def perform(task: Task, inputs: tuple[Any, ...], tell: Tell) -> Any:
     """Return what a task comes to."""
     precise = precision.chosen(task.settings.config.x64)
-    with TURN, _rarely_collecting(), threads.one_for_blas(), restored(), precise, warnings.catch_warnings():
+    with TURN, _rarely_collecting(), threads.one_for_blas(), _undisturbed(), precise, warnings.catch_warnings():
         # NumPyro says so for every program that it traces; the report says it once.
         warnings.filterwarnings("ignore", message="Continuous inference poorly handles circular")
         # Another process may be writing the entry; JAX then compiles the program itself.
@@ -35,6 +37,20 @@ def perform(task: Task, inputs: tuple[Any, ...], tell: Tell) -> Any:
         except BaseException as error:
             note(error)
             raise
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Leave nothing changed; what was computed with functions that somebody has replaced meanwhile is no result.
+
+    Plugins are looked after where they are called: this is for models, and for threads that go on.
+    """
+    with watched(), restored():
+        yield
+        try:
+            put_back()
+        except ReplacedError as error:
+            raise ModelError(f"{error}: by a model or somebody's thread; what was computed meanwhile is lost") from None
 
 
 def _telling(tell: Tell) -> None:

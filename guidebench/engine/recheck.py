@@ -36,7 +36,8 @@ from guidebench.inference.target import Target
 from guidebench.inference.unconstrained import Unconstrain
 from guidebench.metrics import builtin
 from guidebench.metrics.evidence import Evidence
-from guidebench.plugins.registry import OWN, Registered
+from guidebench.plugins.isolation.failures import OWN
+from guidebench.plugins.registry import Registered
 from guidebench.results import Status, Verdict
 
 #: Probability of an alarm where nothing has changed.

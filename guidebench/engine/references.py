@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +25,7 @@ from guidebench.engine.events import PhaseEnded, Tell
 from guidebench.engine.features import features
 from guidebench.engine.gate import Reference, judge, used
 from guidebench.engine.given import Given, arrange, read
+from guidebench.engine.lost import TaskLostError
 from guidebench.engine.mixed import by_mixture
 from guidebench.engine.prepared import PreparedProblem
 from guidebench.engine.request import Settings
@@ -33,6 +35,7 @@ from guidebench.engine.searching import Asked
 from guidebench.engine.workbench import Workbench
 from guidebench.inference.mixture import MOST_REPEATED
 from guidebench.inference.structure import ModelStructure
+from guidebench.plugins.isolation.time_limit import OutOfTime, TimeLimit, told
 from guidebench.results import ProblemRecord, Work
 from guidebench.results.work import merged, total
 
@@ -154,7 +157,7 @@ def _find(asked: Asked, given: Mapping[str, Any] | None) -> Reference:
     if config.reference == "exact" or (config.reference == "auto" and problem.reference is not None):
         return _exact(bench.prepared, config)
     if config.reference == "auto" and problem.reference_draws is not None:
-        return _made_earlier(bench.prepared)
+        return _made_earlier(bench.prepared, config)
     if config.reference == "auto":
         return _best_of(asked)
     for rung in LADDER:
@@ -236,7 +239,7 @@ def _exact(prepared: PreparedProblem, config: RunConfig) -> Reference:
             value="exact",
         )
     count = max(config.draws, EXACT_DRAWS)
-    draws = problem.reference(derive(config.seed, problem.name, "reference"), count)
+    draws = _in_time(partial(problem.reference, derive(config.seed, problem.name, "reference"), count), config)
     found = {name: np.asarray(value) for name, value in draws.items()}
     for site in prepared.structure.latents:
         if site.name not in found or found[site.name].shape != (count, *site.shape):
@@ -249,11 +252,21 @@ def _exact(prepared: PreparedProblem, config: RunConfig) -> Reference:
     return Reference(label="exact posterior" if chains else "", chains=chains, checks={"draws": float(count)})
 
 
-def _made_earlier(prepared: PreparedProblem) -> Reference:
+def _in_time(call: Callable[[], Any], config: RunConfig) -> Any:
+    """Return what a function of the problem's returns; as lost where that takes longer than it may."""
+    try:
+        with TimeLimit(config.time_limit):
+            return call()
+    except OutOfTime:
+        assert config.time_limit is not None
+        raise TaskLostError(told(config.time_limit)) from None
+
+
+def _made_earlier(prepared: PreparedProblem, config: RunConfig) -> Reference:
     """Return the draws that come with a problem."""
     problem = prepared.problem
     assert problem.reference_draws is not None
-    found = problem.reference_draws()
+    found = _in_time(problem.reference_draws, config)
     if not isinstance(found, ReferenceDraws):
         raise RequestError(
             f"problem {problem.name!r}: reference_draws must return ReferenceDraws, not {type(found).__name__}"

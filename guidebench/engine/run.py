@@ -22,6 +22,7 @@ from guidebench.engine.recipe import recipe_of
 from guidebench.engine.request import Request, Settings
 from guidebench.engine.workbench import WORKBENCHES
 from guidebench.inference.device import precision
+from guidebench.plugins.isolation.replaced import watched
 from guidebench.plugins.isolation.state import restored
 from guidebench.request.declared import quantities
 from guidebench.request.selection import ChosenGuide
@@ -75,7 +76,7 @@ def compare(
         for consumer in consumers:
             consumer(event)
 
-    with restored(), precision.chosen(request.config.x64):
+    with watched(), restored(), precision.chosen(request.config.x64):
         settings = Settings(request.config, recipe_of(request.config), request.alone)
         request.check_reference()
         running = executor or Here()

@@ -22,10 +22,7 @@ from guidebench.config.errors import RequestError
 from guidebench.contracts import Guide, Metric, Problem, Section
 from guidebench.plugins import hookspecs
 from guidebench.plugins.isolation.boundary import Boundary
-from guidebench.plugins.isolation.failures import Failure, Phase
-
-#: The distribution whose names cannot be taken by anybody else.
-OWN = "guidebench"
+from guidebench.plugins.isolation.failures import OWN, Failure, Phase
 
 #: Names of distributions or entry points that are left out, with commas between them; or "all".
 DISABLE = "GUIDEBENCH_DISABLE_PLUGINS"

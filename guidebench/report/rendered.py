@@ -11,8 +11,7 @@ from markupsafe import Markup
 from guidebench import contracts
 from guidebench.contracts import Section
 from guidebench.plugins.isolation.boundary import Boundary
-from guidebench.plugins.isolation.failures import Failure
-from guidebench.plugins.registry import OWN
+from guidebench.plugins.isolation.failures import OWN, Failure
 from guidebench.report import html, markdown
 from guidebench.report.content import Block, Figure, Note
 from guidebench.report.page import Page

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from guidebench.plugins.isolation.failures import Failure
-from guidebench.plugins.registry import OWN
+from guidebench.plugins.isolation.failures import OWN, Failure
 from guidebench.report import html, markdown
 from guidebench.report.ahead import Ahead, in_order
 from guidebench.report.content import Block, Figure, Link

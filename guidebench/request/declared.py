@@ -10,7 +10,8 @@ from dataclasses import replace
 
 from guidebench.contracts import Quantity
 from guidebench.metrics.parts import SIMULATED
-from guidebench.plugins.registry import OWN, Registry, load_registry
+from guidebench.plugins.isolation.failures import OWN
+from guidebench.plugins.registry import Registry, load_registry
 from guidebench.request.find_plugins import find_plugins
 
 

@@ -136,8 +136,24 @@ def load(path: Path) -> InferenceData:
     return _loaded(path)
 
 
+def opened(source: Path | BytesIO) -> xr.DataTree:
+    """Open a NetCDF file with all its groups; it is to be closed.
+
+    Raises
+    ------
+    Exception
+        Of some kind, where the file is none or is damaged.
+    """
+    import h5py
+
+    with h5py.File(source, "r") as file:  # a file of h5netcdf's that it fails at here complains when it is thrown away
+        file.attrs.get("_nc3_strict")
+    found: xr.DataTree = xr.open_datatree(source, engine=ENGINE)
+    return found
+
+
 def _loaded(source: Path | BytesIO) -> InferenceData:
-    with xr.open_datatree(source, engine=ENGINE) as tree:
+    with opened(source) as tree:
         found = {name: child.to_dataset().load() for name, child in tree.children.items()}
     return from_groups({name: _renamed(dataset, _SLASH, "/") for name, dataset in found.items()})
 

@@ -102,7 +102,8 @@ def test_what_an_option_changes_of_a_recipe_has_its_type() -> None:
 
 def test_no_number_depends_on_how_a_run_goes_on_and_where_it_is_written() -> None:
     nothing = {name for name, option in OPTIONS.items() if option.changes == "nothing"}
-    assert nothing == {"time_limit", "log_loss", "out", "name", "fresh", "strict", "quiet", "verbose", "jobs", "dask"}
+    elsewhere = {"jobs", "dask", "isolate", "memory_limit"}
+    assert nothing == {"time_limit", "log_loss", "out", "name", "fresh", "strict", "quiet", "verbose", *elsewhere}
     subject = {name for name, option in OPTIONS.items() if option.changes == "subject"}
     others = {"data", "test", "heldout", "observed", "static", "plugins", "no_plugins", "until"}
     assert subject == {"problems", "guides", *others}
@@ -110,7 +111,7 @@ def test_no_number_depends_on_how_a_run_goes_on_and_where_it_is_written() -> Non
 
 def test_how_a_run_was_made_is_no_part_of_its_results() -> None:
     config = make_config({"jobs": 2, "fresh": True, "steps": 50})
-    assert {*OPTIONS} - {*config.saved()} == {"fresh", "verbose", "jobs", "dask"}
+    assert {*OPTIONS} - {*config.saved()} == {"fresh", "verbose", "jobs", "dask", "isolate", "memory_limit"}
     assert config.saved()["steps"] == 50
 
 

@@ -18,9 +18,12 @@ from typing import Any
 import pytest
 
 from guidebench.cli import ending
+from guidebench.cli.life import WORDS
 from guidebench.plugins.isolation.boundary import Boundary
 from guidebench.plugins.isolation.ending import refused
 from guidebench.plugins.isolation.state import restored
+from guidebench.results import store
+from tests import made
 
 MODELS = """
 import os, pathlib, sys, time
@@ -114,6 +117,28 @@ def test_whatever_a_plugin_raises_ends_its_block_alone(raised: BaseException) ->
     assert at.failure.message.startswith(type(raised).__name__)
 
 
+ODD = """
+class Odd(BaseException):
+    pass
+
+raise Odd("not an error")
+"""
+
+
+@pytest.mark.parametrize("asked", [("list",), ("list", "--format", "json"), ("report", "results")])
+def test_what_a_plugin_raises_on_import_ends_no_command(
+    command: Callable[..., Any], tmp_path: Path, forgotten_modules: None, asked: tuple[str, ...]
+) -> None:
+    (tmp_path / "odd.py").write_text(ODD)
+    store.save(made.comparison(made.fit("one", {"elbo": (-1.0, 0.1)})), tmp_path / "results")
+    ended = command(*asked, "--plugin", "odd.py")
+    assert (ended.status, ended.err) == (0, "")
+    if asked[0] == "list":
+        assert "failed on import with Odd: not an error" in " ".join(ended.out.split())
+    else:
+        assert (tmp_path / "results" / "report.html").exists()
+
+
 def test_ctrl_c_goes_through_a_block() -> None:
     with pytest.raises(KeyboardInterrupt), Boundary("build", plugin="p", distribution="d"):
         raise KeyboardInterrupt
@@ -178,7 +203,18 @@ def test_a_signal_is_one_line_and_leaves_nothing(tmp_path: Path, number: int, st
     assert not (tmp_path / "reports").exists()
 
 
+def listens(process: subprocess.Popen[str]) -> bool:
+    """Return whether a process hears SIGTERM by now, or is gone; before that it is Python's."""
+    try:
+        status = Path(f"/proc/{process.pid}/status").read_text()
+    except OSError:
+        return True
+    caught = re.search(r"^SigCgt:\s*([0-9a-f]+)$", status, re.MULTILINE)
+    return caught is None or bool(int(caught[1], 16) >> (signal.SIGTERM - 1) & 1)
+
+
 @pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="what a process hears is in /proc")
 @pytest.mark.parametrize("jobs", [(), ("--jobs", "2")], ids=["here", "jobs"])
 def test_a_signal_at_any_moment_is_one_line(tmp_path: Path, jobs: tuple[str, ...]) -> None:
     """Imports, compiling, writing: after the first moments, which are Python's own."""
@@ -187,7 +223,9 @@ def test_a_signal_at_any_moment_is_one_line(tmp_path: Path, jobs: tuple[str, ...
     for attempt in range(12):
         number, status = chance.choice([(signal.SIGINT, 130), (signal.SIGTERM, 143)])
         process = begun(tmp_path, *arguments("good", "--fresh", "--seed", str(attempt), *jobs))
-        time.sleep(chance.uniform(0.4, 6.0))
+        while not listens(process):
+            time.sleep(0.001)
+        time.sleep(chance.uniform(0.0, 6.0))
         over = process.poll() is not None
         process.send_signal(number)
         _, err = process.communicate()
@@ -217,6 +255,24 @@ def test_a_signal_in_a_callback_comes_again() -> None:
         run()
 
 
+LINGERING = """
+import atexit, os, threading, time
+atexit.register(os._exit, 0)
+threading.Thread(target=time.sleep, args=(600,)).start()
+
+def model(y=None):
+    raise SystemExit(0)
+"""
+
+
+def test_what_is_left_for_the_exit_changes_no_status(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(LINGERING)
+    process = begun(tmp_path, "run", "own.py:model", "-q")
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode, out) == (1, "")
+    assert re.fullmatch(r"guidebench: code in own\.py, line 7, tried to end the program: SystemExit: 0.*\n", err)
+
+
 # Where there is nobody to print to
 
 
@@ -241,7 +297,8 @@ def test_what_becomes_of_standard_output_is_nothing_to_a_run(
         text=True,
         check=False,
     )
-    assert (done.returncode, done.stderr) == (status, said)
+    complaints = re.sub(rf"^(\d+ of \d+: .*|{WORDS})\n", "", done.stderr, flags=re.MULTILINE)
+    assert (done.returncode, complaints) == (status, said)
     assert json.loads((tmp_path / "reports" / "good" / "results.json").read_text())["fits"]
 
 

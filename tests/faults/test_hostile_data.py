@@ -18,9 +18,12 @@ import pytest
 
 from guidebench.config import make_config
 from guidebench.config.errors import RequestError
+from guidebench.contracts import Problem
+from guidebench.engine import references
+from guidebench.engine.lost import TaskLostError
 from guidebench.inference import optimizers
 from guidebench.plugins.isolation.time_limit import TimeLimit
-from guidebench.request.loading import files, matching
+from guidebench.request.loading import columns, files, matching
 from guidebench.request.loading.files import Data, Unusable, read_data
 
 NUMBERS = [1.5, -2.0, 3.25]
@@ -34,6 +37,11 @@ def test_numbers_in_any_order_of_bytes_and_any_width_are_the_same_numbers(tmp_pa
     assert found.dtype.isnative
     assert found.dtype.itemsize <= 8
     np.testing.assert_array_equal(found, expected.astype(found.dtype))
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.int8, np.uint8, np.int32])
+def test_numbers_that_are_narrower_than_those_of_jax_are_in_range(kind: Any) -> None:
+    assert columns.numbers(np.array([1, 2, 3], dtype=kind), "x").dtype == kind
 
 
 def member(name: str, content: bytes, compression: int = zipfile.ZIP_STORED) -> bytes:
@@ -146,6 +154,12 @@ def test_a_hostile_configuration_is_one_line(tmp_path: Path, text: str) -> None:
         make_config({}, tmp_path / "c.toml")
 
 
+@pytest.mark.parametrize("budget", ["1" + "0" * 400, "1" + "0" * 400 + "s", "9" * 5000, 10**400])
+def test_a_budget_that_no_float_holds_is_refused(budget: Any) -> None:
+    with pytest.raises(RequestError, match=r"should be a whole number of gradients"):
+        make_config({"budget": budget})
+
+
 def test_results_that_were_changed_are_no_configuration(tmp_path: Path) -> None:
     (tmp_path / "results.json").write_text('{"digest": "0", "config": {"seed": 1}}')
     with pytest.raises(RequestError, match=r"does not hold what was written into it"):
@@ -171,6 +185,22 @@ def test_an_optimiser_that_cannot_train_is_refused(spec: str, said: str) -> None
 def test_a_limit_beyond_what_a_clock_takes_is_no_limit() -> None:
     with TimeLimit(1e10):
         pass
+
+
+def without_end(*_: Any) -> None:
+    while True:
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("part", ["reference", "reference_draws"])
+def test_a_reference_that_never_comes_back_is_none(part: str) -> None:
+    problem: Any = Problem(name="p", model=without_end, **{part: without_end})
+    prepared: Any = SimpleNamespace(problem=problem, structure=SimpleNamespace(latents=()))
+    asked: Any = SimpleNamespace(
+        settings=SimpleNamespace(config=make_config({"time_limit": 0.2})), bench=SimpleNamespace(prepared=prepared)
+    )
+    with pytest.raises(TaskLostError, match=r"^took longer than the time limit of 0\.2 s$"):
+        references._find(asked, None)
 
 
 @pytest.mark.parametrize(

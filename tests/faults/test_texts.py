@@ -29,6 +29,7 @@ from guidebench.report.page import Block, Page, Table
 from guidebench.results import inference_data, store
 from guidebench.results.asjson import plain
 from tests import made
+from tests.report.browser import FOUND, Browser
 
 #: Names that a model, a plugin or a message may have.
 NAMES = (
@@ -136,6 +137,31 @@ def test_the_report_shows_every_name_and_holds_nothing_to_act_on(folder: Path) -
         assert not re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f\u202a-\u202e]", one)
     for one in (r"\x1b[31mred", r"\u202egpj.exe", "../../x", "=cmd()", r"a\x00b", r"\ud800", "x" * 300):
         assert one in page.replace("<wbr>", "")
+
+
+#: What a page could act with: elements, attributes, and where links lead.
+ACTING = """[
+    document.querySelectorAll("iframe, object, embed, base, form, meta[http-equiv=refresh]").length,
+    [...document.querySelectorAll("*")].filter((one) => [...one.attributes].some((a) => /^on/.test(a.name))).length,
+    [...document.links].filter((one) => !["file:", "https:"].includes(one.protocol)).length,
+    document.scripts.length,
+]"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(FOUND is None, reason="no Chromium on the path")
+def test_a_browser_executes_nothing_and_shows_every_name_as_written(folder: Path, tmp_path: Path) -> None:
+    browser = Browser(tmp_path)
+    try:
+        browser.open(folder / "report.html")
+        assert browser.said == []
+        assert browser.ask(ACTING) == [0, 0, 0, 1]
+        seen = browser.ask("document.body.textContent")
+    finally:
+        browser.close()
+    for one in NAMES:
+        assert text.shown(one) in seen
+    assert not re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f\u202a-\u202e]", seen)
 
 
 def test_no_cell_of_a_table_is_a_formula(folder: Path) -> None:

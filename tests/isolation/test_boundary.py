@@ -16,9 +16,9 @@ from guidebench.engine.fit.score import compute
 from guidebench.metrics.evidence import Evidence, Heldout, read_only
 from guidebench.plugins.isolation import state
 from guidebench.plugins.isolation.boundary import Boundary
-from guidebench.plugins.isolation.failures import Failure, raised_in, reason
+from guidebench.plugins.isolation.failures import OWN, Failure, raised_in, reason
 from guidebench.plugins.isolation.state import remember, restored
-from guidebench.plugins.registry import OWN, Registered
+from guidebench.plugins.registry import Registered
 
 
 def boundary(phase: Any = "train", **parts: Any) -> Boundary:

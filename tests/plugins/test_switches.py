@@ -15,7 +15,8 @@ import guidebench as gb
 from guidebench.cli.life import WORDS
 from guidebench.config.errors import RequestError
 from guidebench.plugins import registry
-from guidebench.plugins.registry import OWN, Registry, Source, build_registry
+from guidebench.plugins.isolation.failures import OWN
+from guidebench.plugins.registry import Registry, Source, build_registry
 from guidebench.request.find_plugins import find_plugins
 
 Python = Callable[..., CompletedProcess[str]]

@@ -11,8 +11,8 @@ import pytest
 
 from guidebench.api import Comparison
 from guidebench.contracts import Section
-from guidebench.plugins.isolation.failures import Failure
-from guidebench.plugins.registry import OWN, Registered
+from guidebench.plugins.isolation.failures import OWN, Failure
+from guidebench.plugins.registry import Registered
 from guidebench.report import ahead as module
 from guidebench.report import write
 from guidebench.report.ahead import Ahead

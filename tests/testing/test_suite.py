@@ -12,7 +12,8 @@ import pytest
 
 from guidebench import Guide, load
 from guidebench.config.errors import RequestError
-from guidebench.plugins.registry import OWN, load_registry
+from guidebench.plugins.isolation.failures import OWN
+from guidebench.plugins.registry import load_registry
 from guidebench.testing import (
     CHECKS,
     Check,

@@ -88,6 +88,8 @@ def test_every_option_of_a_run_is_there(asked: Asked) -> None:
         "time_limit": 30.0,
         "no_plugins": True,
         "jobs": 2,
+        "isolate": True,
+        "memory_limit": "4G",
         "plugins": ("json",),
         "reference": "nuts",
         "observed": ("y",),

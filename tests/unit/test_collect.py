@@ -31,9 +31,9 @@ from guidebench.engine.references import Referenced
 from guidebench.engine.request import Request
 from guidebench.engine.run import compare
 from guidebench.engine.tasks import Last
-from guidebench.plugins.isolation.failures import LOCAL, Failure
+from guidebench.plugins.isolation.failures import LOCAL, OWN, Failure
 from guidebench.plugins.isolation.whereabouts import Where
-from guidebench.plugins.registry import OWN, Registered, Registry
+from guidebench.plugins.registry import Registered, Registry
 from guidebench.request.selection import ChosenGuide
 from guidebench.results import Comparison, Finding, Fit, ProblemRecord, Status, Verdict, Work, inference_data
 

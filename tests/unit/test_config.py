@@ -173,6 +173,8 @@ strict = true
 quiet = true
 verbose = true
 jobs = 2
+isolate = true
+memory_limit = "4G"
 
 [static]
 df = 4
@@ -183,6 +185,17 @@ exact = false
 [minibatch]
 batch_size = 100
 """
+
+
+def test_a_worker_for_every_guide_and_a_limit_of_memory_take_workers() -> None:
+    assert make_config({"isolate": True}).jobs == 1
+    assert make_config({"memory_limit": "1.5 GB", "jobs": 3}).jobs == 3
+    assert make_config({"memory_limit": "1.5 GB"}).most_memory == 1_500_000_000
+    with pytest.raises(RequestError, match=r"^--isolate is for worker processes of --jobs, and --dask has its own$"):
+        make_config({"isolate": True, "dask": "local:2"})
+    for text in ("4", "G", "100M", "-4G", "1e9G", "4X", "9" * 5000, ""):
+        with pytest.raises(RequestError, match=r"should be at least 1G, in M, G or T: 1500M, 4G"):
+            make_config({"memory_limit": text})
 
 
 def test_a_file_can_hold_every_key_and_its_paths_start_at_its_folder(written: Path) -> None:

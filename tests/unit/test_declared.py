@@ -16,7 +16,8 @@ from guidebench.config.errors import PluginError, RequestError
 from guidebench.contracts import Metric, Quantity, Rule
 from guidebench.metrics.builtin import guidebench_metrics
 from guidebench.metrics.evidence import Evidence, Heldout
-from guidebench.plugins.registry import OWN, Registered, Registry, load_registry
+from guidebench.plugins.isolation.failures import OWN
+from guidebench.plugins.registry import Registered, Registry, load_registry
 from guidebench.report.overview import numbers, ranks
 from guidebench.report.overview.seen import Overview
 from guidebench.report.page import Page

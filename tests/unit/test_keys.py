@@ -16,8 +16,8 @@ from guidebench.config import make_config
 from guidebench.contracts import Guide, Metric, Problem
 from guidebench.engine.keys import environment, sources
 from guidebench.engine.keys.maker import KeyMaker, Keys
-from guidebench.plugins.isolation.failures import LOCAL
-from guidebench.plugins.registry import OWN, Registered
+from guidebench.plugins.isolation.failures import LOCAL, OWN
+from guidebench.plugins.registry import Registered
 from guidebench.request.selection import ChosenGuide
 
 Y = np.array([0.5, -0.25, 1.0])

@@ -17,7 +17,8 @@ from guidebench.engine.fit.score import Scored, score
 from guidebench.engine.gate import Reference
 from guidebench.metrics.builtin import guidebench_metrics
 from guidebench.metrics.evidence import Evidence
-from guidebench.plugins.registry import OWN, Registered
+from guidebench.plugins.isolation.failures import OWN
+from guidebench.plugins.registry import Registered
 from guidebench.request.selection import ChosenGuide
 from guidebench.results import Chaining, Refresher, Status, Verdict
 from tests import made

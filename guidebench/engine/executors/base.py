@@ -41,12 +41,15 @@ class Job:
         What the task is given.
     shared : bool
         Whether several tasks will be given what this one comes to.
+    owner : str
+        Whose code it runs, besides guidebench's and the model's; nothing where it is nobody's.
     """
 
     name: str
     task: Task
     inputs: tuple[Input, ...] = ()
     shared: bool = False
+    owner: str = ""
 
     def values(self) -> tuple[Any, ...]:
         """Return what the task is given."""

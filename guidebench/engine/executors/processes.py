@@ -19,6 +19,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
+from pathlib import Path
 from queue import SimpleQueue
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -42,6 +43,9 @@ FROM_OUTSIDE = frozenset({"SIGKILL", "SIGTERM", "SIGHUP"})
 #: Seconds that a process which has been killed is waited for.
 PATIENCE = 5.0
 
+#: Seconds between two looks at the memory of a worker that says nothing.
+EVERY = 0.1
+
 _START = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[2]); "
     "from guidebench.engine.executors.worker import main; main(int(sys.argv[1]))"
@@ -52,8 +56,10 @@ def of(config: RunConfig) -> Processes:
     """Return as many workers as a run asks for."""
     if os.name != "posix":
         raise RequestError("worker processes need Linux or macOS; a Dask cluster does not", option="jobs")
+    if config.most_memory is not None and sys.platform != "linux":
+        raise RequestError("how much memory a process takes is known on Linux only", option="memory_limit")
     assert config.jobs is not None
-    return Processes(config.jobs, no_plugins=config.no_plugins)
+    return Processes(config.jobs, no_plugins=config.no_plugins, isolate=config.isolate, most_memory=config.most_memory)
 
 
 class _Order(NamedTuple):
@@ -71,10 +77,17 @@ class Processes:
         How many.
     no_plugins : bool
         Whether the run has no plugins but guidebench's own.
+    isolate : bool
+        Whether a worker that has run the code of one guide runs that of no other.
+    most_memory : int, optional
+        Bytes that a worker may take.
     """
 
-    def __init__(self, count: int, *, no_plugins: bool = False) -> None:
-        self._lanes = [_Lane(no_plugins=no_plugins) for _ in range(count)]
+    def __init__(
+        self, count: int, *, no_plugins: bool = False, isolate: bool = False, most_memory: int | None = None
+    ) -> None:
+        rules = _Rules(no_plugins, isolate, most_memory)
+        self._lanes = [_Lane(rules) for _ in range(count)]
 
     def slots(self) -> int:
         """Return the number of workers."""
@@ -88,7 +101,7 @@ class Processes:
         """Give a job to the worker with the fewest jobs, of several to the one that has most of what it needs."""
         future: Future[Any] = Future()
         needed = {one.name for one in job.inputs}
-        lane = min(self._lanes, key=lambda lane: (lane.orders, -len(needed & lane.held)))
+        lane = min(self._lanes, key=lambda lane: (lane.orders, not lane.suits(job), -len(needed & lane.held)))
         lane.take(_Order(job, tell, future))
         self._start(self._lanes)
         return future
@@ -116,6 +129,14 @@ class Processes:
             lane.join()
 
 
+class _Rules(NamedTuple):
+    """What holds for all workers."""
+
+    no_plugins: bool
+    isolate: bool
+    most_memory: int | None
+
+
 class _Worker:
     """A process and this end of the pipe to it."""
 
@@ -131,6 +152,16 @@ class _Worker:
         there.close()
         self.greeted = False
         self.held: tuple[str, ...] = ()
+        #: The guide whose code it has run.
+        self.owner = ""
+
+    def memory(self) -> int:
+        """Return the bytes that the process takes; nothing of one that is gone."""
+        try:
+            pages = Path(f"/proc/{self._process.pid}/statm").read_text(encoding="ascii").split()[1]
+        except (OSError, IndexError):
+            return 0
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
     def greet(self, *, no_plugins: bool) -> None:
         """Tell a new worker what it has to know."""
@@ -166,10 +197,10 @@ class _Worker:
 
 
 class _Talk:
-    """What a worker says of one task."""
+    """What a worker says of one task, and what is seen of it meanwhile."""
 
-    def __init__(self, worker: _Worker, tell: Tell) -> None:
-        self._worker, self._tell = worker, tell
+    def __init__(self, worker: _Worker, tell: Tell, most_memory: int | None = None) -> None:
+        self._worker, self._tell, self._most_memory = worker, tell, most_memory
         self.where: Where | None = None
 
     def until_answered(self) -> Answer:
@@ -178,13 +209,13 @@ class _Talk:
         Raises
         ------
         TaskLostError
-            Where the task takes longer than it may.
+            Where the task takes longer than it may, or more memory.
         EOFError, OSError
             Where the worker is gone.
         """
         seconds, until = 0.0, None
         while True:
-            match self._worker.hear(until):
+            match self._worker.hear(self._next_look(until)):
                 case Answer() as answer:
                     return answer
                 case Told(event):
@@ -194,15 +225,28 @@ class _Talk:
                 case Limited(limit):
                     seconds, until = limit or 0.0, None if limit is None else time.monotonic() + limit + GRACE
                 case None:
-                    raise TaskLostError(told(seconds), self.where)
+                    self._look()
+                    if until is not None and time.monotonic() >= until:
+                        raise TaskLostError(told(seconds), self.where)
+
+    def _next_look(self, until: float | None) -> float | None:
+        """Return when to look after the worker: at the end of its time, and often where its memory is limited."""
+        if self._most_memory is None:
+            return until
+        soon = time.monotonic() + EVERY
+        return soon if until is None else min(soon, until)
+
+    def _look(self) -> None:
+        if self._most_memory is not None and self._worker.memory() > self._most_memory:
+            raise TaskLostError(f"took more memory than the limit of {self._most_memory / 1e9:g} GB", self.where)
 
 
 class _Lane:
     """A thread that passes one order after the other to a worker, and starts another one where that is gone."""
 
-    def __init__(self, *, no_plugins: bool) -> None:
+    def __init__(self, rules: _Rules) -> None:
         self._orders: SimpleQueue[_Order | None] = SimpleQueue()
-        self._no_plugins = no_plugins
+        self._rules = rules
         #: Orders that are not done yet.
         self.orders = 0
         self._thread = threading.Thread(target=self._work, daemon=True)
@@ -221,6 +265,11 @@ class _Lane:
         """The inputs that the worker has."""
         worker = self._worker
         return frozenset() if worker is None else frozenset(worker.held)
+
+    def suits(self, job: Job) -> bool:
+        """Return whether the worker may be given a job, so that there need not be a new one."""
+        worker = self._worker
+        return worker is None or not self._rules.isolate or worker.owner in ("", job.owner)
 
     def take(self, order: _Order) -> None:
         """Take an order, which is the next or waits for its turn."""
@@ -272,15 +321,15 @@ class _Lane:
     def _attempt(self, order: _Order) -> Returned:
         from guidebench.engine.executors.wire import pack
 
-        worker = self._at_work()
+        worker = self._at_work(order.job)
         inputs = order.job.inputs
         sent = {one.name: pack(one.value) for one in inputs if one.name not in worker.held}
         once = tuple(one.name for one in inputs if not one.shared)
         needed = tuple(one.name for one in inputs)
         message = Order(pack(order.job.task), needed, sent, once, order.job.name if order.job.shared else "")
-        talk = _Talk(worker, order.tell)
+        talk = _Talk(worker, order.tell, self._rules.most_memory)
         try:
-            worker.greet(no_plugins=self._no_plugins)
+            worker.greet(no_plugins=self._rules.no_plugins)
             worker.say(message)
             answer = talk.until_answered()
         except (EOFError, OSError):
@@ -292,12 +341,17 @@ class _Lane:
         worker.held = answer.held
         return answer.returned
 
-    def _at_work(self) -> _Worker:
+    def _at_work(self, job: Job) -> _Worker:
+        """Return a worker that may be given a job: a new one where the old one has run the code of another guide."""
+        if not self.suits(job) and (other := self._worker) is not None:
+            other.end()
+            self._lost(other)
         with self._lock:
             if self._closing:
                 raise TaskLostError("the run is over")
             if self._worker is None:
                 self._worker = _Worker()
+            self._worker.owner = job.owner or self._worker.owner
             return self._worker
 
     def _lost(self, worker: _Worker) -> int:

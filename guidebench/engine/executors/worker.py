@@ -130,6 +130,7 @@ def main(descriptor: int) -> None:
 
     from guidebench.inference.device import cache
     from guidebench.plugins.isolation import whereabouts
+    from guidebench.plugins.isolation.replaced import watched
 
     import_module("guidebench.engine.perform")
     if line.idle():  # what scoring will need
@@ -141,8 +142,9 @@ def main(descriptor: int) -> None:
     cache.enable(hello.cache)
     whereabouts.listen(line)
     held: OrderedDict[str, Any] = OrderedDict()
-    while True:
-        _serve(line, hello.session, line.next(), held)
+    with watched():
+        while True:
+            _serve(line, hello.session, line.next(), held)
 
 
 def _serve(line: _Line, session: Session, order: Order, held: OrderedDict[str, Any]) -> None:

@@ -17,8 +17,8 @@ from guidebench.engine.fit.lent import Lent, lend
 from guidebench.engine.gate import Reference
 from guidebench.metrics.evidence import Evidence, read_only
 from guidebench.plugins.isolation.boundary import Boundary
-from guidebench.plugins.isolation.failures import Failure
-from guidebench.plugins.registry import OWN, Registered
+from guidebench.plugins.isolation.failures import OWN, Failure
+from guidebench.plugins.registry import Registered
 from guidebench.request.selection import ChosenGuide
 from guidebench.results import Refresher
 
@@ -133,9 +133,11 @@ def compute(
         with Boundary(
             "metric", plugin=one.plugin, distribution=one.distribution, name=metric.name, time_limit=limit
         ) as at:
-            values.extend([(_checked(found, one), one) for found in metric.compute(seen)])
+            found = [(_checked(value, one), one) for value in metric.compute(seen)]
         if at.failure is not None:
             failures.append(at.failure)
+        else:
+            values += found
     return values, failures
 
 

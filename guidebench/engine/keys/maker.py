@@ -22,8 +22,8 @@ from guidebench.engine.keys import environment, sources
 from guidebench.engine.keys.fingerprint import Unknown, fingerprint
 from guidebench.engine.recipe import recipe_of
 from guidebench.engine.tasks import Task
-from guidebench.plugins.isolation.failures import LOCAL
-from guidebench.plugins.registry import OWN, Registered
+from guidebench.plugins.isolation.failures import LOCAL, OWN
+from guidebench.plugins.registry import Registered
 from guidebench.request.own_guides import YOURS
 from guidebench.request.selection import ChosenGuide
 

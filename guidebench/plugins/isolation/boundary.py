@@ -7,15 +7,17 @@ process is put back, and what takes too long is ended.
 
 from __future__ import annotations
 
+import os
 import traceback
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
 from guidebench.config.text import passed_on
-from guidebench.plugins.isolation import whereabouts
-from guidebench.plugins.isolation.ending import is_foreign, refused
-from guidebench.plugins.isolation.failures import Failure, Phase, phase_of, reason
+from guidebench.plugins.isolation import replaced, whereabouts
+from guidebench.plugins.isolation.ending import end, is_foreign, refused
+from guidebench.plugins.isolation.failures import OWN, Failure, Phase, phase_of, reason
+from guidebench.plugins.isolation.replaced import ReplacedError
 from guidebench.plugins.isolation.state import Undo, remember
 from guidebench.plugins.isolation.time_limit import OutOfTime, TimeLimit, told
 from guidebench.plugins.isolation.whereabouts import Where
@@ -48,8 +50,12 @@ class Boundary:
         self._plugin, self._distribution, self._name = plugin, distribution, name
         self._limit = TimeLimit(time_limit)
         self._restore: Undo = lambda: None
+        self._watched = replaced.watched()
+        self._process = 0
 
     def __enter__(self) -> Self:
+        self._process = os.getpid()
+        self._watched.__enter__()
         self._restore = remember()
         self._running = refused()
         self._running.__enter__()
@@ -60,9 +66,14 @@ class Boundary:
     def begin(self, phase: Phase) -> None:
         """Enter the next phase, with everything that the last one changed put back."""
         self._restore()
+        self._put_back()
         self._limit.check()
         self.phase = phase
         self._say_where()
+
+    def _put_back(self) -> None:
+        if self._distribution != OWN:  # ours replaces nothing, and is asked most often
+            replaced.put_back()
 
     def _say_where(self) -> None:
         whereabouts.entered(Where(self.phase, self._plugin, self._distribution, self._name))
@@ -89,12 +100,21 @@ class Boundary:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
+        if os.getpid() != self._process:  # a copy of this process, made inside, is not to go on with the run
+            end(1)
         try:
             self._limit.__exit__()
         except OutOfTime as late:
             error = error or late
         self._running.__exit__(None, None, None)
         self._restore()
+        besides = ""
+        try:
+            self._put_back()
+        except ReplacedError as found:
+            besides = "" if error is None else f"; {found}"
+            error = error or found
+        self._watched.__exit__(None, None, None)
         whereabouts.entered(None)
         if error is None or not (isinstance(error, Exception) or is_foreign(error)):
             return False
@@ -103,7 +123,7 @@ class Boundary:
             distribution=self._distribution,
             phase=phase_of(error, self.phase),
             name=self._name,
-            message=self._told(error),
+            message=self._told(error) + besides,
             traceback=passed_on("".join(traceback.format_exception(error))),
         )
         return True

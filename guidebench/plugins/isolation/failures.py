@@ -27,6 +27,9 @@ Phase = Literal[
 
 PHASES: tuple[Phase, ...] = get_args(Phase)
 
+#: The distribution whose names cannot be taken by anybody else.
+OWN = "guidebench"
+
 #: Stands for the distribution of a plugin that is a module or a file of the user's, not installed.
 LOCAL = "local"
 

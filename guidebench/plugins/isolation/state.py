@@ -4,14 +4,18 @@ Every keeper below notes one piece of global state and returns what puts it back
 not loaded have no state to keep, and none is loaded here: declaring and discovering plugins must
 stay cheap.
 
-What no keeper can undo: a function of another package that was replaced, and what was done to files.
+What no keeper can undo: what was done to files.  Functions that were replaced are the business of
+:mod:`guidebench.plugins.isolation.replaced`.
 """
 
 from __future__ import annotations
 
+import gc
 import os
 import random
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -84,6 +88,62 @@ def _streams() -> Undo:
 
     def undo() -> None:
         sys.stdout, sys.stderr = before
+
+    return undo
+
+
+def _path() -> Undo:
+    """Keep where modules are imported from, and how; what a package has added it goes on to need."""
+    lists: tuple[list[Any], ...] = (sys.path, sys.meta_path, sys.path_hooks)
+    before = [list(one) for one in lists]
+
+    def undo() -> None:
+        sys.path, sys.meta_path, sys.path_hooks = lists
+        for one, content in zip(lists, before, strict=True):
+            if any(entry not in one for entry in content):
+                one[:] = [*content, *(entry for entry in one if entry not in content)]
+
+    return undo
+
+
+def _interpreter() -> Undo:
+    """Keep how deep calls may go, who watches every line, and whether cycles are looked for."""
+    limit, trace, profile, collecting = sys.getrecursionlimit(), sys.gettrace(), sys.getprofile(), gc.isenabled()
+    hooks = sys.excepthook, sys.unraisablehook, threading.excepthook
+
+    def undo() -> None:
+        sys.excepthook, sys.unraisablehook, threading.excepthook = hooks
+        sys.setrecursionlimit(limit)
+        if sys.gettrace() is not trace:
+            sys.settrace(trace)
+        if sys.getprofile() is not profile:
+            sys.setprofile(profile)
+        (gc.enable if collecting else gc.disable)()
+
+    return undo
+
+
+def _signals() -> Undo | None:
+    """Keep what the signals do that somebody ends a program with."""
+    if threading.current_thread() is not threading.main_thread():
+        return None
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def undo() -> None:
+        for number, handler in before.items():
+            if signal.getsignal(number) is not handler and handler is not None:
+                signal.signal(number, handler)
+
+    return undo
+
+
+def _rights() -> Undo:
+    """Keep which rights new files have."""
+    before = os.umask(0o077)
+    os.umask(before)
+
+    def undo() -> None:
+        os.umask(before)
 
     return undo
 
@@ -224,6 +284,10 @@ KEEPERS: tuple[Callable[[], Undo | None], ...] = (
     _environment,
     _folder,
     _streams,
+    _path,
+    _interpreter,
+    _signals,
+    _rights,
     _warnings,
     _python_random,
     _numpy_random,

@@ -105,6 +105,8 @@ def numbers(value: Any, where: str, *, wide: bool = False) -> Any:
 
 def _check_range(array: np.ndarray, where: str, *, wide: bool) -> None:
     bits = 64 if wide else 32
+    if array.dtype.kind != "u" and array.dtype.itemsize * 8 <= bits:
+        return  # and half a float's range cannot be held against that of a whole one
     if array.dtype.kind == "f":
         kind, limit = "floats", float(np.finfo(f"f{bits // 8}").max)
         beyond = np.abs(array) > limit

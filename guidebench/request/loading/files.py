@@ -343,10 +343,10 @@ def _shape(value: Any) -> tuple[int, ...] | None:
 
 
 def _netcdf(path: Path, where: str) -> Data:
-    import xarray as xr
+    from guidebench.results.inference_data import opened
 
     try:
-        with xr.open_datatree(path, engine="h5netcdf") as tree:
+        with opened(path) as tree:
             size = sum(node.to_dataset().nbytes for node in tree.subtree)
             if size > memory():
                 raise RequestError(f"{where}: its variables would take {size / 1e9:,.0f} GB of memory")
