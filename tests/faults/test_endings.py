@@ -251,8 +251,12 @@ def test_a_signal_in_a_callback_comes_again() -> None:
             Dying()
             time.sleep(5)
 
-    with pytest.raises(ending.StoppedError):
-        run()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a shell ignores it
+    try:
+        with pytest.raises(ending.StoppedError):
+            run()
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 LINGERING = """

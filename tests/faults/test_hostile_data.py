@@ -195,7 +195,7 @@ def without_end(*_: Any) -> None:
 @pytest.mark.parametrize("part", ["reference", "reference_draws"])
 def test_a_reference_that_never_comes_back_is_none(part: str) -> None:
     problem: Any = Problem(name="p", model=without_end, **{part: without_end})
-    prepared: Any = SimpleNamespace(problem=problem, structure=SimpleNamespace(latents=()))
+    prepared: Any = SimpleNamespace(problem=problem, structure=SimpleNamespace(latents=(), deterministics=()))
     asked: Any = SimpleNamespace(
         settings=SimpleNamespace(config=make_config({"time_limit": 0.2})), bench=SimpleNamespace(prepared=prepared)
     )
