@@ -159,7 +159,7 @@ def _find(asked: Asked, given: Mapping[str, Any] | None) -> Reference:
     if config.reference == "auto" and problem.reference_draws is not None:
         return _made_earlier(bench.prepared, config)
     if config.reference == "auto":
-        return _best_of(asked)
+        return _best_of(asked, LADDER)
     for rung in LADDER:
         if rung.name == config.reference:
             return _named(rung, asked)
@@ -188,7 +188,7 @@ LADDER = (
 )
 
 
-def _best_of(asked: Asked, rungs: Sequence[Rung] = LADDER) -> Reference:
+def _best_of(asked: Asked, rungs: Sequence[Rung]) -> Reference:
     """Return the first reference of a ladder that passes its checks, or the last one with what was said of all."""
     found, refused = Reference(), []
     for rung in rungs:

@@ -12,7 +12,7 @@ import pytest
 
 from guidebench.config.errors import RequestError
 from guidebench.contracts import Problem
-from guidebench.engine import mixed, references
+from guidebench.engine import chained, mixed, references
 from guidebench.engine.gate import judge
 from guidebench.problems import funnel, linear_regression
 from guidebench.results import ProblemRecord
@@ -103,7 +103,8 @@ def test_a_mixture_that_breaks_is_no_reason_to_stop(monkeypatch: pytest.MonkeyPa
     def breaks(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(mixed, "witness", breaks)
+    for module in (mixed, chained):  # the mixture of chains, too
+        monkeypatch.setattr(module, "witness", breaks)
     assert reference(line_problem(), "auto").label == "NUTS"
     with pytest.raises(RequestError, match="--reference mixture: problem 'line': ZeroDivisionError"):
         reference(line_problem(), "mixture")
