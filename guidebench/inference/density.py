@@ -64,7 +64,8 @@ def draw_guide(
 ) -> tuple[Float[Array, ""], Mapping[str, Any]]:
     """Draw once from `guide` as :func:`draw` does, without the model: log q(theta) in nats, and the guide's trace."""
     _, guide_key = jax.random.split(key)  # in the order of NumPyro, for the same draws
-    return log_density(seed(guide, guide_key), args, dict(kwargs), dict(params))  # type: ignore[no-any-return]
+    log_q, trace = log_density(seed(guide, guide_key), args, dict(kwargs), dict(params))
+    return jnp.asarray(log_q), trace  # of a guide without sites it is Python's zero
 
 
 def check_sites(model_trace: Mapping[str, Any], guide_trace: Mapping[str, Any]) -> None:
