@@ -47,7 +47,7 @@ from guidebench.inference.incremental import Grown, grow
 from guidebench.inference.modes import Landscape
 from guidebench.inference.peaks import Mode, nearest
 from guidebench.inference.pointwise import Pointwise
-from guidebench.inference.weighted import Tail, effective, moments, resampled, tail, tails
+from guidebench.inference.weighted import Tail, effective, lacking, moments, resampled, tails
 from guidebench.results.inference_data import pareto_smooth
 from guidebench.results.work import NOTHING, Work
 
@@ -335,13 +335,12 @@ def sampled(
     smoothed, khat = pareto_smooth(log_weights)
     weights = np.where(usable, np.exp(smoothed - logsumexp(smoothed)), 0.0)
     ess = 1 / float(np.sum(weights**2))
-    lacking = tail(log_weights[usable]).lacking
     raw = np.where(usable, np.exp(log_weights - log_weights.max()), 0.0)
     shown = resampled(weights, DRAWS, rng)
     belongs = nearest(modes, points[usable]) if modes else np.zeros(int(usable.sum()), int)
     finite = {name: np.where(_rows(usable, value), value, value[usable][:1]) for name, value in latents.items()}
     worth = effective(finite, weights, DRAWS)
-    reason = _refusal(Tail(khat, lacking), ess, worth) or _of_squares(tails(finite, weights))
+    reason = _refusal(Tail(khat, lacking(log_weights, khat)), ess, worth) or _of_squares(tails(finite, weights))
     result = Mixture(
         accepted=not reason,
         reason=reason,
@@ -405,8 +404,8 @@ def _of_squares(tails: Mapping[str, Tail]) -> str:
     worst = max(heavy, key=lambda name: tails[name].lacking, default=None)
     if worst is None or tails[worst].lacking <= MOST_LACKING_OF_SQUARES:
         return ""
-    khat, lacking = tails[worst]
-    return f"few points decide the sd of {worst} (k-hat {khat:.2f}, and about {lacking:.0%} of its variance is lacking)"
+    khat, part = tails[worst]
+    return f"few points decide the sd of {worst} (k-hat {khat:.2f}, and about {part:.0%} of its variance is lacking)"
 
 
 def _apart(first: Sampled, again: Sampled) -> str:

@@ -90,13 +90,18 @@ class Tail(NamedTuple):
 
 
 def tail(log_summands: Float64[np.ndarray, " S"]) -> Tail:
-    """Return the tail of positive summands, given by their logs, of which PSIS takes as many as it smooths."""
+    """Return the tail of positive summands, given by their logs."""
     khat = pareto_smooth(log_summands)[1]
+    return Tail(khat, lacking(log_summands, khat))
+
+
+def lacking(log_summands: Float64[np.ndarray, " S"], khat: float) -> float:
+    """Return what is lacking beyond a tail of that shape, of which PSIS takes as many summands as it smooths."""
     total = len(log_summands)
     count = max(int(np.ceil(min(0.2 * total, 3 * np.sqrt(total)))), 1)
     sizes = np.sort(np.exp(log_summands - log_summands.max()))
     share = float(sizes[-count:].sum() / sizes.sum())
-    return Tail(khat, share * count ** (min(khat, 1.0) - 1.0))
+    return float(share * count ** (min(khat, 1.0) - 1.0))
 
 
 def tails(values: Mapping[str, Shaped[np.ndarray, "S ..."]], weights: Float64[np.ndarray, " S"]) -> dict[str, Tail]:
