@@ -1,7 +1,7 @@
 """The report: figures, sections, HTML and Markdown, made from results alone.
 
 Nothing here trains, draws or scores; :func:`write` turns a
-:class:`~guidebench.results.Comparison` into ``report.html``, ``report.md`` and ``figures/*.png``.
+:class:`~guidebench.results.Comparison` into ``report.html``, ``report.md`` and ``figures/``.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 A guide has one colour everywhere (:mod:`guidebench.report.palette`), so whatever is drawn in it is the guide's: it gets
 the class that the guide's rows of tables have, too, and one rule of style hides them all.  Sections, those of plugins
 among them, need not do anything for it but draw in the colours they are given; a panel that is one guide's is marked as
-a whole by ``ax.set_gid(mark(page.colour(fit)))``.
+a whole by ``ax.set_gid(mark(page.colour(fit)))``.  What a reader is told who points at something drawn, :func:`tell`
+says; a browser shows it without any script.
 """
 
 from __future__ import annotations
@@ -21,10 +22,15 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from guidebench.config.text import shown
 from guidebench.report.palette import COLOURS, REFERENCE, mark
 
 _MARKS = {colour: mark(colour) for colour in (*COLOURS, REFERENCE)}
 _CLASSES = frozenset(_MARKS.values())
+
+#: Begins the name of an artist that :func:`tell` was called with; its class and the text follow.
+_TOLD = "told:"
+_TELLING = re.compile(rf"<g id=([\"']){_TOLD}([^|]*)\|(.*?)\1>")
 
 _IDS = re.compile(r' id="([^"]*)"')
 _REFERRED = re.compile(r'(?:href="|url\()#([^")]+)')
@@ -41,6 +47,11 @@ _SPACES = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/199
 _NOTHING = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 
 
+def tell(artist: Artist, text: str) -> None:
+    """Have a page tell `text` to whoever points at what is drawn by a line, a patch or a collection."""
+    artist.set_gid(f"{_TOLD}|{shown(text)}")
+
+
 def to_svg(figure: Figure, name: str) -> str:
     """Return the figure as an ``<svg>`` element.
 
@@ -52,8 +63,13 @@ def to_svg(figure: Figure, name: str) -> str:
         Of the figure; the names of elements in it begin with it, so that many figures can be in one page.
     """
     for artist in figure.findobj():
-        if artist.get_gid() is None and len(found := {to_hex(one) for one in _colours(artist)} & _MARKS.keys()) == 1:
-            artist.set_gid(_MARKS[found.pop()])
+        gid = artist.get_gid()
+        telling = gid is not None and gid.startswith(f"{_TOLD}|")
+        if gid is not None and not telling:
+            continue
+        if len(found := {to_hex(one) for one in _colours(artist)} & _MARKS.keys()) == 1:
+            of = _MARKS[found.pop()]
+            artist.set_gid(f"{_TOLD}{of}{gid.removeprefix(_TOLD)}" if telling else of)
     stream = io.StringIO()
     # Letters remain letters: they can be found and read out, and take a tenth of the room.
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
@@ -74,6 +90,7 @@ def _colours(artist: Artist) -> Iterator[Any]:
 def _for_a_page(text: str, name: str) -> str:
     """Return the element alone, with classes for guides and names that are used nowhere else."""
     text = _NOISE.sub("", text[text.index("<svg") :])
+    text = _TELLING.sub(r'<g id="\2"><title>\3</title>', text)
     referred = set(_REFERRED.findall(text))
 
     def named(found: re.Match[str]) -> str:

@@ -1,11 +1,11 @@
-"""From a comparison to ``report.html``, ``report.md`` and ``figures/*.png``."""
+"""From a comparison to ``report.html``, ``report.md``, ``figures/*.png`` and ``figures/*.svg``."""
 
 from __future__ import annotations
 
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,7 +61,15 @@ def write(
     """
     report = _report(comparison, sections, log_loss, on_failure or _silent, ahead, run=_told(Path(path)))
     page, text = _html(comparison, report), _markdown(comparison, report)
-    return _place(Path(path), page, text, {name: figure.png for name, figure in report.figures().items()})
+    return _place(Path(path), page, text, dict(_pictures(report)))
+
+
+def _pictures(report: Report) -> Iterator[tuple[str, bytes]]:
+    """Yield every figure as files, by name: a PNG, and the same as SVG where that is not too large."""
+    for name, figure in report.figures().items():
+        yield f"{name}.png", figure.png
+        if figure.svg:
+            yield f"{name}.svg", figure.svg.encode()
 
 
 def figures(comparison: Comparison, *, sections: Sequence[Any] | None = None) -> dict[str, Figure]:
@@ -202,25 +210,25 @@ def _markdown(comparison: Comparison, report: Report) -> str:
     return "\n\n".join(chunk for chunk in chunks if chunk) + "\n"
 
 
-def _place(folder: Path, page: str, text: str, figures: Mapping[str, bytes]) -> Path:
+def _place(folder: Path, page: str, text: str, pictures: Mapping[str, bytes]) -> Path:
     """Write under a temporary name, then move every file into place, the page last."""
     created = not folder.exists()
     complete = False
     with owned(folder), full_disk_said(folder / "report.html"):
         temporary = Path(tempfile.mkdtemp(prefix=".report-", dir=folder))
         try:
-            for name, png in figures.items():
-                (temporary / f"{name}.png").write_bytes(png)  # who loses one has it drawn again
+            for name, content in pictures.items():
+                (temporary / name).write_bytes(content)  # who loses one has it drawn again
             put(temporary / "report.md", text.encode("utf-8", "backslashreplace"), settled=False)
             put(temporary / "report.html", page.encode("utf-8", "backslashreplace"), settled=False)
-            stale = _named_figures(folder / "report.md") - figures.keys()
+            stale = _files(_named_figures(folder / "report.md")) - pictures.keys()
             (folder / "figures").mkdir(exist_ok=True)
-            for name in figures:
-                (temporary / f"{name}.png").replace(folder / "figures" / f"{name}.png")
+            for name in pictures:
+                (temporary / name).replace(folder / "figures" / name)
             (temporary / "report.md").replace(folder / "report.md")
             (temporary / "report.html").replace(folder / "report.html")
             for name in stale:
-                (folder / "figures" / f"{name}.png").unlink(missing_ok=True)
+                (folder / "figures" / name).unlink(missing_ok=True)
             complete = True
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -231,12 +239,14 @@ def _place(folder: Path, page: str, text: str, figures: Mapping[str, bytes]) -> 
 
 def files_of(folder: Path) -> list[str]:
     """Return the files of the report in a folder, by their paths there."""
-    found = [
-        "report.html",
-        "report.md",
-        *(f"figures/{name}.png" for name in sorted(_named_figures(folder / "report.md"))),
-    ]
+    pictures = sorted(_files(_named_figures(folder / "report.md")))
+    found = ["report.html", "report.md", *(f"figures/{name}" for name in pictures)]
     return [name for name in found if (folder / name).is_file()]
+
+
+def _files(figures: Iterable[str]) -> set[str]:
+    """Return the files that figures may have."""
+    return {f"{name}.{ending}" for name in figures for ending in ("png", "svg")}
 
 
 def _named_figures(report: Path) -> set[str]:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from guidebench.report.content import Figure as Item
 from guidebench.report.finish import finish
 from guidebench.report.palette import COLOURS, REFERENCE, mark
-from guidebench.report.svg import to_svg
+from guidebench.report.svg import tell, to_svg
 
 TITLE = "<script>a & b</script>"
 
@@ -51,6 +51,20 @@ def test_words_are_text_and_are_escaped() -> None:
     assert "<metadata" not in text
     shown = ["".join(one.itertext()) for one in ET.fromstring(text).iter() if one.tag.endswith("text")]  # noqa: S314
     assert TITLE in shown
+
+
+def test_who_points_at_a_line_is_told_of_it_and_the_line_is_still_its_guides() -> None:
+    figure = Figure()
+    ax = figure.subplots()
+    (line,) = ax.plot([0, 1], [0, 1], color=COLOURS[0])
+    area = ax.fill_between([0, 1], [0, 1], color="#123456")
+    tell(line, f'{TITLE} "a|b"\x1b')
+    tell(area, "nobody's")
+    text = to_svg(figure, "one")
+    parts = ET.fromstring(text).iter()  # noqa: S314 - our own
+    told = {one.findtext("{*}title"): one.get("class") for one in parts if one.find("{*}title") is not None}
+    assert told == {f'{TITLE} "a|b"\\x1b': mark(COLOURS[0]), "nobody's": None}
+    assert "<script" not in text
 
 
 def test_names_of_two_figures_differ_and_all_that_are_referred_to_are_there() -> None:

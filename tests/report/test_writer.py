@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import xml.etree.ElementTree as ET
 from dataclasses import dataclass, replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -75,7 +76,11 @@ def test_the_files_are_there_and_no_others(report: Path) -> None:
     folder = report.parent
     assert {path.name for path in folder.iterdir()} == {"report.html", "report.md", "figures"}
     named = set(re.findall(r"\(figures/(.+?\.png)\)", (folder / "report.md").read_text(encoding="utf-8")))
-    assert named == {path.name for path in (folder / "figures").iterdir()}
+    saved = {path.name for path in (folder / "figures").iterdir()}
+    assert named == {name for name in saved if name.endswith(".png")}
+    assert saved - named == {name.replace(".png", ".svg") for name in named}
+    for name in saved - named:
+        assert ET.parse(folder / "figures" / name).getroot().tag == "{http://www.w3.org/2000/svg}svg"  # noqa: S314 - ours
     assert {"data.png", "loss.png", "loss-log.png", "parameters.png", "marginals.png", "joints.png"} <= named
     assert {"correlations.png", "prediction.png", "coverage.png"} <= named
     assert report.stat().st_size < 3_000_000
@@ -174,7 +179,12 @@ def test_a_section_that_raises_leaves_a_note(tmp_path: Path, small: Comparison) 
     assert "The section 'odd'" in text
     assert "Nothing here" not in text
     assert "Words." in text
-    assert {figure.name for figure in (tmp_path / "figures").iterdir()} == {"answer.png", "ess.png"}
+    assert {figure.name for figure in (tmp_path / "figures").iterdir()} == {
+        "answer.png",
+        "answer.svg",
+        "ess.png",
+        "ess.svg",
+    }
     assert "could not be made" in (tmp_path / "report.md").read_text(encoding="utf-8")
 
 
@@ -224,7 +234,7 @@ def test_figures_of_an_earlier_report_go_and_others_stay(tmp_path: Path, small: 
     write(small, tmp_path, sections=[Section(name="good", title="Good", build=works)])
     (tmp_path / "figures" / "mine.png").write_bytes(b"mine")
     write(small, tmp_path, sections=[Section(name="words", title="Words", build=words)])
-    assert {path.name for path in (tmp_path / "figures").iterdir()} == {"answer.png", "mine.png"}
+    assert {path.name for path in (tmp_path / "figures").iterdir()} == {"answer.png", "answer.svg", "mine.png"}
 
 
 def test_several_problems(tmp_path: Path, sections: list[Section]) -> None:

@@ -13,6 +13,7 @@ from guidebench.report.draws import Array
 from guidebench.report.page import Block, Cell, Figure, Number, Page, Table
 from guidebench.report.palette import INK, mark
 from guidebench.report.sections import summary
+from guidebench.report.svg import tell
 from guidebench.results import Fit
 
 LEVELS = (50, 80, 90, 95)
@@ -121,8 +122,10 @@ def figure(page: Page, shown: Sequence[Fit], tables: Mapping[str, pd.DataFrame],
         for fit in shown:
             frame, style = tables[fit.guide], page.style(fit)
             above = frame["observed"] - (frame["nominal"] if ax is right else 0)
-            ax.plot(frame["nominal"], above, color=style.colour, linestyle=style.dashes, linewidth=1.5, marker="o",
-                    markersize=2.6)  # fmt: skip
+            (line,) = ax.plot(frame["nominal"], above, color=style.colour, linestyle=style.dashes, linewidth=1.5,
+                              marker="o", markersize=2.6)  # fmt: skip
+            each = ", ".join(f"{100 * want:.0f} %: {got:.2f}" for want, got in frame.itertuples(index=False))
+            tell(line, f"{fit.guide} {each}")
         ax.set(xlabel="nominal coverage", xlim=(0, 1))
         ax.grid()
     left.set(ylabel="observed coverage", ylim=(0, 1.02))

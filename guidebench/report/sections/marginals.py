@@ -12,6 +12,7 @@ from guidebench.report.drawing import legend, legend_height, reference_handle, t
 from guidebench.report.draws import SAMPLE_DIMS, Array, Component, moments, weights
 from guidebench.report.page import Block, Cell, Figure, Page, Table
 from guidebench.report.palette import INK, REFERENCE
+from guidebench.report.svg import tell
 from guidebench.report.text import listed
 from guidebench.results import LENDERS, Fit, Verdict
 
@@ -187,19 +188,22 @@ def panel(page: Page, ax: Axes, component: Component, name: str = "") -> tuple[b
     dotted = False
     if page.problem.reference in found:
         grid, curve = found[page.problem.reference]
-        ax.fill_between(grid, curve, color=REFERENCE, linewidth=0)
+        area = ax.fill_between(grid, curve, color=REFERENCE, linewidth=0)
+        tell(area, _told(page.problem.reference, component, _raw(page.reference(component), point=False)))
     for fit in page.drawn:
         if fit.guide not in found:
             continue
         style = page.style(fit)
         if refreshed_name(fit) in found:
             dotted = True
-            ax.plot(*found[refreshed_name(fit)], color=style.colour, linestyle=(0, (1, 1)), linewidth=1.2)
+            (line,) = ax.plot(*found[refreshed_name(fit)], color=style.colour, linestyle=(0, (1, 1)), linewidth=1.2)
+            tell(line, _told(refreshed_name(fit), component, _raw(page.refreshed(fit, component), point=False)))
         grid, curve = found[fit.guide]
         if np.isfinite(curve).all():
-            ax.plot(grid, curve, color=style.colour, linestyle=style.dashes, linewidth=1.5)
+            (line,) = ax.plot(grid, curve, color=style.colour, linestyle=style.dashes, linewidth=1.5)
         else:
-            ax.axvline(grid[0], color=style.colour, linestyle=style.dashes, linewidth=1.8)
+            line = ax.axvline(grid[0], color=style.colour, linestyle=style.dashes, linewidth=1.8)
+        tell(line, _told(fit.guide, component, raw(page, fit, component)))
     truth = page.truth(component)
     if truth is not None:
         ax.axvline(truth, color=INK, linestyle=(0, (3, 2)), linewidth=1.2)
@@ -207,6 +211,12 @@ def panel(page: Page, ax: Axes, component: Component, name: str = "") -> tuple[b
     title(ax, name or component.name)
     ax.spines["left"].set_visible(False)
     return truth is not None, dotted
+
+
+def _told(whose: str, component: Component, moments: Cell) -> str:
+    """Return what who points at a density is told."""
+    of_draws = ", mean (sd)" if str(moments).endswith(")") else ""
+    return f"{whose}: {component.name}{of_draws} {moments}"
 
 
 def figure(page: Page, components: Sequence[Component]) -> Figure:

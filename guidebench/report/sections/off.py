@@ -12,6 +12,7 @@ from guidebench.report.draws import Array, Component, moments, values
 from guidebench.report.off import Off
 from guidebench.report.page import Block, Cell, Details, Figure, Number, Page, Table
 from guidebench.report.palette import REFERENCE
+from guidebench.report.svg import tell
 
 #: Most rows of the figure, its greatest height in inches, and the height of a guide's interval.
 MOST_ROWS = 12
@@ -94,7 +95,9 @@ def _forest(page: Page) -> Figure | str:
         for number, fit in enumerate(fits):
             if fit.guide in found:
                 place = at + 0.8 * ((number + 0.5) / len(fits) - 0.5)
-                _interval(ax, found[fit.guide], place, page.colour(fit))
+                ends, right = mean + sd * found[fit.guide], np.quantile(should, INTERVAL)
+                said = f"{fit.guide}: {component.name} {_range(ends)}; it should be {_range(right)}"
+                _interval(ax, found[fit.guide], place, page.colour(fit), said)
     ax.set(ylim=(len(drawn) - 0.5, -0.5), xlim=_window(page, drawn), yticks=range(len(drawn)))
     ax.set_yticklabels([_short(component.name) for component, _ in drawn])
     ax.set_xlabel("distance from the mean that it should have, in sds")
@@ -123,11 +126,17 @@ def _window(page: Page, drawn: Sequence[tuple[Component, Array]]) -> tuple[float
     return max(low, -REACH) * 1.04, min(high, REACH) * 1.04
 
 
-def _interval(ax: Axes, ends: Array, place: float, colour: str) -> None:
+def _range(ends: Array) -> str:
+    return f"{ends[0]:.4g} to {ends[-1]:.4g}"
+
+
+def _interval(ax: Axes, ends: Array, place: float, colour: str, said: str) -> None:
     low, middle, high = ends
     if low > REACH or high < -REACH:
         side = REACH if low > REACH else -REACH
-        ax.plot([side], [place], marker=">" if side > 0 else "<", color=colour, markersize=4, zorder=4)
-        return
-    ax.plot([low, high], [place, place], color=colour, linewidth=1.5, solid_capstyle="butt", zorder=3)
-    ax.plot([middle], [place], "o", color=colour, markersize=3, zorder=4)
+        drawn = ax.plot([side], [place], marker=">" if side > 0 else "<", color=colour, markersize=4, zorder=4)
+    else:
+        drawn = ax.plot([low, high], [place, place], color=colour, linewidth=1.5, solid_capstyle="butt", zorder=3)
+        drawn += ax.plot([middle], [place], "o", color=colour, markersize=3, zorder=4)
+    for line in drawn:
+        tell(line, said)

@@ -84,7 +84,7 @@
       const name = [...known].join(", ");
       const parts = document.querySelectorAll(`.${of}`);
       parts.forEach((part) => {
-        if (!(part instanceof SVGElement)) return;
+        if (!(part instanceof SVGElement) || part.querySelector(":scope > title")) return;
         const title = document.createElementNS("http://www.w3.org/2000/svg", "title");
         title.textContent = name;
         part.prepend(title);
