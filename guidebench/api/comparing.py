@@ -37,6 +37,7 @@ def compare(
     heldout: Mapping[str, Any] | float | None = None,
     observed: str | Sequence[str] | None = None,
     truth: Mapping[str, Any] | None = None,
+    coords: Mapping[str, Sequence[Any]] | None = None,
     name: str | None = None,
     minibatch: Mapping[str, int] | None = None,
     recipe: str | None = None,
@@ -93,6 +94,8 @@ def compare(
         The arguments that hold observations, where they cannot be found by tracing.
     truth : mapping, optional
         True values of latent sites, where the data were simulated.
+    coords : mapping, optional
+        Names of levels by plate, as ArviZ has them: ``{"school": ["Choate", "Deerfield"]}``; see :class:`Problem`.
     name : str, optional
         What the problem is called; the model's name by default.
     minibatch : mapping, optional
@@ -162,7 +165,14 @@ particles, loss, init, draws, seed
     >>> gb.compare(problem, steps=2_000)  # doctest: +SKIP
     """
     options = _options(locals())
-    parts = {"predict": predict, "heldout": heldout, "observed": observed, "truth": truth, "name": name}
+    parts = {
+        "predict": predict,
+        "heldout": heldout,
+        "observed": observed,
+        "truth": truth,
+        "coords": coords,
+        "name": name,
+    }
     threads.enough()
     try:
         local = (plugins,) if isinstance(plugins, (str, ModuleType)) else tuple(plugins)
@@ -259,12 +269,12 @@ def _problem(
 
     `parts` are those of the problem, and `options` all options of :func:`compare`, ``None`` where not given.
     """
-    for part in ("predict", "heldout", "truth"):
+    for part in ("predict", "heldout", "truth", "coords"):
         value = parts[part]
         if value is not None and not isinstance(value, Mapping) and part != "heldout":
             raise RequestError(f"{part}: should be a mapping of values by name, not {type(value).__name__}")
     changes = {
-        **{part: parts[part] for part in ("predict", "heldout", "truth") if isinstance(parts[part], Mapping)},
+        **{part: parts[part] for part in ("predict", "heldout", "truth", "coords") if isinstance(parts[part], Mapping)},
         **({"observed": _names("observed", parts["observed"])} if parts["observed"] is not None else {}),
         **({"name": parts["name"]} if parts["name"] is not None else {}),
     }

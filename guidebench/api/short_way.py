@@ -77,7 +77,7 @@ def posterior(
         local = (plugins,) if isinstance(plugins, (str, ModuleType)) else tuple(plugins)
         registry = find_plugins(local, running=True)
         chosen = comparing._guides(registry, comparing._listed(guides))
-        parts = dict.fromkeys(("predict", "heldout", "observed", "truth", "name"))
+        parts = dict.fromkeys(("predict", "heldout", "observed", "truth", "coords", "name"))
         own = {"guides": None, "seed": seed, "draws": draws, "x64": x64, "minibatch": None, "posteriordb": None}
         problem = comparing._problem(registry, model, args, kwargs, parts, own)
         config = make_config(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich import box
@@ -14,6 +15,7 @@ from rich.text import Text
 from guidebench.analysis.answer import Line
 from guidebench.cli.cells import COLOURS, NOTHING, show
 from guidebench.results import Comparison
+from guidebench.results.levels import named
 
 #: The widest panel, and the width from which on it has numbers beside the reasons.
 WIDEST = 110
@@ -33,6 +35,10 @@ def print_answer(comparison: Comparison, page: Path, console: Console) -> None:
     python = code(page.parent.as_posix(), usable, several=several)
     lines = () if several else found[0].lines
     more = "" if several else found[0].more
+    if not several:
+        levels = comparison.problems[0].levels
+        headline, more = named(headline, levels), named(more, levels)
+        lines = tuple(replace(line, why=named(line.why, levels)) for line in lines)
     if console.is_terminal:
         console.print(_panel(comparison.name, headline, more, lines, python, console.width))
     else:

@@ -11,10 +11,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from guidebench.cli import cells
 from guidebench.cli.cells import COLOURS, NOTHING, cell, escape, make_console, number, show
 from guidebench.contracts import Quantity
 from guidebench.plugins.registry import Registered, Registry
 from guidebench.results import Comparison, Fit, ProblemRecord, Status
+from guidebench.results.levels import named
 from guidebench.results.work import CALLED, OF_A_PROBLEM, total
 
 
@@ -70,6 +72,9 @@ def _print_problem(comparison: Comparison, record: ProblemRecord, console: Conso
     from guidebench.analysis.answer import ranked
     from guidebench.analysis.quicker import quicker
 
+    def show(text: str, style: str | None = None) -> None:
+        cells.show(console, named(text, record.levels), style)
+
     fits = ranked(comparison.of(record.name))
     columns = _columns(comparison, fits)
     table = _numbers(record, fits, columns)
@@ -79,29 +84,29 @@ def _print_problem(comparison: Comparison, record: ProblemRecord, console: Conso
     console.print(table)
     for one in columns:
         if one.note and not any(fit.metric(one.name) for fit in fits):  # a range over variables is no usual number
-            show(console, one.note)
+            show(one.note)
     if reference := reference_line(record):
         style = None if record.reference else "yellow"
-        show(console, reference, style)
+        show(reference, style)
     if record.log_evidence is not None:
         console.print(f"Exact log evidence: {record.log_evidence:.3f} nat; no ELBO lies above it.")
     if cost := _cost(fits, record):
-        show(console, cost)
+        show(cost)
     if sampled := quicker(fits, record):
-        show(console, sampled)
+        show(sampled)
     for fit in fits:
         if fit.evidence:  # what the verdict rests on
-            show(console, f"{fit.guide}: {fit.reason}")
+            show(f"{fit.guide}: {fit.reason}")
     for fit in fits:
         if not fit.status.has_draws:
             owner = f" ({fit.failures[0].owner})" if fit.failures else ""
-            show(console, f"{fit.guide}: {fit.message}{owner}", "red")
+            show(f"{fit.guide}: {fit.message}{owner}", "red")
         elif fit.message:
-            show(console, f"{fit.guide}: {fit.message}", "yellow")
+            show(f"{fit.guide}: {fit.message}", "yellow")
     unsettled = [fit for fit in fits if fit.status is Status.MAX_STEPS and not fit.stopped]
     for words, own in (("Not settled when the steps ran out", False), ("Not converged by its own method", True)):
         if names := [fit.guide for fit in unsettled if bool(fit.method) is own]:
-            show(console, f"{words}: {', '.join(names)}.")
+            show(f"{words}: {', '.join(names)}.")
     console.print()
 
 

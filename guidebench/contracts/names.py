@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 
 from guidebench.config.errors import PluginError
 
@@ -29,6 +30,22 @@ def check_names(kind: str, name: str, part: str, value: object) -> None:
     """Refuse what is not a tuple of strings."""
     if not isinstance(value, tuple) or not all(isinstance(one, str) for one in value):
         raise PluginError(f"{kind} {name!r}: {part} must be a tuple of strings, not {value!r}")
+
+
+def check_coords(name: str, coords: object) -> None:
+    """Refuse what does not name the levels of dimensions, each by a name of its own."""
+    if coords is None:
+        return
+    if not isinstance(coords, Mapping) or not all(isinstance(dim, str) for dim in coords):
+        raise PluginError(
+            f"problem {name!r}: coords must be a mapping of levels by dimension, not {type(coords).__name__}"
+        )
+    for dim, levels in coords.items():
+        if isinstance(levels, (str, bytes, Mapping)) or not isinstance(levels, Iterable):
+            raise PluginError(f"problem {name!r}: coords of {dim} must be a sequence of names, not {levels!r}")
+        names = [str(one) for one in levels]
+        if twice := next((one for one in names if names.count(one) > 1), None):
+            raise PluginError(f"problem {name!r}: coords of {dim} name two levels {twice!r}")
 
 
 def check_each(kind: str, name: str, part: str, value: object, of: type) -> None:

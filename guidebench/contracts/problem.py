@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from guidebench.config.errors import PluginError
-from guidebench.contracts.names import check_callable, check_name, check_names, check_text
+from guidebench.contracts.names import check_callable, check_coords, check_name, check_names, check_text
 
 if TYPE_CHECKING:
     from guidebench.config import RunConfig
@@ -77,6 +77,9 @@ class Problem:
         ``load(config)`` returns the whole problem, under the same name, where its data have to be read
         first: it is called for the problems of a run only, with its :class:`~guidebench.config.RunConfig`.
         A :class:`~guidebench.config.errors.RequestError` says what the user has to do about it.
+    coords : mapping, optional
+        Names of levels by dimension, as ArviZ has them: ``{"school": ["Choate", "Deerfield", ...]}``.  A dimension is
+        called as the plate it is of, any other axis ``SITE_dim_0``; the only axis of a site by the site, too.
     notes : tuple of str
         What a reader of the report should know of the data.
     log_evidence : float, optional
@@ -96,6 +99,7 @@ class Problem:
     reference: Callable[[int, int], Mapping[str, Any]] | None = None
     reference_draws: Callable[[], ReferenceDraws] | None = None
     load: Callable[[RunConfig], Problem] | None = None
+    coords: Mapping[str, Sequence[Any]] | None = None
     log_evidence: float | None = None
     notes: tuple[str, ...] = ()
     summary: str = ""
@@ -106,6 +110,7 @@ class Problem:
         check_text("problem", self.name, summary=self.summary, cite=self.cite)
         check_names("problem", self.name, "observed", self.observed)
         check_names("problem", self.name, "notes", self.notes)
+        check_coords(self.name, self.coords)
         check_callable("problem", self.name, "model", self.model)
         if self.model is not_loaded and self.load is None:
             raise PluginError(f"problem {self.name!r} needs a model, or a function load that brings it")

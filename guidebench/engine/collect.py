@@ -6,7 +6,7 @@ What is kept on disk, what is shown and what is returned are three consumers of 
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from guidebench.config.errors import ModelError
@@ -125,7 +125,9 @@ class _Parts:
             record = replace(record, notes=(*record.notes, note))
         elif simulated is not None:
             record = replace(record, work=merged(record.work, {"simulations": simulated.value.work}))
-        data = labelled(reference.chains, prepared.value.structure) if reference.label else None
+        data = (
+            labelled(reference.chains, prepared.value.structure, prepared.value.coords()) if reference.label else None
+        )
         return ProblemDescribed(record, data, self.plan.keys.problem if self.plan.keys and self._whole() else None)
 
     def _whole(self) -> bool:
@@ -152,7 +154,9 @@ class _Parts:
         if isinstance(score, Lost):
             return failed(blank(problem, one.guide), _failure(one.guide, score.error, "metric"))
         drawn: Drawn = fit.value
-        return assembled(drawn, score.value, one, self._calibration(one))
+        prepared = self.outcomes[self.plan.prepare]
+        assert isinstance(prepared, Done)  # else it has ended above
+        return assembled(drawn, score.value, one, self._calibration(one), prepared.value.coords())
 
     def _calibration(self, one: FitNodes) -> Calibrated | None:
         """Return what became of the calibration of a fit; nothing where there are no simulated data."""
@@ -165,8 +169,10 @@ class _Parts:
         return found
 
 
-def assembled(drawn: Drawn, scored: Scored, one: FitNodes, calibrated: Calibrated | None) -> Fit:
-    """Return a fit made of its parts."""
+def assembled(
+    drawn: Drawn, scored: Scored, one: FitNodes, calibrated: Calibrated | None, coords: Mapping[str, Sequence[str]]
+) -> Fit:
+    """Return a fit made of its parts, levels named by `coords`."""
     drawn = drawn if scored.judged is None else drawn.with_judged(scored.judged)
     fit, failures = drawn.fit, list(scored.failures)
     notes = [f"{bad.phase} {bad.name!r} of {bad.distribution} failed: {bad.message}" for bad in failures]
@@ -202,7 +208,7 @@ def assembled(drawn: Drawn, scored: Scored, one: FitNodes, calibrated: Calibrate
             evaluate_s=(fit.evaluate_s or 0.0) + scored.seconds,
             simulate_s=seconds,
             work=work,
-            inference_data=from_groups(groups),
+            inference_data=from_groups({name: datasets.with_coords(one, coords) for name, one in groups.items()}),
             failures=tuple(failures),
         )
     assert at.failure is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -83,6 +83,13 @@ def _with_coords(variables: Mapping[str, tuple[tuple[str, ...], np.ndarray]]) ->
         sizes.update(zip(fitted, values.shape, strict=True))
         renamed[name] = (fitted, values)
     return xr.Dataset(renamed, coords={dim: np.arange(size) for dim, size in sizes.items()})
+
+
+def with_coords(dataset: xr.Dataset, coords: Mapping[str, Sequence[str]]) -> xr.Dataset:
+    """Return a Dataset with the names of levels where one of its dimensions has as many."""
+    return dataset.assign_coords(
+        {dim: np.array(names) for dim, names in coords.items() if dataset.sizes.get(dim) == len(names)}
+    )
 
 
 def argument_dims(values: Mapping[str, np.ndarray], sites: Iterable[Site]) -> dict[str, tuple[str, ...]]:

@@ -15,7 +15,7 @@ from guidebench.config.errors import RequestError
 from guidebench.contracts import Problem
 from guidebench.engine.looks import look
 from guidebench.engine.minibatches import inspect_problem
-from guidebench.engine.record import record_of
+from guidebench.engine.record import coords_of, record_of
 from guidebench.engine.starts import Starts, find_starts
 from guidebench.engine.validation import Validation, with_validation
 from guidebench.inference.arguments import Arguments, as_arrays
@@ -79,6 +79,10 @@ class PreparedProblem:
     observed: Mapping[str, dict[str, np.ndarray]] = field(default_factory=dict)
     token: str = field(default_factory=lambda: uuid4().hex)
 
+    def coords(self) -> dict[str, tuple[str, ...]]:
+        """Return the names of levels by dimension."""
+        return coords_of(self.problem, self.structure)
+
     def heldout_values(self) -> dict[str, Any] | None:
         """Return the arguments of the held-out data."""
         return _heldout_values(self.problem, self.values)
@@ -110,6 +114,7 @@ def prepare(problem: Problem, config: RunConfig, recipe: Recipe) -> Preparation:
     inspected = inspect_problem(problem, config.minibatch)
     problem, values, arguments, structure, minibatches = inspected
     _check_names(problem, values)
+    coords_of(problem, structure)  # what does not fit the model is said before anything is searched
     refusal = structure.unsupported()
     found, began = Starts(values={}, valid=np.ones(recipe.restarts, bool)), time.perf_counter()
     if refusal is None:

@@ -57,7 +57,44 @@ def record_of(
         search="" if landscape is None else landscape.described(),
         warnings=warnings,
         work={} if searched is None else {"search": searched},
+        levels=_levels(structure, coords_of(problem, structure)),
     )
+
+
+def coords_of(problem: Problem, structure: ModelStructure) -> dict[str, tuple[str, ...]]:
+    """Return the names of levels of a problem by dimension.
+
+    Raises
+    ------
+    RequestError
+        Where they are of no dimension of the model, or not as many as it has levels.
+    """
+    sites = (*structure.latents, *structure.discrete, *structure.deterministics, *structure.observed)
+    sizes = {dim: size for site in sites for dim, size in zip(site.dims, site.shape, strict=True)}
+    alone = {site.name: site.dims[0] for site in sites if len(site.dims) == 1}
+    found = {}
+    for name, levels in (problem.coords or {}).items():
+        dim, names = name if name in sizes else alone.get(name, name), tuple(map(str, levels))
+        if dim not in sizes:
+            known = ", ".join(sizes) or "none"
+            raise RequestError(
+                f"problem {problem.name!r}: coords name {name}, which is no dimension (there are: {known})"
+            )
+        if len(names) != sizes[dim]:
+            raise RequestError(
+                f"problem {problem.name!r}: coords give {len(names):,} names to {name}, which has {sizes[dim]:,} levels"
+            )
+        found[dim] = names
+    return found
+
+
+def _levels(structure: ModelStructure, coords: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[tuple[str, ...], ...]]:
+    """Return the names of levels along the axes of the latent sites that have any."""
+    return {
+        site.name: tuple(coords.get(dim, ()) for dim in site.dims)
+        for site in structure.latents
+        if coords.keys() & set(site.dims)
+    }
 
 
 def _truth(problem: Problem, structure: ModelStructure) -> Mapping[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import version
@@ -171,7 +171,7 @@ def _file(program: str, structure: ModelStructure, *settings: object) -> Path:
 def _keep(sampled: _Sampled, structure: ModelStructure, file: Path) -> None:
     """Write draws for later runs, in one step; a folder that cannot be written is no reason to stop."""
     attrs = {"seconds": sampled.seconds, "gradients": sampled.chains.gradients}
-    data = labelled(sampled.chains.draws, structure, sampled.chains.diverging, **attrs)
+    data = labelled(sampled.chains.draws, structure, {}, sampled.chains.diverging, **attrs)
     with suppress(OSError, DiskFullError):
         written = put(file, idata.to_bytes(data))
         put(_digest_file(file), written.encode())
@@ -203,9 +203,13 @@ def _read(file: Path, structure: ModelStructure) -> _Sampled | None:
 
 
 def labelled(
-    chains: Mapping[str, np.ndarray], structure: ModelStructure, diverging: np.ndarray | None = None, **attrs: float
+    chains: Mapping[str, np.ndarray],
+    structure: ModelStructure,
+    coords: Mapping[str, Sequence[str]],
+    diverging: np.ndarray | None = None,
+    **attrs: float,
 ) -> idata.InferenceData:
-    """Return draws of chains as InferenceData with one group, ``posterior``."""
+    """Return draws of chains as InferenceData with one group, ``posterior``, levels named by `coords`."""
     sites = {site.name: site for site in (*structure.latents, *structure.deterministics)}
     made, each = (next(iter(chains.values())).shape[1], sum(value[:, :1].nbytes for value in chains.values()))
     most = min(datasets.may_be_kept(each, groups=1), made)
@@ -213,9 +217,10 @@ def labelled(
     # The labels of the first chain are those of all.
     first = datasets.of_draws({name: value[0, :most] for name, value in chains.items()}, sites)
     count = len(next(iter(chains.values())))
-    coords = {dim: np.arange(count if dim == "chain" else size) for dim, size in first.sizes.items()}
+    numbers = {dim: np.arange(count if dim == "chain" else size) for dim, size in first.sizes.items()}
     posterior = {name: (first[name].dims, value[:, : first.sizes["draw"]]) for name, value in chains.items()}
-    groups = {"posterior": xr.Dataset(posterior, coords=coords, attrs={**attrs, **cut})}
+    drawn = datasets.with_coords(xr.Dataset(posterior, coords=numbers, attrs={**attrs, **cut}), coords)
+    groups = {"posterior": drawn}
     if diverging is not None:
         groups["sample_stats"] = xr.Dataset({"diverging": (("chain", "draw"), diverging)})
     return idata.from_groups(groups)

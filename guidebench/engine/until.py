@@ -180,7 +180,7 @@ class _Way:
                 found = found if fits and fits[-1].verdict.usable else self.by_nuts(prepared, found)
         record = found.described(replace(prepared.record, fingerprints=prints(problem)))
         reference = found.reference
-        data = labelled(reference.chains, prepared.structure) if reference.label else None
+        data = labelled(reference.chains, prepared.structure, prepared.coords()) if reference.label else None
         said = _said(record, fits, time.perf_counter() - began)
         return _Won(replace(record, notes=(*record.notes, said)), tuple(fits), data)
 
@@ -214,7 +214,7 @@ class _Way:
             to_score = to_score._replace(most=min(to_score.most, AS_NUTS))
         scoring = ScoreFit(guide=guide, settings=self.settings, metrics=self.metrics)
         scored: Scored = perform(scoring, (to_score, reference, prepared), self.tell)
-        return assembled(drawn, scored, FitNodes(guide, "", ""), None)
+        return assembled(drawn, scored, FitNodes(guide, "", ""), None, prepared.coords())
 
 
 def _over(found: Referenced) -> bool:

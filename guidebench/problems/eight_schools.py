@@ -17,6 +17,9 @@ from guidebench.problems import quadrature
 EFFECTS = (28.0, 8.0, -3.0, 7.0, -1.0, 1.0, 18.0, 12.0)
 ERRORS = (15.0, 10.0, 16.0, 11.0, 9.0, 11.0, 10.0, 18.0)
 
+#: What they are called in Gelman et al. (2013), Bayesian Data Analysis, table 5.2.
+SCHOOLS = tuple("ABCDEFGH")
+
 #: Prior scales of mu (the sd of a normal) and of tau (the scale of a half-Cauchy).
 MU_SD = 5.0
 TAU_SCALE = 5.0
@@ -85,6 +88,7 @@ def problem() -> Problem:
         model=model,
         kwargs={"sigma": np.asarray(ERRORS, np.float32), "y": np.asarray(EFFECTS, np.float32)},
         reference=reference,
+        coords={"school": SCHOOLS},
         log_evidence=LOG_EVIDENCE,
         summary="Eight schools, centred: a funnel with data, its neck where the schools are all alike",
         cite=SOURCE,

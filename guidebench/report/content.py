@@ -7,10 +7,10 @@ to hold ``<script>`` or a pipe is shown as it is.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from typing import ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 Tone = Literal["good", "fair", "bad", "neutral", "muted"]
 
@@ -247,6 +247,26 @@ class Block(Sequence["Item"]):
             elif isinstance(item, Tabs):
                 for _, content in item.tabs:
                     yield from content.figures()
+
+
+def changed(content: Block, change: Callable[[str], str]) -> Block:
+    """Return content with every text that is read changed; what is to be typed, and pictures, are as they were."""
+
+    def each(one: Any) -> Any:
+        if isinstance(one, str):
+            return change(one)
+        if isinstance(one, Block):
+            return Block(*map(each, one))
+        if isinstance(one, list | tuple):
+            return type(one)(map(each, one))
+        if isinstance(one, Code) or not is_dataclass(one) or isinstance(one, type):
+            return one
+        kept = ("name", "svg", "anchor", "colour", "tone", "symbol")
+        parts = {part.name: getattr(one, part.name) for part in fields(one) if part.name not in kept}
+        return replace(one, **{name: each(value) for name, value in parts.items()})
+
+    found: Block = each(content)
+    return found
 
 
 Item: TypeAlias = str | Table | Figure | Note | Lead | Heading | Listing | Code | Details | Tabs

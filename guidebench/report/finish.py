@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from guidebench.config.text import shown
 from guidebench.report.content import Figure
+from guidebench.results.levels import Levels, named
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as MatplotlibFigure
@@ -67,21 +68,42 @@ def finish(
     )
 
 
+def with_levels(fig: MatplotlibFigure, levels: Levels) -> MatplotlibFigure:
+    """Return a figure in which components are called by their levels."""
+    if levels:
+        _change(fig, lambda text: named(text, levels))
+    return fig
+
+
 def seen(fig: MatplotlibFigure, comparison: Comparison) -> MatplotlibFigure:
     """Return a figure with what cannot be seen in its texts as escapes, where names of the comparison have any."""
     names = {name for one in comparison.problems for name in (one.name, *one.latents, *one.observed)}
     names |= {fit.guide for fit in comparison.fits}
     if any(shown(name) != name for name in names):
-        from matplotlib.text import Text
-        from matplotlib.ticker import FixedLocator
-
-        for text in fig.findobj(Text):
-            assert isinstance(text, Text)
-            text.set_text(shown(text.get_text()))
-        for axis in (axis for ax in fig.axes for axis in (ax.xaxis, ax.yaxis)):
-            if isinstance(axis.get_major_locator(), FixedLocator):  # its labels are written anew as they are drawn
-                axis.set_ticklabels([shown(label.get_text()) for label in axis.get_ticklabels()])
+        _change(fig, shown)
     return fig
+
+
+def _change(fig: MatplotlibFigure, change: Callable[[str], str]) -> None:
+    """Change all texts of a figure, and what is told of what is drawn."""
+    from matplotlib.text import Text
+    from matplotlib.ticker import FixedLocator
+
+    from guidebench.report.svg import is_told
+
+    ticks = [
+        (axis, [change(label.get_text()) for label in axis.get_ticklabels()])
+        for ax in fig.axes
+        for axis in (ax.xaxis, ax.yaxis)
+        if isinstance(axis.get_major_locator(), FixedLocator)  # its labels are written anew as they are drawn
+    ]
+    for artist in fig.findobj():
+        if isinstance(artist, Text):
+            artist.set_text(change(artist.get_text()))
+        if is_told(artist):
+            artist.set_gid(change(str(artist.get_gid())))
+    for axis, labels in ticks:
+        axis.set_ticklabels(labels)
 
 
 def unique(stem: str, taken: Collection[str]) -> str:

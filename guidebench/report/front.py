@@ -13,7 +13,7 @@ from guidebench.analysis.held import OTHERS
 from guidebench.contracts import Section
 from guidebench.report.content import Block, Cell, Code, Details, Figure, Lead, Note, Number, Table
 from guidebench.report.draws import Component
-from guidebench.report.finish import finish, unique
+from guidebench.report.finish import finish, unique, with_levels
 from guidebench.report.overview.verdicts import conclusion
 from guidebench.report.page import Page
 from guidebench.report.palette import verdict_pill
@@ -240,6 +240,7 @@ def picture(front: Front, chosen: Sequence[tuple[Page, Component]], about: str) 
     known = any(page.worst for page, _ in chosen)
     what = "farthest off" if known else "first"
     caption = f"The {what} quantities, colours as in the table{f', {told}' if told else ''}. {about}".strip()
+    fig = fig if several else with_levels(fig, front.pages[0].problem.levels)
     return finish(
         front.name, fig, alt=f"Marginal densities of {', '.join(names)} for each guide", caption=caption, min_width=280
     )

@@ -28,7 +28,7 @@ from guidebench.report.content import (
     Table,
     Tabs,
 )
-from guidebench.report.finish import compact_dpi, finish, seen, unique
+from guidebench.report.finish import compact_dpi, finish, seen, unique, with_levels
 from guidebench.report.off import Off, off, standard
 from guidebench.report.palette import Style, styles
 from guidebench.report.text import listed, slug
@@ -250,9 +250,8 @@ class Page:
             figures stop at 640 pixels.
         """
         dpi = compact_dpi(len(self.comparison.problems))
-        return finish(
-            self._unique(name), seen(fig, self.comparison), alt=alt, caption=caption, min_width=min_width, dpi=dpi
-        )
+        fig = seen(with_levels(fig, self.problem.levels), self.comparison)
+        return finish(self._unique(name), fig, alt=alt, caption=caption, min_width=min_width, dpi=dpi)
 
     def _unique(self, name: str) -> str:
         stem = slug(f"{self.problem.name}-{name}" if self.several else name)

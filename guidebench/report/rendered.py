@@ -13,10 +13,11 @@ from guidebench.contracts import Section
 from guidebench.plugins.isolation.boundary import Boundary
 from guidebench.plugins.isolation.failures import OWN, Failure
 from guidebench.report import html, markdown
-from guidebench.report.content import Block, Figure, Note
+from guidebench.report.content import Block, Figure, Note, changed
 from guidebench.report.page import Page
 from guidebench.report.text import slug
 from guidebench.results import inference_data
+from guidebench.results.levels import Levels, named
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,22 +66,32 @@ def section_of(page: Page, one: Owned, on_failure: OnFailure) -> Rendered | None
     anchor = f"{prefix}{slug(section.name)}"
     seen: contracts.Page = page if one.own else apart(page)
     limit = None if one.own else page.comparison.config.get("time_limit")
-    return rendered(anchor, one, seen, on_failure, level=4 if page.several else 3, time_limit=limit)
+    level, levels = 4 if page.several else 3, page.problem.levels
+    return rendered(anchor, one, seen, on_failure, level=level, levels=levels, time_limit=limit)
 
 
 def rendered(
-    anchor: str, one: Owned, seen: Any, on_failure: OnFailure, *, level: int, time_limit: float | None = None
+    anchor: str,
+    one: Owned,
+    seen: Any,
+    on_failure: OnFailure,
+    *,
+    level: int,
+    levels: Levels | None = None,
+    time_limit: float | None = None,
 ) -> Rendered | None:
     """Build a section of what it sees, and render it; one that raises leaves a note in its place.
 
     Rendering is inside the boundary to other people's code, too, because a table may hold whatever a
-    section put there.  Headings in it are of `level` in Markdown.
+    section put there.  Headings in it are of `level` in Markdown, and components are called by their `levels`.
     """
     from guidebench.report.drawing import style
 
     section = one.section
 
     def finished(content: Block) -> Rendered:
+        if levels:
+            content = changed(content, lambda text: named(text, levels))
         return Rendered(
             anchor=anchor,
             title=section.title,

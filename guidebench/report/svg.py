@@ -52,6 +52,11 @@ def tell(artist: Artist, text: str) -> None:
     artist.set_gid(f"{_TOLD}|{shown(text)}")
 
 
+def is_told(artist: Artist) -> bool:
+    """Return whether :func:`tell` was called with that."""
+    return str(artist.get_gid() or "").startswith(f"{_TOLD}|")
+
+
 def to_svg(figure: Figure, name: str) -> str:
     """Return the figure as an ``<svg>`` element.
 
@@ -63,13 +68,12 @@ def to_svg(figure: Figure, name: str) -> str:
         Of the figure; the names of elements in it begin with it, so that many figures can be in one page.
     """
     for artist in figure.findobj():
-        gid = artist.get_gid()
-        telling = gid is not None and gid.startswith(f"{_TOLD}|")
+        gid, telling = artist.get_gid(), is_told(artist)
         if gid is not None and not telling:
             continue
         if len(found := {to_hex(one) for one in _colours(artist)} & _MARKS.keys()) == 1:
             of = _MARKS[found.pop()]
-            artist.set_gid(f"{_TOLD}{of}{gid.removeprefix(_TOLD)}" if telling else of)
+            artist.set_gid(f"{_TOLD}{of}{str(gid).removeprefix(_TOLD)}" if telling else of)
     stream = io.StringIO()
     # Letters remain letters: they can be found and read out, and take a tenth of the room.
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):

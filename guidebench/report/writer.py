@@ -131,8 +131,9 @@ def _report(
     parts = tuple(_part(page, [ahead.section_of(page, names, one, on_failure) for one in owned]) for page in pages)
     seen_first = Front(comparison=comparison, pages=pages, run=run, _names=frozenset(names))
     front = Owned(section=FRONT, plugin="sections", distribution=OWN)
+    levels = pages[0].problem.levels if len(pages) == 1 else {}
     return Report(
-        front=rendered(f"front--{FRONT.name}", front, seen_first, on_failure, level=2),
+        front=rendered(f"front--{FRONT.name}", front, seen_first, on_failure, level=2, levels=levels),
         overview=tuple(one for one in overview if one is not None),
         parts=parts,
     )

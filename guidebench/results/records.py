@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from guidebench.contracts import Bound, MetricValue, Quantity
 from guidebench.plugins.isolation.failures import Failure
 from guidebench.results.findings import LENDERS, Chaining, Disagreement, Finding, Refresher, Verdict
+from guidebench.results.levels import Levels
 from guidebench.results.work import APART, Work, total
 
 if TYPE_CHECKING:
@@ -285,6 +286,9 @@ class ProblemRecord:
         What of that was cut short or not done because the budget of the run was spent.
     fingerprints : mapping of str to str
         Of the code of its ``model``, and as ``data ARGUMENT`` of each argument, as far as they have any.
+    levels : mapping of str to tuple
+        By latent site, the names of the levels along each axis, as far as they have any
+        (see :mod:`guidebench.results.levels`).
     """
 
     name: str
@@ -311,6 +315,7 @@ class ProblemRecord:
     work: Mapping[str, Work] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
     fingerprints: Mapping[str, str] = field(default_factory=dict)
+    levels: Levels = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

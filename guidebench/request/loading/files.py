@@ -10,7 +10,7 @@ import math
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zipfile import ZipFile, is_zipfile
@@ -53,6 +53,8 @@ class Data:
         The length of every column, where the file is a table.
     index : frozenset of str
         Names that no one misses, such as coordinates of InferenceData.
+    coords : mapping of str to tuple of str
+        Names of the levels of dimensions, where they are text.
     """
 
     where: str
@@ -60,6 +62,7 @@ class Data:
     values: Mapping[str, Any]
     rows: int | None = None
     index: frozenset[str] = frozenset()
+    coords: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def what(self) -> str:
@@ -360,16 +363,26 @@ def _netcdf(path: Path, where: str) -> Data:
     _refuse_repeated([str(name) for part in parts.values() for name in part.data_vars], where)
     values: dict[str, Any] = {}
     index: set[str] = set()
+    coords: dict[str, tuple[str, ...]] = {}
     for part in parts.values():
         coordinates = {str(name): _of_variable(part[name]) for name in part.coords}
         index.update(coordinates)
+        coords |= {
+            name: tuple(map(str, value)) for name, value in coordinates.items() if _names_levels(name, part, value)
+        }
         values = {**coordinates, **values, **{str(name): _of_variable(part[name]) for name in part.data_vars}}
     if not values and children:
         raise RequestError(
             f"{where}: it has the group(s) {', '.join(children)}; expected are {' and '.join(GROUPS)}, "
             "or variables outside of groups"
         )
-    return Data(where=where, file=path.name, values=values, index=frozenset(index))
+    return Data(where=where, file=path.name, values=values, index=frozenset(index), coords=coords)
+
+
+def _names_levels(name: str, part: xr.Dataset, value: Any) -> bool:
+    """Return whether a coordinate is a text of its own for each level of the dimension that is called like it."""
+    texts = isinstance(value, np.ndarray) and value.dtype.kind == "O" and part[name].dims == (name,)
+    return texts and not missing(value).any() and len(set(value.tolist())) == len(value)
 
 
 def _of_variable(variable: xr.DataArray) -> Any:

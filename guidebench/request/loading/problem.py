@@ -109,6 +109,7 @@ def _problem(own: _Own, name: str, data: Data | None, test: Data | None, config:
     _check_observed(problem)
     if structure is None:
         return problem
+    problem = replace(problem, coords=_coords({**matched.levels, **({} if data is None else data.coords)}, structure))
     if config.heldout is not None:
         count = None if data is None else data.rows
         return _held_out(problem, structure, config, count, {*matched.counts, *config.minibatch})
@@ -116,6 +117,13 @@ def _problem(own: _Own, name: str, data: Data | None, test: Data | None, config:
         assert data is not None
         return _tested(problem, structure, matched, data, test, wide=config.x64)
     return problem
+
+
+def _coords(levels: Mapping[str, tuple[str, ...]], structure: ModelStructure) -> dict[str, tuple[str, ...]]:
+    """Return the names of levels in the data by the plates that are called like them, with an s or without."""
+    sites = (*structure.latents, *structure.observed)
+    sizes = {dim: size for site in sites for dim, size in zip(site.dims, site.shape, strict=True)}
+    return {dim: names for name, names in levels.items() for dim in (name, f"{name}s") if sizes.get(dim) == len(names)}
 
 
 def _in_time(problem: Problem, who: str, config: RunConfig) -> ModelStructure | None:

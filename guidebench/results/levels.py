@@ -1,0 +1,37 @@
+"""Names of levels: ``theta[3]`` is shown as ``theta[Hotchkiss]`` where somebody said what the entries of theta are.
+
+Data keep the number: tables in CSV, results.json and whatever looks a component up.  Only what people read is named,
+once, where it is shown: a level may be called by another's number.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TypeAlias
+
+#: By site, the names of the levels along each of its axes; nothing along an axis whose levels have none.
+Levels: TypeAlias = Mapping[str, tuple[tuple[str, ...], ...]]
+
+
+def named(text: str, levels: Levels) -> str:
+    """Return a text in which every component of a site is called by its levels.
+
+    Examples
+    --------
+    >>> named("sd of theta[1] off by 20%", {"theta": (("Choate", "Deerfield"),)})
+    'sd of theta[Deerfield] off by 20%'
+    """
+    if not levels or "[" not in text:
+        return text
+    sites = "|".join(re.escape(site) for site in sorted(levels, key=len, reverse=True))
+    return re.sub(rf"(?<!\w)({sites})\[(\d+(?:,\d+)*)\]", lambda found: _named(found[1], found[2], levels), text)
+
+
+def _named(site: str, index: str, levels: Levels) -> str:
+    axes, parts = levels[site], index.split(",")
+    if len(parts) != len(axes) or any(
+        names and int(part) >= len(names) for part, names in zip(parts, axes, strict=True)
+    ):
+        return f"{site}[{index}]"
+    return f"{site}[{', '.join(names[int(part)] if names else part for part, names in zip(parts, axes, strict=True))}]"
