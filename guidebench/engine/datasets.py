@@ -140,6 +140,14 @@ def of_training(training: Training, best: int) -> dict[str, xr.Dataset]:
     return {"training": loss, "training_parameters": parameters}
 
 
+def of_course(
+    quantiles: Mapping[str, np.ndarray], sites: Mapping[str, Site], levels: Sequence[float], steps: np.ndarray
+) -> xr.Dataset:
+    """Return the group ``training_course``: quantiles of sites over steps, shape ``(Q, T, ...)`` each."""
+    variables = {name: (("quantile", "step", *sites[name].dims), values) for name, values in quantiles.items()}
+    return _with_coords(variables).assign_coords(quantile=list(levels), step=steps)
+
+
 def _with_evaluations(loss: xr.Dataset, found: Evaluations) -> xr.Dataset:
     """Return the group ``training`` with the course of the ELBO on rows that were kept from training."""
     variables = {

@@ -55,6 +55,13 @@ def lead(values: np.ndarray, *dims: str) -> tuple[tuple[str, ...], np.ndarray]:
     return ("chain", "draw", *dims), values[None]
 
 
+def course(rng: np.random.Generator, steps: int) -> xr.Dataset:
+    """Quantiles of w over a few steps."""
+    at = np.unique(np.geomspace(1, steps, 8).astype(int))
+    paths = np.array([-1.0, 0.0, 1.0])[:, None] + rng.normal(scale=0.1, size=(3, len(at)))
+    return xr.Dataset({"w": (("quantile", "step"), paths)}, coords={"quantile": [0.05, 0.5, 0.95], "step": at})
+
+
 def training(rng: np.random.Generator, restarts: int, steps: int, floor: float) -> xr.Dataset:
     """Return losses that fall and settle, from enormous first values."""
     step = np.arange(1, steps + 1)
@@ -110,6 +117,7 @@ def small_data(guide: str, seed: int, draws: int, steps: int, restarts: int) -> 
         "predictions_constant_data": xr.Dataset({"x": ("x_dim_0", GRID)}),
         "training": training(rng, restarts, steps, 7.0 if guide == "auto_delta" else 23.1),
         "training_parameters": parameters(rng, guide, 3, steps),
+        "training_course": course(rng, steps),
     }
     if guide != "auto_delta":
         groups["sample_stats"] = xr.Dataset({"log_weight": lead(rng.normal(-23, 0.5, size=draws))})

@@ -17,6 +17,7 @@ from guidebench.engine import datasets
 from guidebench.engine.fit import own_method
 from guidebench.engine.fit.case import Case
 from guidebench.engine.fit.choose import Chosen
+from guidebench.engine.fit.course import course_of
 from guidebench.engine.fit.making import Samplers
 from guidebench.engine.fit.state import state_of
 from guidebench.engine.fit.subset import marked
@@ -190,9 +191,10 @@ def draw(case: Case, fit: Fit, trained: Trained, chosen: Chosen, at: Boundary) -
     fixed = {name: value for name, value in chosen.params.items() if name in prepared.structure.params}
     with precision.chosen(trained.samplers.x64):
         predictions, heldout = run_forward(bench, kept.latents, fixed, case.config.seed)
+    course, taken = course_of(case, trained.training, chosen)
     evaluated = time.perf_counter()
     seconds = Work(seconds=chosen.compile_s + evaluated - chosen.since)
-    fit = replace(fit, work={**fit.work, "scoring": chosen.work + scored.work + seconds})
+    fit = replace(fit, work={**fit.work, "scoring": chosen.work + scored.work + taken + seconds})
     evidence = Evidence(
         latents=scored.latents,
         log_weights=None if point else scored.log_weights,
@@ -208,6 +210,7 @@ def draw(case: Case, fit: Fit, trained: Trained, chosen: Chosen, at: Boundary) -
     groups = {
         **label(bench, kept, predictions, weighted=case.declaration.bound == "elbo"),
         **datasets.of_training(trained.training, chosen.best),
+        **({} if course is None else {"training_course": course}),
         guide_state.GROUP: guide_state.to_dataset(state_of(case, trained.frame, trained.samplers, chosen.params)),
     }
     status, made, left = chosen.restarts[chosen.best].status, len(draws.log_p), len(kept.log_p)

@@ -1,4 +1,4 @@
-"""How the location and scale parameters of each guide moved during training."""
+"""How each guide moved during training: its draws in the model's units, and its location and scale parameters."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from guidebench.report.drawing import spread_labels
 from guidebench.report.draws import Array, Component, thin
 from guidebench.report.page import Block, Figure, Listing, Page
 from guidebench.report.palette import mark
+from guidebench.report.sections import course
 from guidebench.report.text import listed
 from guidebench.results import Fit
 
@@ -34,12 +35,15 @@ COORDINATES = {
 
 
 def build(page: Page) -> Block:
-    """Return one row per guide: locations on the left, scales on the right."""
+    """Return how the sites moved, and one row per guide: its locations on the left, its scales on the right."""
     found = {(fit.guide, kind): paths(page, fit, kind) for fit in page.fits for kind in KINDS}
     tables = {which: table for which, (table, _) in found.items() if len(table)}
     shown = [fit for fit in page.fits if any((fit.guide, kind) in tables for kind in KINDS)]
+    moved = course.figure(page)
     if not shown:
-        return Block("No guide of this run has a recorded path of a parameter that is named as a location or a scale.")
+        return Block(
+            moved, "No guide of this run has a recorded path of a parameter that is named as a location or a scale."
+        )
     cut = [
         f"{CALLED[kind]} of {fit.guide} ({MAX_LINES} of {total})"
         for fit in shown
@@ -47,6 +51,7 @@ def build(page: Page) -> Block:
         if (total := found[fit.guide, kind][1]) > MAX_LINES
     ]
     return Block(
+        moved,
         coordinates(shown),
         figure(page, shown, tables),
         f"The {MAX_LINES} entries that moved farthest are lines, and the range of the others is a band: {listed(cut)}."
