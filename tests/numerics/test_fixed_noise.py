@@ -13,6 +13,7 @@ import numpyro.distributions as dist
 import pytest
 from numpyro.handlers import seed, trace
 
+import guidebench as gb
 from guidebench.config import make_config
 from guidebench.contracts import Guide, Problem
 from guidebench.engine.fit.case import Case
@@ -191,6 +192,21 @@ def test_as_many_starts_as_are_asked_for(count: int) -> None:
     found = fitted(correlated, "mean_field", restarts=count)
     assert len(found.training.endings) == count
     assert found.status is Status.CONVERGED
+
+
+def test_a_mode_at_which_every_step_is_lost_in_rounding_is_one() -> None:
+    # The loss is some 1,900 nats: its last digits are larger than what a step from the mode changes.
+    rng = np.random.default_rng(3)
+    x = np.column_stack([np.ones(434), rng.integers(0, 2, 434), rng.normal(100, 15, 434)])
+    y = x @ [26.0, 6.0, 0.6] + rng.normal(scale=18, size=434)
+
+    def regression() -> None:
+        beta = numpyro.sample("beta", dist.Normal(0, 1000.0).expand([3]).to_event(1))
+        sigma = numpyro.sample("sigma", dist.HalfCauchy(2.5))
+        numpyro.sample("y", dist.Normal(x @ beta, sigma).to_event(1), obs=y)
+
+    found = gb.compare(regression, guides="auto_delta", restarts=8, reference="none", progress=False)["auto_delta"]
+    assert [one.status for one in found.restarts] == 8 * [Status.CONVERGED]
 
 
 def test_a_density_without_a_maximum_has_no_mode_to_converge_to() -> None:

@@ -191,7 +191,7 @@ class Course:
         return Found(legs, _lowest(losses), losses)
 
     def _to_mode(self, point: Float64[np.ndarray, " K"], nothing: Sample) -> Leg:
-        leg = Leg(point)
+        leg, still = Leg(point), False
         for _ in range(ANEW):  # where curvatures differ much, a fresh memory goes on
             before, _ = self.objective.slope(leg.theta, nothing)
             leg = leg.after(
@@ -200,9 +200,10 @@ class Course:
                 )
             )
             after, _ = self.objective.slope(leg.theta, nothing)
-            if before - after < NEXT_TO_NOTHING:
+            still = before - after < NEXT_TO_NOTHING  # as where steps are lost in rounding, at the mode itself
+            if still:
                 break
-        return leg._replace(level=leg.level and not self._falls(leg.theta, nothing))
+        return leg._replace(level=(leg.level or still) and not self._falls(leg.theta, nothing))
 
     def _falls(self, theta: Float64[np.ndarray, " K"], nothing: Sample) -> bool:
         """Return whether the loss goes on falling along a coordinate, as where a density has no maximum.
