@@ -120,7 +120,7 @@ def ranked(fits: Sequence[Fit]) -> list[Fit]:
     Within a verdict they are in the order of the recommendation; those that are not to be used by their largest error.
     """
     words = by_word(fits)
-    standard = standard_of([*words.trusted, *words.refreshed, *words.reweighted])
+    standard = standard_of(words.usable)
 
     def farthest(fit: Fit) -> float:
         found = held(fit, standard)
@@ -130,9 +130,7 @@ def ranked(fits: Sequence[Fit]) -> list[Fit]:
     rest = [fit for fit in words.distrusted if id(fit) not in lent]
     points = [fit for fit in fits if fit.verdict is Verdict.POINT]
     order = [
-        *words.trusted,
-        *words.refreshed,
-        *words.reweighted,
+        *words.usable,
         *sorted(words.lent, key=farthest),
         *sorted(rest, key=farthest),
         *points,

@@ -6,10 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from guidebench.results import Fit, ProblemRecord, Refresher, Status, Verdict
-
-#: What draws that owe nothing to a guide are called.
-_LENDERS: dict[Refresher, str] = {"mixture": "the mixture", "groups": "the groups of chains"}
+from guidebench.results import LENDERS, Fit, ProblemRecord, Status, Verdict
 
 #: What is said first where no draws of any guide can be used.
 NONE = "None of these guides can be used on this problem."
@@ -50,6 +47,16 @@ class ByWord(NamedTuple):
     distrusted: list[Fit]
     lent: list[Fit]
 
+    @property
+    def usable(self) -> list[Fit]:
+        """Those whose draws can be used, as they are or repaired."""
+        return [*self.trusted, *self.refreshed, *self.reweighted]
+
+    @property
+    def with_densities(self) -> list[Fit]:
+        """The same, those first whose draws have densities of the observations beside them: chains' have none."""
+        return [*self.trusted, *self.reweighted, *self.refreshed]
+
 
 def by_word(fits: Sequence[Fit]) -> ByWord:
     """Return fits by their words: the quickest first, of those to be reweighted the one with the best ELBO."""
@@ -89,7 +96,7 @@ def _not_to_use(distrusted: Sequence[Fit]) -> Iterator[str]:
     if far:
         yield f"Do not use the intervals of {_names(far)}."
     if lent := [fit for fit in far if fit.verdict is Verdict.REFRESH]:
-        yield f"What is kept as refreshed draws of {_names(lent)} are those of {_LENDERS[lent[0].refreshed_by]}."
+        yield f"What is kept as refreshed draws of {_names(lent)} are those of {LENDERS[lent[0].refreshed_by]}."
     if unchecked:
         yield f"How good the draws of {_names(unchecked)} are cannot be told without a reference."
 
@@ -98,7 +105,7 @@ def _lent(lent: Sequence[Fit]) -> Iterator[str]:
     """Yield what to do where only what was made of the search has draws that are right."""
     yield (
         f"Use the refreshed draws that are kept beside those of {_names(lent)}: they are those of "
-        f"{_LENDERS[lent[0].refreshed_by]} about what the search found, passed their checks, and owe nothing to any "
+        f"{LENDERS[lent[0].refreshed_by]} about what the search found, passed their checks, and owe nothing to any "
         "guide."
     )
 

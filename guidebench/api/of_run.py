@@ -23,7 +23,7 @@ from guidebench.request.find_plugins import find_plugins
 from guidebench.request.loading.files import read_data
 from guidebench.request.loading.matching import Matched, match, match_test, parameters_of
 from guidebench.request.selection import choose_guides, choose_problems
-from guidebench.results import Fit, ProblemRecord, Verdict
+from guidebench.results import LENDERS, Fit, ProblemRecord, Verdict
 from guidebench.results import inference_data as idata
 from guidebench.results.guide_state import GROUP, from_dataset
 
@@ -148,14 +148,14 @@ class OfRun:
         if found is not None:
             about = _posterior(found).attrs
             of = str(about.get("guide", ""))
-            label = {
+            labels: dict[str, str] = {
                 "guide": of,
                 "chains": f"the chains that began at {of}",
                 "weights": f"{of}, with its weights",
-                "mixture": "the mixture",
-                "groups": "groups of chains",
+                **{str(name): called for name, called in LENDERS.items()},
                 "reference": f"the reference ({about.get('reference', '')})",
-            }[str(about["source"])]
+            }
+            label = labels[str(about["source"])]
             return Usable(self._latents(found), label, guide=of)
         if guide is None:
             raise RequestError(f"{recommend(fits, self.record)} Name a guide to take it all the same: -g GUIDE")

@@ -143,7 +143,7 @@ def prepare(problem: Problem, config: RunConfig, recipe: Recipe) -> Preparation:
         has_target=found.target is not None,
         minibatches=minibatches,
         refusal=refusal,
-        record=record_of(inspected, heldout_size, found.landscape, seen.lines, searched),
+        record=record_of(inspected, heldout_size, found.landscape, seen.lines, searched, found.target),
         heldout_counts=counts,
         validation=validation,
         observed=observed,

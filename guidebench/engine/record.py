@@ -5,15 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+from scipy.special import softmax
 
 from guidebench.config.errors import RequestError
 from guidebench.contracts import Problem
 from guidebench.engine.minibatches import Inspected, describe
+from guidebench.inference.arguments import Arguments
 from guidebench.inference.modes import Landscape
 from guidebench.inference.predict import observation_sd
 from guidebench.inference.structure import ModelStructure
-from guidebench.results import ProblemRecord, Work
+from guidebench.inference.target import Target
+from guidebench.metrics.evidence import scalars
+from guidebench.results import ModeRecord, ProblemRecord, Work
+
+#: A value is zero where it is less than so much of the range of all modes.
+NOTHING = 1e-9
+
+#: Modes that are told, with where they are in so many components, in no more dimensions than these.
+MOST_MODES, MOST_COMPONENTS, MOST_DIMENSIONS = 12, 6, 400
 
 
 def record_of(
@@ -22,10 +34,12 @@ def record_of(
     landscape: Landscape | None = None,
     warnings: tuple[str, ...] = (),
     searched: Work | None = None,
+    target: Target | None = None,
 ) -> ProblemRecord:
     """Return the record of a problem, without what is still to be found out about its reference.
 
-    `warnings` is what was said of it before training, and `searched` what looking at it took.
+    `warnings` is what was said of it before training, `searched` what looking at it took, and `target` what was
+    searched.
 
     Raises
     ------
@@ -55,9 +69,31 @@ def record_of(
         heldout_size=heldout_size,
         notes=(*warnings, *_notes(inspected)),
         search="" if landscape is None else landscape.described(),
+        modes=() if landscape is None or target is None else _modes(landscape, target, arguments),
         warnings=warnings,
         work={} if searched is None else {"search": searched},
         levels=_levels(structure, coords_of(problem, structure)),
+    )
+
+
+def _modes(landscape: Landscape, target: Target, arguments: Arguments) -> tuple[ModeRecord, ...]:
+    """Return where the modes are that count, where there are several, in the components in which they differ most."""
+    modes = landscape.modes[:MOST_MODES]
+    if len(modes) < 2 or target.dim > MOST_DIMENSIONS:
+        return ()
+    shares = softmax([one.log_mass for one in landscape.modes])[:MOST_MODES]
+    constrain = jax.jit(lambda flat, traced: target.constrain(flat, traced)[0])
+    at = [jax.device_get(constrain(jnp.asarray(one.location), dict(arguments.arrays))) for one in modes]
+    found = [dict(scalars({name: np.asarray(value)[None] for name, value in one.items()})) for one in at]
+    each = {name: np.array([float(one[name][0]) for one in found]) for name in found[0]}
+    apart = {
+        name: float(np.ptp(value) / (np.abs(value).mean() + np.ptp(value) + 1e-300)) for name, value in each.items()
+    }
+    names = sorted(apart, key=lambda name: -apart[name])[:MOST_COMPONENTS]
+    each = {name: np.where(np.abs(each[name]) < NOTHING * np.ptp(each[name]), 0.0, each[name]) for name in names}
+    return tuple(
+        ModeRecord(share=float(share), values={name: float(each[name][number]) for name in names if apart[name] > 0})
+        for number, share in enumerate(shares)
     )
 
 

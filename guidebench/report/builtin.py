@@ -20,6 +20,7 @@ SECTIONS = (
     (40, "parameters", "Training of the parameters", "Locations and scales over the training steps"),
     (50, "marginals", "Marginal posteriors", "Density, mean and sd of each latent component"),
     (55, "errors", "Against the reference", "Errors of means, sds, marginals and correlations"),
+    (57, "weights", "Where weights are large", "Tails of the importance weights, the draws that carry them, and modes"),
     (60, "joints", "Joint posteriors", "Densities of pairs of latent components"),
     (70, "correlations", "Correlations", "Correlation matrices side by side"),
     (80, "prediction", "Predictive bands", "Quantiles of the prediction over the grid"),

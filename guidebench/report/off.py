@@ -10,7 +10,7 @@ import xarray as xr
 from guidebench.analysis.answer import ranked
 from guidebench.analysis.held import Error, held, standard_of
 from guidebench.report.draws import Component, component_of
-from guidebench.results import Fit
+from guidebench.results import LENDERS, Fit
 from guidebench.results.inference_data import group
 
 #: The most limits by which a component counts as off in one guide.
@@ -57,5 +57,5 @@ def standard(fits: Sequence[Fit], reference: xr.Dataset | None, called: str) -> 
         draws = group(fit.inference_data, "refreshed")
         if draws is not None and fit.verdict.usable:
             own = f"the chains that began at {fit.guide}"
-            return {"mixture": "the mixture", "groups": "groups of chains"}.get(fit.refreshed_by, own), draws
+            return LENDERS.get(fit.refreshed_by, own), draws
     return None

@@ -1,6 +1,6 @@
 """What a run found, as data, and its files."""
 
-from guidebench.results.findings import LENDERS, Chaining, Disagreement, Finding, Refresher, Source, Verdict
+from guidebench.results.findings import LENDERS, Chaining, Disagreement, Finding, ModeRecord, Refresher, Source, Verdict
 from guidebench.results.records import Comparison, Fit, ProblemRecord, Restart, Status, summary_columns
 from guidebench.results.work import Work
 
@@ -11,6 +11,7 @@ __all__ = [
     "Disagreement",
     "Finding",
     "Fit",
+    "ModeRecord",
     "ProblemRecord",
     "Refresher",
     "Restart",

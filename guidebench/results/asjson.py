@@ -16,6 +16,7 @@ from guidebench.results import (
     Disagreement,
     Finding,
     Fit,
+    ModeRecord,
     ProblemRecord,
     Restart,
     Status,
@@ -132,8 +133,11 @@ def problem_of(one: Mapping[str, Any]) -> ProblemRecord:
     apart = one.get("disagreement")
     found = None if apart is None else Disagreement(**{**apart, **{name: tuple(apart[name]) for name in _PAIRS}})
     listed = {name: tuple(one.get(name, ())) for name in tuples}
+    modes = tuple(ModeRecord(**each) for each in one.get("modes", ()))
     levels = {site: tuple(map(tuple, axes)) for site, axes in one.get("levels", {}).items()}
-    return ProblemRecord(**{**one, **listed, "disagreement": found, "levels": levels, "work": _work(one)})
+    return ProblemRecord(
+        **{**one, **listed, "disagreement": found, "levels": levels, "modes": modes, "work": _work(one)}
+    )
 
 
 def _work(one: Mapping[str, Any]) -> dict[str, Work]:

@@ -14,8 +14,24 @@ Source = Literal["weights", "modes", "chains", "guides", "witness", "reference",
 #: of chains from what the search found, which owe nothing to the guide.
 Refresher = Literal["", "chains", "mixture", "groups"]
 
-#: Those that owe nothing to the guide.
-LENDERS: frozenset[Refresher] = frozenset(("mixture", "groups"))
+#: Those that owe nothing to the guide, and what they are called.
+LENDERS: Mapping[Refresher, str] = {"mixture": "the mixture", "groups": "the groups of chains"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModeRecord:
+    """A mode of the posterior that a search has met.
+
+    Attributes
+    ----------
+    share : float
+        Of the mass of all of them, by Laplace's estimate.
+    values : mapping of str to float
+        Where it is, in the components in which the modes differ most.
+    """
+
+    share: float
+    values: Mapping[str, float]
 
 
 class Verdict(StrEnum):

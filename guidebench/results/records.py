@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from guidebench.contracts import Bound, MetricValue, Quantity
 from guidebench.plugins.isolation.failures import Failure
-from guidebench.results.findings import LENDERS, Chaining, Disagreement, Finding, Refresher, Verdict
+from guidebench.results.findings import LENDERS, Chaining, Disagreement, Finding, ModeRecord, Refresher, Verdict
 from guidebench.results.levels import Levels
 from guidebench.results.work import APART, Work, total
 
@@ -273,6 +273,8 @@ class ProblemRecord:
     search : str
         What the search before training saw: from how many starts, how many modes, and whether these are likely to be
         all; nothing where nothing was searched.
+    modes : tuple of ModeRecord
+        Those that count, where it met several, the heaviest first.
     warnings : tuple of str
         Those of the notes that were said before training: an improper posterior, an observed argument left out,
         data that are not finite.
@@ -310,6 +312,7 @@ class ProblemRecord:
     heldout_size: int = 0
     notes: tuple[str, ...] = ()
     search: str = ""
+    modes: tuple[ModeRecord, ...] = ()
     warnings: tuple[str, ...] = ()
     features: Mapping[str, float] = field(default_factory=dict)
     work: Mapping[str, Work] = field(default_factory=dict)

@@ -135,7 +135,7 @@ def repaired_by_weights(fit: Fit) -> bool:
 def _chosen(fits: Sequence[Fit], guide: str | None) -> Fit:
     if guide is None:
         words = by_word([fit for fit in fits if idata.group(fit.inference_data, "log_likelihood") is not None])
-        usable = [*words.trusted, *words.reweighted, *words.refreshed, *filter(repaired_by_weights, words.lent)]
+        usable = [*words.with_densities, *filter(repaired_by_weights, words.lent)]
         if not usable:
             raise RequestError("LOO cannot be told: no guide of the run has draws that can be used, with densities")
         return usable[0]

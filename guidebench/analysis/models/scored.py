@@ -28,8 +28,7 @@ class Candidate:
 
     def usable(self) -> list[Fit]:
         """Return the fits whose draws can be used, the first choice first."""
-        words = by_word(self.fits)
-        return [*words.trusted, *words.reweighted, *words.refreshed]
+        return by_word(self.fits).with_densities
 
     def observed(self) -> np.ndarray | None:
         """Return all observations, whatever the sites are called; ``None`` where there are none."""

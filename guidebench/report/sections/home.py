@@ -17,7 +17,7 @@ def build(page: Page) -> Block | None:
     """Return code that takes home a guide and the draws to use; ``None`` where no guide was kept."""
     kept = [fit for fit in page.fits if page.group(fit, GROUP) is not None]
     words = by_word(kept)
-    usable = [*words.trusted, *words.refreshed, *words.reweighted]
+    usable = words.usable
     if not kept:
         return None
     fit = usable[0] if usable else _best(kept)
