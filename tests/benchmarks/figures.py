@@ -126,10 +126,10 @@ def figures() -> tuple[Figure, ...]:
                 run("no simulations", "-g", "auto_normal"),
                 *(
                     run(f"{count} simulations", "-g", "auto_normal", "--simulations", str(count))
-                    for count in (16, 64, 256)
+                    for count in (20, 64, 256)
                 ),
             ),
-            over={f"{count} simulations": "no simulations" for count in (16, 64, 256)},
+            over={f"{count} simulations": "no simulations" for count in (20, 64, 256)},
         ),
         *([_blackjax()] if find_spec("blackjax") else []),
     )

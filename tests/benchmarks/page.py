@@ -26,6 +26,17 @@ can and writes the report.
 *Cold* compiles everything, *warm* finds the compiled programs of the run before, *kept* finds its fits as well.
 """
 
+WHY = """\
+## Where guidebench is slower, and why
+
+Of the default run with compiled programs at hand, sampled by py-spy, two fifths went into tracing and lowering models
+and guides in Python, which no cache of compiled programs saves: a script traces a guide two or three times, guidebench
+traces its objective, its sampler in two precisions, the search and the chains. A fifth went into drawing the report, a
+sixth into imports, one part in fifteen into NetCDF. Gradients hardly count there. Where they do, on many latents and
+rows, most of them are those of the chains that put a guide to the test, and repair it where it fails: a plain script
+has neither.
+"""
+
 
 def page(figures: Sequence[Mapping[str, Any]]) -> str:
     """Return the page."""
@@ -54,6 +65,7 @@ def _lines(figures: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             yield ""
             yield from (f"- {name}: {text.lstrip('= ')}" for name, text in said.items())
         yield ""
+    yield WHY
     yield from _how(figures)
 
 
