@@ -115,9 +115,10 @@ def figures() -> tuple[Figure, ...]:
             name="restarts",
             title="More starts",
             commands=tuple(
-                run(f"{count} starts", "-g", "auto_normal", "--restarts", str(count)) for count in (1, 8, 32)
+                run(name, "-g", "auto_normal", "--restarts", name.split()[0])
+                for name in ("1 start", "8 starts", "32 starts")
             ),
-            over={"8 starts": "1 starts", "32 starts": "1 starts"},
+            over={"8 starts": "1 start", "32 starts": "1 start"},
         ),
         Figure(
             name="simulations",

@@ -71,8 +71,12 @@ def _lines(figures: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 def _how(figures: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield "## How this was made\n"
-    names = " ".join(one["name"] for one in figures)
-    turns = max((len(next(iter(one["timings"].values()))) for one in figures), default=0)
-    yield f"    python tests/benchmarks/bench.py {names} --repeats {turns} --page docs/benchmarks.md\n"
+    turns: dict[int, list[str]] = {}
+    for one in figures:
+        turns.setdefault(len(next(iter(one["timings"].values()))), []).append(one["name"])
+    for number, names in turns.items():
+        asked = f"{' '.join(names)} --repeats {number} --json bench.json --page docs/benchmarks.md"
+        yield f"    python tests/benchmarks/bench.py {asked}"
+    yield ""
     for facts in {str(one["machine"]): one["machine"] for one in figures}.values():
         yield ", ".join(f"{name} {value}" for name, value in facts.items()) + "."
