@@ -173,7 +173,10 @@ def _find(
         raise RequestError(f"{kind} {name!r} is declared by several distributions; choose {' or '.join(claims)}")
     names = sorted({short for one in known for short in one.answers_to()})
     close = difflib.get_close_matches(name, names, n=1)
-    if close:
+    parts = [part.strip() for part in name.split(",")]
+    if len(parts) > 1 and set(parts) <= set(names):
+        hint = f"name {' and '.join(map(repr, parts))} each on its own"
+    elif close:
         hint = f"did you mean {close[0]!r}?"
     elif len(known) > MOST_NAMED:
         hint = f"'guidebench list' shows the {len(known)} there are"

@@ -17,7 +17,7 @@ from guidebench.report.sections import weights
 from guidebench.results import ModeRecord
 from tests.report.pages import draws, page_of
 
-METRICS = (MetricValue(metric="khat", value=0.6, mcse=0.1), MetricValue(metric="ess", value=900.0))
+METRICS = (MetricValue(metric="khat", value=0.6, mcse=0.1), MetricValue(metric="ess_share", value=0.2))
 
 
 def page(sd: float, **problem: Any) -> Page:
@@ -56,6 +56,7 @@ def test_there_are_pictures_a_row_for_each_guide_and_the_modes() -> None:
     assert block is not None
     assert [item.name for item in block if isinstance(item, Figure)] == ["khat", "weights"]
     rows, found = (item for item in block if isinstance(item, Table))
+    assert [rows.rows[0][at].value for at in (1, 2)] == pytest.approx([0.6, 20.0])
     assert rows.rows[0][4] == "w[1]"
     assert [cell.value for cell in found.rows[1][1:]] == pytest.approx([10.0, 12.0])
     assert "8 starts, 2 modes, probably all" in found.caption

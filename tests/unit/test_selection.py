@@ -112,6 +112,7 @@ def test_options_have_the_type_of_their_default(text: str, options: dict[str, An
         ("flow:init_loc_fn=1", "guide 'flow' has no option 'init_loc_fn'; its options are "),
         ("plain:rank=1", "guide 'plain' has no option 'rank'; its options are none"),
         ("flown", "no guide is called 'flown'; did you mean 'flow'?"),
+        ("flow, plain", "no guide is called 'flow, plain'; name 'flow' and 'plain' each on its own"),
         ("twice", "guide 'twice' is declared by several distributions; choose acme/twice or zenith/twice"),
         ("all:rank=1", "no guide is called 'all'; "),
     ],

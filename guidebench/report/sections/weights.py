@@ -54,7 +54,7 @@ def build(page: Page) -> Block | None:
     return Block(
         *pictures,
         Table(
-            ["guide", "k-hat", "ESS", "share of the largest 1 % (%)", "which lie at", "sds from the mean"],
+            ["guide", "k-hat", "weight ESS (%)", "share of the largest 1 % (%)", "which lie at", "sds from the mean"],
             [_row(page, one) for one in found],
             caption="The 1 % of the draws with the largest weights: which share of all weight they carry (1 % where "
             "all weights are alike), and the quantity in which they are farthest from the guide's mean, in its sds "
@@ -68,7 +68,8 @@ def build(page: Page) -> Block | None:
 def _row(page: Page, one: Weighed) -> list[Cell]:
     return [
         page.key(one.fit),
-        *(None if (value := one.fit.value(name)) is None else Number(value, digits=3) for name in ("khat", "ess")),
+        None if (khat := one.fit.value("khat")) is None else Number(khat, digits=3),
+        None if (share := one.fit.value("ess_share")) is None else Number(100 * share, digits=2),
         Number(100 * one.heaviest, digits=2),
         one.at.name,
         Number(one.distance, digits=2),
