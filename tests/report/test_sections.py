@@ -190,6 +190,9 @@ def test_block_means_skip_what_is_not_finite() -> None:
 
 def test_blocks_are_even_or_grow_with_the_step() -> None:
     assert loss.block_edges(3).tolist() == [0, 1, 2, 3]
+    assert loss.block_edges(111, without_noise=11).tolist() == [*range(12), 36, 61, 86, 111]
+    assert loss.block_edges(11, without_noise=11).tolist() == list(range(12))
+    assert len(loss.block_edges(20_000, without_noise=500)) <= 2 * loss.BLOCKS + 1
     even, growing = loss.block_edges(4000), loss.block_edges(4000, log=True)
     assert set(np.diff(even)) == {20}
     assert growing[0] == 0

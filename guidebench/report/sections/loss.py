@@ -24,6 +24,9 @@ LEAST = 0.002
 BLOCKS = 200
 LOG_BLOCKS = 60
 
+#: Steps of such a block where few steps follow on iterations without noise.
+NOISY = 25
+
 
 #: How far from minus the ELBO of its draws the loss of a guide may end that is trained by its ELBO, in nats: at least
 #: so much, or so much for every latent.
@@ -109,7 +112,8 @@ def losses(page: Page, fit: Fit, *, log: bool = False) -> pd.DataFrame | None:
     length = loss.sizes["step"]
     steps = loss.coords["step"].values if "step" in loss.coords else np.arange(1, length + 1)
     values = np.asarray(loss.transpose(..., "step").values, dtype=float).reshape(-1, length)
-    edges = block_edges(length, log=log, cuts=[start for start in round_starts(fit) if start < length])
+    cuts = [start for start in round_starts(fit) if start < length]
+    edges = block_edges(length, log=log, cuts=cuts, without_noise=min(fit.iterations, length))
     means, errors = block_means(values, edges)
     if not np.isfinite(means).any():
         return None
@@ -126,11 +130,17 @@ def losses(page: Page, fit: Fit, *, log: bool = False) -> pd.DataFrame | None:
     )
 
 
-def block_edges(length: int, *, log: bool = False, cuts: Sequence[int] = ()) -> Array:
+def block_edges(length: int, *, log: bool = False, cuts: Sequence[int] = (), without_noise: int = 0) -> Array:
     """Return where blocks of steps begin, and the end: even blocks, or blocks that grow with the step.
 
-    No block goes across one of the `cuts`.
+    No block goes across one of the `cuts`.  Of the first steps, where these are `without_noise`, each may be a block of
+    its own; the few after them, whose loss is nearly all noise, are taken together by :data:`NOISY`.
     """
+    if without_noise and not log:
+        rest = length - without_noise
+        first = np.linspace(0, without_noise, min(BLOCKS, without_noise) + 1).astype(int)
+        noisy = without_noise + np.linspace(0, rest, min(BLOCKS, -(-rest // NOISY)) + 1).astype(int)
+        return np.unique(np.concatenate([first, noisy, np.asarray(cuts, dtype=int)]))
     edges = (
         np.geomspace(1, length + 1, LOG_BLOCKS + 1).round().astype(int) - 1
         if log
