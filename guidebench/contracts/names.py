@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 
 from guidebench.config.errors import PluginError
+from guidebench.config.text import line
 
 _NAME = re.compile(r"[a-z][a-z0-9_.-]*(/[A-Za-z0-9_.-]+)?")
 
@@ -32,20 +35,30 @@ def check_names(kind: str, name: str, part: str, value: object) -> None:
         raise PluginError(f"{kind} {name!r}: {part} must be a tuple of strings, not {value!r}")
 
 
-def check_coords(name: str, coords: object) -> None:
-    """Refuse what does not name the levels of dimensions, each by a name of its own."""
+def read_coords(name: str, coords: object) -> dict[str, tuple[str, ...]] | None:
+    """Return the names of the levels of dimensions as texts that can be shown; each has a name of its own."""
     if coords is None:
-        return
+        return None
     if not isinstance(coords, Mapping) or not all(isinstance(dim, str) for dim in coords):
-        raise PluginError(
-            f"problem {name!r}: coords must be a mapping of levels by dimension, not {type(coords).__name__}"
-        )
-    for dim, levels in coords.items():
-        if isinstance(levels, (str, bytes, Mapping)) or not isinstance(levels, Iterable):
-            raise PluginError(f"problem {name!r}: coords of {dim} must be a sequence of names, not {levels!r}")
-        names = [str(one) for one in levels]
-        if twice := next((one for one in names if names.count(one) > 1), None):
-            raise PluginError(f"problem {name!r}: coords of {dim} name two levels {twice!r}")
+        found = type(coords).__name__
+        raise PluginError(f"problem {name!r}: coords must be a mapping of levels by dimension, not {found}")
+    return {dim: _levels(f"problem {name!r}: coords of {dim}", levels) for dim, levels in coords.items()}
+
+
+def _levels(what: str, levels: object) -> tuple[str, ...]:
+    values = getattr(levels, "values", None)  # of xarray and pandas
+    values = levels if values is None or callable(values) else values
+    values = values.tolist() if hasattr(values, "tolist") else values
+    if isinstance(values, str | bytes | Mapping | AbstractSet) or not isinstance(values, Iterable):
+        raise PluginError(f"{what} must be a sequence of names, not {levels!r}")
+    each = list(values)
+    if any(isinstance(one, list | tuple) for one in each):
+        raise PluginError(f"{what} must be names along one axis, not {levels!r}")
+    names = tuple(line(str(one)) for one in each)
+    twice = next((one for one, count in Counter(names).items() if count > 1), None)
+    if twice is not None:
+        raise PluginError(f"{what} name two levels {twice!r}")
+    return names
 
 
 def check_each(kind: str, name: str, part: str, value: object, of: type) -> None:

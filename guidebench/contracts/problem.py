@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from guidebench.config.errors import PluginError
-from guidebench.contracts.names import check_callable, check_coords, check_name, check_names, check_text
+from guidebench.contracts.names import check_callable, check_name, check_names, check_text, read_coords
 
 if TYPE_CHECKING:
     from guidebench.config import RunConfig
@@ -110,7 +110,7 @@ class Problem:
         check_text("problem", self.name, summary=self.summary, cite=self.cite)
         check_names("problem", self.name, "observed", self.observed)
         check_names("problem", self.name, "notes", self.notes)
-        check_coords(self.name, self.coords)
+        object.__setattr__(self, "coords", read_coords(self.name, self.coords))
         check_callable("problem", self.name, "model", self.model)
         if self.model is not_loaded and self.load is None:
             raise PluginError(f"problem {self.name!r} needs a model, or a function load that brings it")

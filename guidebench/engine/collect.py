@@ -6,8 +6,10 @@ What is kept on disk, what is shown and what is returned are three consumers of 
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+
+import xarray as xr
 
 from guidebench.config.errors import ModelError
 from guidebench.config.text import passed_on
@@ -33,6 +35,9 @@ from guidebench.request.selection import ChosenGuide
 from guidebench.results import Fit, ProblemRecord, Work
 from guidebench.results.inference_data import from_groups
 from guidebench.results.work import merged
+
+#: Of an InferenceData, by name.
+Groups = dict[str, xr.Dataset]
 
 #: Longest text of an exception that is told of a problem.
 LONGEST_LINE = 1_000
@@ -156,7 +161,7 @@ class _Parts:
         drawn: Drawn = fit.value
         prepared = self.outcomes[self.plan.prepare]
         assert isinstance(prepared, Done)  # else it has ended above
-        return assembled(drawn, score.value, one, self._calibration(one), prepared.value.coords())
+        return assembled(drawn, score.value, one, self._calibration(one), prepared.value.named)
 
     def _calibration(self, one: FitNodes) -> Calibrated | None:
         """Return what became of the calibration of a fit; nothing where there are no simulated data."""
@@ -170,9 +175,9 @@ class _Parts:
 
 
 def assembled(
-    drawn: Drawn, scored: Scored, one: FitNodes, calibrated: Calibrated | None, coords: Mapping[str, Sequence[str]]
+    drawn: Drawn, scored: Scored, one: FitNodes, calibrated: Calibrated | None, named: Callable[[Groups], Groups]
 ) -> Fit:
-    """Return a fit made of its parts, levels named by `coords`."""
+    """Return a fit made of its parts; ``named(groups)`` returns these with the names of levels."""
     drawn = drawn if scored.judged is None else drawn.with_judged(scored.judged)
     fit, failures = drawn.fit, list(scored.failures)
     notes = [f"{bad.phase} {bad.name!r} of {bad.distribution} failed: {bad.message}" for bad in failures]
@@ -208,7 +213,7 @@ def assembled(
             evaluate_s=(fit.evaluate_s or 0.0) + scored.seconds,
             simulate_s=seconds,
             work=work,
-            inference_data=from_groups({name: datasets.with_coords(one, coords) for name, one in groups.items()}),
+            inference_data=from_groups(named(groups)),
             failures=tuple(failures),
         )
     assert at.failure is not None

@@ -9,10 +9,12 @@ from typing import Any, NamedTuple
 from uuid import uuid4
 
 import numpy as np
+import xarray as xr
 
 from guidebench.config import RunConfig
 from guidebench.config.errors import RequestError
 from guidebench.contracts import Problem
+from guidebench.engine import datasets
 from guidebench.engine.looks import look
 from guidebench.engine.minibatches import inspect_problem
 from guidebench.engine.record import coords_of, record_of
@@ -82,6 +84,16 @@ class PreparedProblem:
     def coords(self) -> dict[str, tuple[str, ...]]:
         """Return the names of levels by dimension."""
         return coords_of(self.problem, self.structure)
+
+    def named(self, groups: Mapping[str, xr.Dataset]) -> dict[str, xr.Dataset]:
+        """Return groups with the names of levels; rows that are predicted elsewhere are others than those named."""
+        coords = self.coords()
+        inner = {dim for site in (*self.structure.latents, *self.structure.deterministics) for dim in site.dims}
+        of_latents = {dim: names for dim, names in coords.items() if dim in inner}
+        return {
+            name: datasets.with_coords(one, of_latents if name.startswith("predictions") else coords)
+            for name, one in groups.items()
+        }
 
     def heldout_values(self) -> dict[str, Any] | None:
         """Return the arguments of the held-out data."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -15,11 +15,15 @@ from guidebench.contracts import Problem
 from guidebench.engine.minibatches import Inspected, describe
 from guidebench.inference.arguments import Arguments
 from guidebench.inference.modes import Landscape
+from guidebench.inference.peaks import Mode
 from guidebench.inference.predict import observation_sd
 from guidebench.inference.structure import ModelStructure
 from guidebench.inference.target import Target
 from guidebench.metrics.evidence import scalars
 from guidebench.results import ModeRecord, ProblemRecord, Work
+
+#: Modes differ in a component where they are so many of their sds apart, at least.
+APART = 0.1
 
 #: A value is zero where it is less than so much of the range of all modes.
 NOTHING = 1e-9
@@ -86,15 +90,33 @@ def _modes(landscape: Landscape, target: Target, arguments: Arguments) -> tuple[
     at = [jax.device_get(constrain(jnp.asarray(one.location), dict(arguments.arrays))) for one in modes]
     found = [dict(scalars({name: np.asarray(value)[None] for name, value in one.items()})) for one in at]
     each = {name: np.array([float(one[name][0]) for one in found]) for name in found[0]}
-    apart = {
-        name: float(np.ptp(value) / (np.abs(value).mean() + np.ptp(value) + 1e-300)) for name, value in each.items()
-    }
-    names = sorted(apart, key=lambda name: -apart[name])[:MOST_COMPONENTS]
+    apart = _apart(modes, target, found[0], each)
+    most = sorted((name for name in apart if apart[name] > APART), key=lambda name: -apart[name])[:MOST_COMPONENTS]
+    names = [name for name in apart if name in most]
     each = {name: np.where(np.abs(each[name]) < NOTHING * np.ptp(each[name]), 0.0, each[name]) for name in names}
     return tuple(
-        ModeRecord(share=float(share), values={name: float(each[name][number]) for name in names if apart[name] > 0})
+        ModeRecord(share=float(share), values={name: float(each[name][number]) for name in names})
         for number, share in enumerate(shares)
     )
+
+
+def _apart(
+    modes: Sequence[Mode], target: Target, first: Mapping[str, Any], each: Mapping[str, np.ndarray]
+) -> dict[str, float]:
+    """Return by component how far apart modes are, in their own sds.
+
+    Within a site whose components are not its coordinates it is in proportion to the range of their values.
+    """
+    locations = np.stack([one.location for one in modes])
+    factors = [one.factor if one.factor.ndim > 1 else one.factor[:, None] for one in modes]
+    sds = np.max([np.sqrt(np.sum(one**2, axis=1)) for one in factors], axis=0)
+    found: dict[str, float] = {}
+    for site, far in target.split(np.ptp(locations, axis=0) / np.maximum(sds, 1e-300)).items():
+        names = [name for name in first if name.partition("[")[0] == site]
+        ranges = np.array([np.ptp(each[name]) for name in names])
+        scores = far.ravel() if far.size == len(names) else far.max() * ranges / max(ranges.max(), 1e-300)
+        found |= dict(zip(names, np.nan_to_num(scores).tolist(), strict=True))
+    return found
 
 
 def coords_of(problem: Problem, structure: ModelStructure) -> dict[str, tuple[str, ...]]:
@@ -105,21 +127,27 @@ def coords_of(problem: Problem, structure: ModelStructure) -> dict[str, tuple[st
     RequestError
         Where they are of no dimension of the model, or not as many as it has levels.
     """
-    sites = (*structure.latents, *structure.discrete, *structure.deterministics, *structure.observed)
+    inner = (*structure.latents, *structure.discrete, *structure.deterministics)
+    sites = (*inner, *structure.observed)
     sizes = {dim: size for site in sites for dim, size in zip(site.dims, site.shape, strict=True)}
+    of_data = sizes.keys() - {dim for site in inner for dim in site.dims}
     alone = {site.name: site.dims[0] for site in sites if len(site.dims) == 1}
-    found = {}
+    found: dict[str, tuple[str, ...]] = {}
     for name, levels in (problem.coords or {}).items():
-        dim, names = name if name in sizes else alone.get(name, name), tuple(map(str, levels))
+        dim, names = name if name in sizes else alone.get(name, name), tuple(levels)
         if dim not in sizes:
             known = ", ".join(sizes) or "none"
             raise RequestError(
                 f"problem {problem.name!r}: coords name {name}, which is no dimension (there are: {known})"
             )
+        if len(names) != sizes[dim] and dim in of_data:
+            continue  # rows, some of which were held out
         if len(names) != sizes[dim]:
             raise RequestError(
                 f"problem {problem.name!r}: coords give {len(names):,} names to {name}, which has {sizes[dim]:,} levels"
             )
+        if dim in found and found[dim] != names:
+            raise RequestError(f"problem {problem.name!r}: coords name the levels of {dim} twice, and not alike")
         found[dim] = names
     return found
 

@@ -214,7 +214,7 @@ class _Way:
             to_score = to_score._replace(most=min(to_score.most, AS_NUTS))
         scoring = ScoreFit(guide=guide, settings=self.settings, metrics=self.metrics)
         scored: Scored = perform(scoring, (to_score, reference, prepared), self.tell)
-        return assembled(drawn, scored, FitNodes(guide, "", ""), None, prepared.coords())
+        return assembled(drawn, scored, FitNodes(guide, "", ""), None, prepared.named)
 
 
 def _over(found: Referenced) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from guidebench.config.text import shown
 from guidebench.report.content import Figure
-from guidebench.results.levels import Levels, named
+from guidebench.results.levels import Levels, abbreviated, named
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as MatplotlibFigure
@@ -71,7 +71,8 @@ def finish(
 def with_levels(fig: MatplotlibFigure, levels: Levels) -> MatplotlibFigure:
     """Return a figure in which components are called by their levels."""
     if levels:
-        _change(fig, lambda text: named(text, levels))
+        short = abbreviated(levels)
+        _change(fig, lambda text: named(text, short))
     return fig
 
 

@@ -49,7 +49,8 @@ _NOTHING = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 
 def tell(artist: Artist, text: str) -> None:
     """Have a page tell `text` to whoever points at what is drawn by a line, a patch or a collection."""
-    artist.set_gid(f"{_TOLD}|{shown(text)}")
+    told = shown(text).replace('"', "'")  # a text that looked like an attribute would be taken for one
+    artist.set_gid(f"{_TOLD}|{told}")
 
 
 def is_told(artist: Artist) -> bool:

@@ -69,7 +69,7 @@ def _pictures(report: Report) -> Iterator[tuple[str, bytes]]:
     for name, figure in report.figures().items():
         yield f"{name}.png", figure.png
         if figure.svg:
-            yield f"{name}.svg", figure.svg.encode()
+            yield f"{name}.svg", figure.svg.encode("utf-8", "backslashreplace")
 
 
 def figures(comparison: Comparison, *, sections: Sequence[Any] | None = None) -> dict[str, Figure]:

@@ -13,6 +13,9 @@ from typing import TypeAlias
 #: By site, the names of the levels along each of its axes; nothing along an axis whose levels have none.
 Levels: TypeAlias = Mapping[str, tuple[tuple[str, ...], ...]]
 
+#: Letters of a name in a picture.
+LONGEST = 16
+
 
 def named(text: str, levels: Levels) -> str:
     """Return a text in which every component of a site is called by its levels.
@@ -25,7 +28,19 @@ def named(text: str, levels: Levels) -> str:
     if not levels or "[" not in text:
         return text
     sites = "|".join(re.escape(site) for site in sorted(levels, key=len, reverse=True))
-    return re.sub(rf"(?<!\w)({sites})\[(\d+(?:,\d+)*)\]", lambda found: _named(found[1], found[2], levels), text)
+    return re.sub(rf"(?<![\w/.])({sites})\[(\d+(?:,\d+)*)\]", lambda found: _named(found[1], found[2], levels), text)
+
+
+def abbreviated(levels: Levels) -> Levels:
+    """Return long names with their middles left out, for pictures; as they are where that makes two of them alike."""
+
+    def short(names: tuple[str, ...]) -> tuple[str, ...]:
+        found = tuple(
+            one if len(one) <= LONGEST else f"{one[: LONGEST // 2]}…{one[1 - LONGEST // 2 :]}" for one in names
+        )
+        return found if len(set(found)) == len(names) else names
+
+    return {site: tuple(map(short, axes)) for site, axes in levels.items()}
 
 
 def _named(site: str, index: str, levels: Levels) -> str:

@@ -39,6 +39,18 @@ def test_the_course_of_a_guide_ends_at_its_draws() -> None:
         assert "training_course" not in found[guide].inference_data
 
 
+def test_under_fixed_noise_the_course_ends_with_the_parameters_that_are_drawn_from() -> None:
+    y = np.array([40.0, 60.0]) + np.random.default_rng(0).normal(size=(30, 2))
+    found = gb.compare(model, y, guides="auto_normal", reference="none", progress=False)["auto_normal"]
+    course, draws = found.inference_data["training_course"], found.inference_data["posterior"]
+    assert course["step"].values[-1] == found.steps
+    own = draws["level"].quantile(QUANTILES, ("chain", "draw")).to_numpy()
+    # Two samples of 4,000: a quantile of a normal is known within some hundredths of its sd.
+    assert np.all(
+        np.abs(course["level"].to_numpy()[:, -1] - own) < 0.1 * draws["level"].std(("chain", "draw")).to_numpy()
+    )
+
+
 def test_the_steps_are_spread_over_a_logarithmic_axis_from_first_to_last() -> None:
     steps = np.arange(1, 201) * 40
     chosen = steps[_spread(steps)]

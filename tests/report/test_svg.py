@@ -63,7 +63,7 @@ def test_who_points_at_a_line_is_told_of_it_and_the_line_is_still_its_guides() -
     text = to_svg(figure, "one")
     parts = ET.fromstring(text).iter()  # noqa: S314 - our own
     told = {one.findtext("{*}title"): one.get("class") for one in parts if one.find("{*}title") is not None}
-    assert told == {f'{TITLE} "a|b"\\x1b': mark(COLOURS[0]), "nobody's": None}
+    assert told == {f"{TITLE} 'a|b'\\x1b": mark(COLOURS[0]), "nobody's": None}
     assert "<script" not in text
 
 

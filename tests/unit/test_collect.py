@@ -58,7 +58,9 @@ def usual(job: Job) -> Any:
     """What the tasks of a run come to where nothing goes wrong."""
     name, kind = job.name.split("/")[0], job.name.split("/")[-1]
     if kind == "prepare":
-        return SimpleNamespace(record=ProblemRecord(name=name, latents=("w",), notes=("One.",)), coords=dict)
+        return SimpleNamespace(
+            record=ProblemRecord(name=name, latents=("w",), notes=("One.",)), coords=dict, named=dict
+        )
     if kind == "reference":
         return Referenced(Reference(checks={"draws": 4.0}, note="None is needed."), {"dimension": 1.0})
     if kind == "simulations":

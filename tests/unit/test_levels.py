@@ -18,7 +18,7 @@ from guidebench.contracts import Problem
 from guidebench.plugins.registry import load_registry
 from guidebench.report.content import Block, Code, Details, Pill, Table, changed
 from guidebench.request.selection import choose_problems
-from guidebench.results.levels import named
+from guidebench.results.levels import abbreviated, named
 
 SCHOOLS = ("Choate", "Deerfield", "2")
 LEVELS = {"theta": (SCHOOLS,), "mu_theta": ((), ("low", "high"))}
@@ -52,6 +52,7 @@ def model(y: Any = None) -> None:
         ("mu_theta[4,1] of mu_theta", "mu_theta[4, high] of mu_theta"),
         ("theta[3] and theta[0,1] are none", "theta[3] and theta[0,1] are none"),
         ("auto_theta[1], theta_auto_loc[1]", "auto_theta[1], theta_auto_loc[1]"),
+        ("a/theta[1], m.theta[1]", "a/theta[1], m.theta[1]"),
     ],
 )
 def test_components_are_called_by_their_levels(text: str, expected: str) -> None:
@@ -94,13 +95,50 @@ def test_a_report_and_draws_have_the_names_and_tables_the_numbers(tmp_path: Path
         ({"shool": SCHOOLS}, "coords name shool, which is no dimension.*school, w_dim_0"),
         ({"school": SCHOOLS[:2]}, "coords give 2 names to school, which has 3 levels"),
         ({"school": ["a", "a", "b"]}, "coords of school name two levels 'a'"),
+        ({"school": ["", "", "b"]}, "coords of school name two levels ''"),
         ({"school": "abc"}, "coords of school must be a sequence of names"),
+        ({"school": {"a", "b", "c"}}, "coords of school must be a sequence of names"),
+        ({"school": np.array(3)}, "coords of school must be a sequence of names"),
+        ({"school": np.eye(3)}, "coords of school must be names along one axis"),
+        ({"w": ["a", "b"], "w_dim_0": ["b", "a"]}, "coords name the levels of w_dim_0 twice"),
         ("school", "coords: should be a mapping"),
     ],
 )
 def test_names_that_do_not_fit_are_refused(coords: Any, said: str) -> None:
     with pytest.raises((gb.RequestError, PluginError), match=said):
         gb.compare(model, np.zeros(3), guides="auto_normal", coords=coords, progress=False)
+
+
+def test_names_are_texts_that_can_be_shown_wherever_they_come_from() -> None:
+    def of(levels: Any) -> Any:
+        return Problem(name="p", model=model, coords={"school": levels}).coords
+
+    assert of(iter("abc")) == of(np.array(list("abc"))) == of(xr.DataArray(list("abc"))) == {"school": ("a", "b", "c")}
+    assert of(["A\x1bB", "A\nB", 3]) == {"school": ("A\\x1bB", "A B", "3")}
+
+
+def test_long_names_are_shortened_in_pictures_unless_that_makes_them_alike() -> None:
+    one, other = "Massachusetts Institute of Technology", "Massachusetts Institute of Biology"
+    assert abbreviated({"theta": ((one, "Yale"), ())}) == {"theta": (("Massachu…hnology", "Yale"), ())}
+    alike = {"theta": ((one, one.replace("Institute", "College")),)}
+    assert abbreviated(alike) == alike
+    assert len(set(abbreviated({"theta": ((one, other),)})["theta"][0])) == 2
+
+
+def by_row(y: Any = None, x: Any = 0.0) -> None:
+    w = numpyro.sample("w", dist.Normal(0, 1))
+    with numpyro.plate("rows", len(x)):
+        numpyro.sample("y", dist.Normal(w * x, 1), obs=y)
+
+
+def test_rows_that_are_held_out_or_predicted_have_not_the_names_of_others() -> None:
+    x, names = np.arange(8.0), [f"r{number}" for number in range(8)]
+    options: dict[str, Any] = {"guides": "auto_delta", "reference": "none", "progress": False}
+    found = gb.compare(by_row, x=x, y=x, coords={"rows": names}, predict={"x": x + 8}, **options)["auto_delta"]
+    assert found.inference_data["posterior_predictive"]["rows"].values.tolist() == names
+    assert found.inference_data["predictions"]["rows"].values.tolist() == list(range(8))
+    held = gb.compare(by_row, x=x, y=x, coords={"rows": names}, heldout=0.25, **options)["auto_delta"]
+    assert held.inference_data["posterior_predictive"].sizes["rows"] == 6
 
 
 def chosen(**options: Any) -> Problem:
@@ -116,6 +154,10 @@ def test_texts_in_a_table_name_the_plate_that_is_called_like_them(
     Path("own.py").write_text(MODEL)
     Path("d.csv").write_text("school,y\nDeerfield,1\nChoate,2\nDeerfield,3\n")
     assert chosen(data="d.csv").coords == {"schools": ("Choate", "Deerfield")}
+    Path("d.csv").write_text("school,y\nYale,1\nChoate,2\nDeerfield,3\n")
+    assert not chosen(data="d.csv").coords  # or they would be of the rows, in the order of these
+    Path("d.csv").write_text("school,y\nChoate,1\nDeerfield,2\nYale,3\n")
+    assert chosen(data="d.csv").coords == {"schools": ("Choate", "Deerfield", "Yale")}
     Path("d.csv").write_text("school,y\n1,1\n0,2\n1,3\n")
     assert not chosen(data="d.csv", static={"n_school": 2}).coords
 

@@ -45,20 +45,44 @@ def course_of(case: Case, training: Training, chosen: Chosen) -> tuple[xr.Datase
     if not complete or case.declaration.draw is not None or components > MOST_COMPONENTS or size > LARGE:
         return None, Work()
     steps = np.asarray(training.snapshot_steps)
-    if len(steps) < 2 or case.bench.in_blocks:
+    if len(steps) < 2 or case.bench.in_blocks or not _is_recorded(training, chosen.best):
         return None, Work()
+    try:
+        return _course(case, training, chosen)
+    except Exception:  # noqa: BLE001 - what it is drawn from is sound, whatever it was on the way there
+        return None, Work()
+
+
+def _is_recorded(training: Training, start: int) -> bool:
+    """Return whether the snapshots are of that start: under fixed noise only the best before the polish has any."""
+    if not training.endings:
+        return True
+    losses = np.array([one.loss for one in training.endings])
+    return int(np.argmin(np.where(np.isfinite(losses), losses, np.inf))) == start
+
+
+def _course(case: Case, training: Training, chosen: Chosen) -> tuple[xr.Dataset, Work]:
+    sites, final = case.prepared.structure.latents, params_of(training, chosen.best)
+    steps = np.asarray(training.snapshot_steps)
     at = _spread(steps)
+    moments = [
+        (int(steps[index]), {name: values[chosen.best, index] for name, values in training.snapshots.items()})
+        for index in at
+    ]
+    # Where it ended is where it is drawn from: after the polish, and averaged over its last steps.
+    moments = [*(one for one in moments if one[0] < sum(training.rounds)), (sum(training.rounds), final)]
     key = jax.random.key(derive(case.config.seed, *case.names, "course"))
     quantiles: dict[str, list[np.ndarray]] = {site.name: [] for site in sites}
     work = Work()
-    for index in at:
-        snapshot = {name: values[chosen.best, index] for name, values in training.snapshots.items()}
-        draws = chosen.sampler({**params_of(training, chosen.best), **snapshot}, key)
+    for _, snapshot in moments:
+        draws = chosen.sampler({**final, **snapshot}, key)
         work += draws.work
         for name, values in draws.latents.items():
             quantiles[name].append(np.quantile(values, QUANTILES, axis=0).astype(np.float32))
     found = {name: np.stack(values, axis=1) for name, values in quantiles.items()}
-    return of_course(found, {site.name: site for site in sites}, QUANTILES, steps[at]), work
+    return of_course(
+        found, {site.name: site for site in sites}, QUANTILES, np.array([step for step, _ in moments])
+    ), work
 
 
 def _spread(steps: np.ndarray) -> np.ndarray:

@@ -109,7 +109,9 @@ def _problem(own: _Own, name: str, data: Data | None, test: Data | None, config:
     _check_observed(problem)
     if structure is None:
         return problem
-    problem = replace(problem, coords=_coords({**matched.levels, **({} if data is None else data.coords)}, structure))
+    if data is not None:
+        levels = {name: found for name, found in matched.levels.items() if _is_coded(data, name, found)}
+        problem = replace(problem, coords=_coords({**levels, **data.coords}, structure))
     if config.heldout is not None:
         count = None if data is None else data.rows
         return _held_out(problem, structure, config, count, {*matched.counts, *config.minibatch})
@@ -117,6 +119,14 @@ def _problem(own: _Own, name: str, data: Data | None, test: Data | None, config:
         assert data is not None
         return _tested(problem, structure, matched, data, test, wide=config.x64)
     return problem
+
+
+def _is_coded(data: Data, name: str, levels: tuple[str, ...]) -> bool:
+    """Return whether a plate that is called like a column of text can only be of its levels, in their order.
+
+    Where every row has a level of its own, the plate may as well be of the rows.
+    """
+    return data.rows != len(levels) or tuple(data.values[name].tolist()) == levels
 
 
 def _coords(levels: Mapping[str, tuple[str, ...]], structure: ModelStructure) -> dict[str, tuple[str, ...]]:
