@@ -88,7 +88,7 @@ class PreparedProblem:
     def named(self, groups: Mapping[str, xr.Dataset]) -> dict[str, xr.Dataset]:
         """Return groups with the names of levels; rows that are predicted elsewhere are others than those named."""
         coords = self.coords()
-        inner = {dim for site in (*self.structure.latents, *self.structure.deterministics) for dim in site.dims}
+        inner = {dim for site in (*self.structure.latents, *self.structure.discrete) for dim in site.dims}
         of_latents = {dim: names for dim, names in coords.items() if dim in inner}
         return {
             name: datasets.with_coords(one, of_latents if name.startswith("predictions") else coords)

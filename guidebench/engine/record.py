@@ -127,10 +127,10 @@ def coords_of(problem: Problem, structure: ModelStructure) -> dict[str, tuple[st
     RequestError
         Where they are of no dimension of the model, or not as many as it has levels.
     """
-    inner = (*structure.latents, *structure.discrete, *structure.deterministics)
-    sites = (*inner, *structure.observed)
+    latents = (*structure.latents, *structure.discrete)
+    sites = (*latents, *structure.deterministics, *structure.observed)
     sizes = {dim: size for site in sites for dim, size in zip(site.dims, site.shape, strict=True)}
-    of_data = sizes.keys() - {dim for site in inner for dim in site.dims}
+    of_data = sizes.keys() - {dim for site in latents for dim in site.dims}
     alone = {site.name: site.dims[0] for site in sites if len(site.dims) == 1}
     found: dict[str, tuple[str, ...]] = {}
     for name, levels in (problem.coords or {}).items():

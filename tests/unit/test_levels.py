@@ -128,7 +128,8 @@ def test_long_names_are_shortened_in_pictures_unless_that_makes_them_alike() -> 
 def by_row(y: Any = None, x: Any = 0.0) -> None:
     w = numpyro.sample("w", dist.Normal(0, 1))
     with numpyro.plate("rows", len(x)):
-        numpyro.sample("y", dist.Normal(w * x, 1), obs=y)
+        mu = numpyro.deterministic("mu", w * x)
+        numpyro.sample("y", dist.Normal(mu, 1), obs=y)
 
 
 def test_rows_that_are_held_out_or_predicted_have_not_the_names_of_others() -> None:

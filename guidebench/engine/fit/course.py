@@ -80,9 +80,8 @@ def _course(case: Case, training: Training, chosen: Chosen) -> tuple[xr.Dataset,
         for name, values in draws.latents.items():
             quantiles[name].append(np.quantile(values, QUANTILES, axis=0).astype(np.float32))
     found = {name: np.stack(values, axis=1) for name, values in quantiles.items()}
-    return of_course(
-        found, {site.name: site for site in sites}, QUANTILES, np.array([step for step, _ in moments])
-    ), work
+    at_steps = np.array([step for step, _ in moments])
+    return of_course(found, {site.name: site for site in sites}, QUANTILES, at_steps), work
 
 
 def _spread(steps: np.ndarray) -> np.ndarray:
