@@ -92,7 +92,7 @@ GUIDE = ("safetensors", "json")
 
 def test_every_file_is_there_and_no_other(first: Run) -> None:
     found = {str(file.relative_to(first.folder)) for file in first.folder.rglob("*") if file.is_file()}
-    figures = {name for name in found if re.fullmatch(r"figures/[a-z-]+\.png", name)}
+    figures = {name for name in found if re.fullmatch(r"figures/[a-z-]+\.(png|svg)", name)}
     kept = {name for name in found if re.fullmatch(r"\.fits/[0-9a-f]{64}\.json", name)}
     assert len(kept) == 3  # two fits and the problem
     assert found - figures - kept == {
@@ -112,7 +112,8 @@ def test_every_file_is_there_and_no_other(first: Run) -> None:
     }
     assert {"figures/loss.png", "figures/marginals.png", "figures/prediction.png"} <= figures
     for name in figures:
-        assert (first.folder / name).read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+        begins = b"\x89PNG\r\n\x1a\n" if name.endswith(".png") else b"<svg "
+        assert (first.folder / name).read_bytes().startswith(begins)
 
 
 def test_the_tables_have_the_columns_that_others_read(first: Run) -> None:
