@@ -143,7 +143,7 @@ def spoilt(run: Run, flips: int, cuts: int) -> Iterator[tuple[Path, bytes]]:
     ("flips", "cuts"), [(42, 14), pytest.param(1000, 200, marks=pytest.mark.slow)], ids=["some", "many"]
 )
 def test_what_was_damaged_is_never_used_with_other_content(run: Run, flips: int, cuts: int) -> None:
-    assert kinds(run) == {".json", ".nc", ".csv", ".html", ".md", ".png"}
+    assert kinds(run) == {".json", ".nc", ".csv", ".html", ".md", ".png", ".svg"}
     whole, fit = store.load(run.folder), Kept(run.folder).fit(FIT_KEY)
     assert fit == FIT
     assert Kept(run.folder).problem(PROBLEM_KEY) is not None
