@@ -187,12 +187,17 @@ def test_phases_add_up_to_the_whole(comparison: Comparison) -> None:
 
 
 def test_scoring_counts_the_draws_of_every_start_and_the_hessian_of_laplace(comparison: Comparison) -> None:
-    # Two starts are ranked, and ten batches scored, 4,000 draws each.
-    assert comparison["auto_normal"].work["scoring"] == Work(densities=12 * 4_000)
+    def course(guide: str) -> int:
+        return comparison[guide].inference_data["training_course"].sizes["step"]
+
+    # Two starts are ranked, ten batches scored, and one drawn for each step of the course, 4,000 draws each.
+    assert comparison["auto_normal"].work["scoring"] == Work(densities=(12 + course("auto_normal")) * 4_000)
     dim = int(comparison.problems[0].features["dimension"])
     laplace = comparison["auto_laplace_approximation"].work["scoring"]
     assert laplace == Work(gradients=12 * dim, densities=12 * 4_001)
-    assert comparison["auto_delta"].work["scoring"] == Work(densities=4_000)  # a point is drawn once
+    assert comparison["auto_delta"].work["scoring"] == Work(
+        densities=(1 + course("auto_delta")) * 4_000  # a point is drawn once
+    )
 
 
 def test_it_is_saved_read_back_and_in_the_table(comparison: Comparison, tmp_path: Any) -> None:
