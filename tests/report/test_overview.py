@@ -84,7 +84,8 @@ def test_markdown_says_the_same_and_folds_below_the_headings(report: Path, compa
     assert f'<a id="problem-{name}"></a>\n\n## {name}\n\nA made-up posterior.\n\n<details>' in text
     assert text.count("<details>") == text.count("</details>")
     named = set(re.findall(r"\(figures/(.+?\.png)\)", text))
-    assert named == {path.name for path in (report.parent / "figures").iterdir()}
+    assert named == {path.name for path in (report.parent / "figures").glob("*.png")}
+    assert {path.stem for path in (report.parent / "figures").glob("*.svg")} <= {Path(name).stem for name in named}
     assert {"overview-elbo_gap.png", "overview-profiles.png", "overview-time.png", "overview-features.png"} <= named
     reader = Reader(report.read_text(encoding="utf-8"))
     pattern = re.compile(r"-?\d[\d.]* ± [\d.]+")
