@@ -111,7 +111,8 @@ def _apart(
     factors = [one.factor if one.factor.ndim > 1 else one.factor[:, None] for one in modes]
     sds = np.max([np.sqrt(np.sum(one**2, axis=1)) for one in factors], axis=0)
     found: dict[str, float] = {}
-    for site, far in target.split(np.ptp(locations, axis=0) / np.maximum(sds, 1e-300)).items():
+    distances = np.ptp(locations, axis=0) / np.maximum(sds, 1e-300)
+    for site, far in target.split(distances[None]).items():
         names = [name for name in first if name.partition("[")[0] == site]
         ranges = np.array([np.ptp(each[name]) for name in names])
         scores = far.ravel() if far.size == len(names) else far.max() * ranges / max(ranges.max(), 1e-300)
