@@ -25,6 +25,9 @@ from guidebench.request.loading.problem import adapted, check_names, name_of
 from guidebench.request.own_guides import YOURS
 from guidebench.request.selection import ChosenGuide, choose_guides, loaded
 
+#: Parts of a problem that are values by name; what is held out may be a share, too.
+MAPPINGS = ("predict", "heldout", "truth", "coords")
+
 #: The guides that are compared unless others are named.
 DEFAULT = ("default",)
 
@@ -269,12 +272,12 @@ def _problem(
 
     `parts` are those of the problem, and `options` all options of :func:`compare`, ``None`` where not given.
     """
-    for part in ("predict", "heldout", "truth", "coords"):
+    for part in MAPPINGS:
         value = parts[part]
         if value is not None and not isinstance(value, Mapping) and part != "heldout":
             raise RequestError(f"{part}: should be a mapping of values by name, not {type(value).__name__}")
     changes = {
-        **{part: parts[part] for part in ("predict", "heldout", "truth", "coords") if isinstance(parts[part], Mapping)},
+        **{part: parts[part] for part in MAPPINGS if isinstance(parts[part], Mapping)},
         **({"observed": _names("observed", parts["observed"])} if parts["observed"] is not None else {}),
         **({"name": parts["name"]} if parts["name"] is not None else {}),
     }

@@ -24,7 +24,7 @@ from guidebench.inference.arguments import Arguments, as_arrays
 from guidebench.inference.modes import MOST_DIMENSIONS, Landscape
 from guidebench.inference.predict import observed_values, unmasked
 from guidebench.inference.recipe import Recipe
-from guidebench.inference.structure import ModelStructure
+from guidebench.inference.structure import ModelStructure, sizes_of
 from guidebench.inference.subsampling import Minibatches
 from guidebench.inference.target import Target
 from guidebench.results import ProblemRecord, Work
@@ -88,7 +88,7 @@ class PreparedProblem:
     def named(self, groups: Mapping[str, xr.Dataset]) -> dict[str, xr.Dataset]:
         """Return groups with the names of levels; rows that are predicted elsewhere are others than those named."""
         coords = self.coords()
-        inner = {dim for site in (*self.structure.latents, *self.structure.discrete) for dim in site.dims}
+        inner = sizes_of((*self.structure.latents, *self.structure.discrete))
         of_latents = {dim: names for dim, names in coords.items() if dim in inner}
         return {
             name: datasets.with_coords(one, of_latents if name.startswith("predictions") else coords)

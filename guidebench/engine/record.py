@@ -17,7 +17,7 @@ from guidebench.inference.arguments import Arguments
 from guidebench.inference.modes import Landscape
 from guidebench.inference.peaks import Mode
 from guidebench.inference.predict import observation_sd
-from guidebench.inference.structure import ModelStructure
+from guidebench.inference.structure import ModelStructure, sizes_of
 from guidebench.inference.target import Target
 from guidebench.metrics.evidence import scalars
 from guidebench.results import ModeRecord, ProblemRecord, Work
@@ -130,8 +130,8 @@ def coords_of(problem: Problem, structure: ModelStructure) -> dict[str, tuple[st
     """
     latents = (*structure.latents, *structure.discrete)
     sites = (*latents, *structure.deterministics, *structure.observed)
-    sizes = {dim: size for site in sites for dim, size in zip(site.dims, site.shape, strict=True)}
-    of_data = sizes.keys() - {dim for site in latents for dim in site.dims}
+    sizes = sizes_of(sites)
+    of_data = sizes.keys() - sizes_of(latents).keys()
     alone = {site.name: site.dims[0] for site in sites if len(site.dims) == 1}
     found: dict[str, tuple[str, ...]] = {}
     for name, levels in (problem.coords or {}).items():

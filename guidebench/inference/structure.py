@@ -136,6 +136,11 @@ def site_dims(name: str, shape: tuple[int, ...], frames: Iterable[Any], event_di
     return tuple(dims)
 
 
+def sizes_of(sites: Iterable[Site]) -> dict[str, int]:
+    """Return how long each named dimension of some sites is."""
+    return {dim: size for site in sites for dim, size in zip(site.dims, site.shape, strict=True)}
+
+
 def inspect_model(model: Callable[..., Any], arguments: Arguments, observed: tuple[str, ...] = ()) -> ModelStructure:
     """Trace `model` abstractly and describe it.
 

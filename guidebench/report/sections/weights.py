@@ -86,9 +86,9 @@ def _weighed(page: Page, fit: Fit) -> Weighed | None:
     top = np.argsort(found)[-max(round(LARGEST * len(found)), 1) :]
     farthest, distance = Component(""), 0.0
     for site in page.problem.latents:
-        if site not in posterior or len(flat(posterior, site)) != len(found):
+        if site not in posterior or len(own := flat(posterior, site)) != len(found):
             continue
-        columns = np.asarray(flat(posterior, site), dtype=float).reshape(len(found), -1)
+        columns = own.astype(float).reshape(len(found), -1)
         with np.errstate(all="ignore"):
             squares = ((columns[top] - columns.mean(axis=0)) / columns.std(axis=0)) ** 2
         away = np.nan_to_num(np.sqrt(squares.mean(axis=0)), nan=0.0, posinf=0.0)

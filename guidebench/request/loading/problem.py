@@ -16,7 +16,7 @@ from guidebench.config import RunConfig
 from guidebench.config.errors import RequestError, opt
 from guidebench.contracts import Problem, with_arguments
 from guidebench.inference.arguments import Arguments, as_arrays
-from guidebench.inference.structure import ModelStructure, inspect_model
+from guidebench.inference.structure import ModelStructure, inspect_model, sizes_of
 from guidebench.inference.subsampling import Whole
 from guidebench.plugins.isolation.time_limit import OutOfTime, TimeLimit, told
 from guidebench.request.loading.files import Data, read_data
@@ -131,8 +131,7 @@ def _is_coded(data: Data, name: str, levels: tuple[str, ...]) -> bool:
 
 def _coords(levels: Mapping[str, tuple[str, ...]], structure: ModelStructure) -> dict[str, tuple[str, ...]]:
     """Return the names of levels in the data by the plates that are called like them, with an s or without."""
-    sites = (*structure.latents, *structure.observed)
-    sizes = {dim: size for site in sites for dim, size in zip(site.dims, site.shape, strict=True)}
+    sizes = sizes_of((*structure.latents, *structure.observed))
     return {dim: names for name, names in levels.items() for dim in (name, f"{name}s") if sizes.get(dim) == len(names)}
 
 
