@@ -40,7 +40,7 @@ NOT_IN_PYTHON = {
 }
 
 #: What :func:`guidebench.compare` takes that is no option of a run: parts of the problem, and a matter of notebooks.
-OF_PYTHON = {"predict", "truth", "name", "progress", "executor"}
+OF_PYTHON = {"predict", "truth", "name", "coords", "progress", "executor"}
 
 RUN: Any = typer.main.get_command(app).commands["run"]  # type: ignore[attr-defined]
 SIGNATURE = inspect.signature(gb.compare)

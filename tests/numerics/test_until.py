@@ -81,7 +81,7 @@ def test_the_first_draws_that_can_be_used_are_taken(
     def fitted(self: Any, guide: Any, prepared: Any, reference: Reference, *, as_nuts: bool) -> Any:
         name = "cheap" if guide.label == "mean_field" else "dear"
         tried.append(f"{name}{SOON * as_nuts}")
-        draws = until.labelled({"w": np.zeros((1, 100))}, prepared.structure)
+        draws = until.labelled({"w": np.zeros((1, 100))}, prepared.structure, {})
         verdict = Verdict.TRUST if name == usable else Verdict.DISTRUST
         work = {"training": Work(gradients=1_000)}
         return made.fit(name, problem="line", verdict=verdict, inference_data=draws, work=work)
