@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -29,11 +30,15 @@ strict.ranks()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep compiled programs, as the command line does; compiling is most of what these tests take.
+    """Hear Ctrl-C, and keep compiled programs, as the command line does; compiling is most of what these tests take.
+
+    A background job of a shell ignores Ctrl-C, and so does every process that it begins.
 
     The processes of a test run share a folder: that of the environment, or else one that goes with the run.
     A program is found by all that went into it, so that no test can see what another one has left there.
     """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if cache.VARIABLE not in os.environ:
         os.environ[cache.VARIABLE] = tempfile.mkdtemp(prefix="guidebench-tests-")
         config.add_cleanup(partial(shutil.rmtree, os.environ[cache.VARIABLE], ignore_errors=True))

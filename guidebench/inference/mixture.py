@@ -48,7 +48,7 @@ from guidebench.inference.modes import Landscape
 from guidebench.inference.peaks import Mode, nearest
 from guidebench.inference.pointwise import Pointwise
 from guidebench.inference.weighted import Tail, effective, lacking, moments, resampled, tails
-from guidebench.results.inference_data import pareto_smooth
+from guidebench.results.inference_data import log_mean_of_smoothed, pareto_smooth
 from guidebench.results.work import NOTHING, Work
 
 #: Coordinates up to which a mixture stands about what the search found, and about draws.
@@ -335,7 +335,6 @@ def sampled(
     smoothed, khat = pareto_smooth(log_weights)
     weights = np.where(usable, np.exp(smoothed - logsumexp(smoothed)), 0.0)
     ess = 1 / float(np.sum(weights**2))
-    raw = np.where(usable, np.exp(log_weights - log_weights.max()), 0.0)
     shown = resampled(weights, DRAWS, rng)
     belongs = nearest(modes, points[usable]) if modes else np.zeros(int(usable.sum()), int)
     finite = {name: np.where(_rows(usable, value), value, value[usable][:1]) for name, value in latents.items()}
@@ -346,8 +345,8 @@ def sampled(
         reason=reason,
         khat=khat,
         ess=ess,
-        log_evidence=float(log_weights.max() + np.log(raw.mean())),
-        log_evidence_mcse=float(raw.std() / raw.mean() / np.sqrt(len(raw))),
+        log_evidence=log_mean_of_smoothed(log_weights, smoothed),
+        log_evidence_mcse=float(weights.std() * np.sqrt(len(weights))),
         draws={name: value[shown] for name, value in finite.items()},
         effective=worth,
         masses=tuple(np.bincount(belongs, weights[usable], len(modes)).tolist()) if modes else (),

@@ -13,7 +13,7 @@ from guidebench.metrics.blocks import blocks
 from guidebench.metrics.errors import off, with_worst
 from guidebench.metrics.evidence import Evidence
 from guidebench.metrics.moments import Moments, moments_of
-from guidebench.results.inference_data import pareto_smooth
+from guidebench.results.inference_data import log_mean_of_smoothed, pareto_smooth
 
 
 class Weights(NamedTuple):
@@ -141,10 +141,7 @@ def smoothed_kl(log_weights: Float[np.ndarray, " S"], smoothed: Float[np.ndarray
     smoothed : ndarray
         The same smoothed and normalised, as by :func:`~guidebench.results.inference_data.pareto_smooth`.
     """
-    # Only the largest weights are smoothed, so the smallest one tells what they were divided by.
-    lowest = int(np.argmin(log_weights))
-    log_evidence = float(log_weights[lowest] - smoothed[lowest] - np.log(len(log_weights)))
-    return log_evidence - float(np.mean(log_weights))
+    return log_mean_of_smoothed(log_weights, smoothed) - float(np.mean(log_weights))
 
 
 def _errors(evidence: Evidence, repaired: Mapping[str, Moments]) -> Iterator[MetricValue]:

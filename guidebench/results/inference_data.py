@@ -198,6 +198,24 @@ def pareto_smooth(log_weights: np.ndarray) -> tuple[np.ndarray, float]:
     return np.asarray(smoothed), float(khat)
 
 
+def log_mean_of_smoothed(log_weights: np.ndarray, smoothed: np.ndarray) -> float:
+    """Return the log of the mean of the weights after smoothing: the log evidence, in nats.
+
+    Parameters
+    ----------
+    log_weights : ndarray
+        Unnormalised, shape ``(S,)``.
+    smoothed : ndarray
+        The same smoothed and normalised, by :func:`pareto_smooth`.
+    """
+    # PSIS smooths the min(S / 5, 3 sqrt(S)) largest; the next below tells what all were divided by.  The least would,
+    # too, but for rounding: in narrow necks it is 1e17 nats below.
+    count = len(log_weights)
+    below = max(count - int(np.ceil(min(count / 5, 3 * np.sqrt(count)))) - 2, 0)
+    at = int(np.argpartition(log_weights, below)[below])
+    return float(log_weights[at] - smoothed[at] - np.log(count))
+
+
 class Mixing(NamedTuple):
     """How well chains of one scalar mixed; a number that cannot be computed is NaN."""
 

@@ -131,3 +131,13 @@ def test_plates_and_event_dims_of_a_hierarchical_model(run, guide: str) -> None:
     np.testing.assert_allclose(posterior["p"].sum("p_dim_0"), 1, rtol=1e-5)
     assert float(posterior["tau"].min()) > 0
     assert get(fit, "constant_data")["group"].dims == ("units",)
+
+
+@pytest.mark.parametrize("lost", [0.0, -1e17, -1e300])
+def test_the_mean_of_smoothed_weights_is_that_of_all(lost: float) -> None:
+    """Of log w = N(0, .5^2), E w = exp(.5^2 / 2); half of the points are worth nothing, however far below they are."""
+    log_weights = np.random.default_rng(0).normal(0, 0.5, 40_000)
+    expected = np.log(0.5) + 0.125 if lost else 0.125
+    log_weights[: 20_000 if lost else 0] = lost
+    smoothed, _ = idata.pareto_smooth(log_weights)
+    assert idata.log_mean_of_smoothed(log_weights, smoothed) == pytest.approx(expected, abs=4 * 0.54 / np.sqrt(20_000))
