@@ -35,6 +35,7 @@ def style() -> Iterator[None]:
         "axes.titlesize": 9.5,
         "axes.titleweight": "bold",
         "axes.titlepad": 5.0,
+        "axes.titley": 1.0,  # looking for what a title could collide with is a twelfth of drawing
         "axes.labelsize": 9.0,
         "xtick.labelsize": 8.0,
         "ytick.labelsize": 8.0,

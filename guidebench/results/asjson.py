@@ -32,6 +32,7 @@ _RECORDS = (
     Comparison,
     Fit,
     ProblemRecord,
+    ModeRecord,
     Restart,
     Chaining,
     Disagreement,

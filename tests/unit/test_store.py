@@ -6,10 +6,10 @@ import errno
 import json
 import math
 import os
-from collections.abc import Callable
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, is_dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import numpy as np
 import pytest
@@ -19,7 +19,20 @@ from guidebench.api import Comparison, Fit, load
 from guidebench.config.errors import DiskFullError
 from guidebench.contracts import MetricValue
 from guidebench.plugins.isolation.failures import Failure
-from guidebench.results import Chaining, Finding, ProblemRecord, Restart, Status, Verdict, files, inference_data, store
+from guidebench.results import (
+    Chaining,
+    Finding,
+    ModeRecord,
+    ProblemRecord,
+    Restart,
+    Status,
+    Verdict,
+    asjson,
+    files,
+    inference_data,
+    records,
+    store,
+)
 from tests import made
 
 INF, NAN = math.inf, math.nan
@@ -96,6 +109,7 @@ COMPARISON = Comparison(
             heldout_size=7,
             notes=("One.", "Two."),
             features={"dimension": 2.0, "condition": INF},
+            modes=(ModeRecord(share=0.9, values={"w": 0.5}), ModeRecord(share=0.1, values={"w": -INF})),
         ),
         ProblemRecord(name="float", truth={"float": 1.0}),
     ),
@@ -145,6 +159,21 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
         xr.testing.assert_identical(group, inference_data.group(FULL.inference_data, name))
     assert (loaded["flow:rank=3"].evidence, loaded["flow:rank=3"].chains) == (FULL.evidence, FULL.chains)
     assert loaded["flow:rank=3"].sites == FULL.sites
+
+
+def parts_of(hint: Any) -> Iterator[type]:
+    """Yield every dataclass that a value of a type can hold."""
+    if is_dataclass(hint):
+        assert isinstance(hint, type)
+        yield hint
+        for one in get_type_hints(hint, localns={"InferenceData": object}).values():
+            yield from parts_of(one)
+    for one in get_args(hint):
+        yield from parts_of(one)
+
+
+def test_every_record_in_a_comparison_is_written_field_by_field() -> None:
+    assert set(parts_of(records.Comparison)) | {Comparison} == {*asjson._RECORDS, Comparison}
 
 
 def test_results_from_before_verdicts_had_evidence_are_loaded(tmp_path: Path) -> None:
