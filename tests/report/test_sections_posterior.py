@@ -135,12 +135,40 @@ def test_quantiles_of_a_band_sorted_by_the_predictor() -> None:
     page = page_of(groups, problem={"predictor": "x"})
     target = prediction.find_target(page)
     assert target == prediction.Target(group="predictions", site="mu", size=2, deterministic=True)
-    found = prediction.quantiles(page, page.fits[0], target)
+    along = prediction.places(page, target)
+    assert (along.x.tolist(), along.called) == ([5.0, 1.0], "x")
+    found = prediction.quantiles(page, page.fits[0], target, along.x)
     assert found is not None
     assert found["x"].tolist() == [1.0, 5.0]
     assert found["low"].tolist() == [11.0, 1.0]
     assert found["middle"].tolist() == [60.0, 50.0]
     assert found["high"].tolist() == [109.0, 99.0]
+
+
+def in_order(y: np.ndarray, predicted: np.ndarray) -> prediction.Along:
+    """Return the places of rows with those means, of which nobody says what they lie along."""
+    spread = np.array([-1.0, 0.0, 1.0])[:, None] + predicted
+    groups = {
+        "posterior": draws(a=[0, 1, 2]),
+        "posterior_predictive": xr.Dataset({"y": (("chain", "draw", "n"), spread[None])}),
+        "observed_data": xr.Dataset({"y": ("n", y)}),
+    }
+    page = page_of(groups, problem={"observed": ("y",)})
+    target = prediction.find_target(page)
+    assert target is not None
+    return prediction.places(page, target)
+
+
+def test_rows_without_a_predictor_are_in_the_order_of_what_is_predicted() -> None:
+    rng = np.random.default_rng(0)
+    predicted = rng.normal(size=200)
+    y = predicted + rng.normal(size=200)
+    found = in_order(y, predicted)
+    assert found.called == "rows, by what is predicted"
+    np.testing.assert_array_equal(found.x, np.argsort(np.argsort(predicted)))
+    # Few rows are called by their numbers, and a series has an order of its own.
+    assert in_order(y[:30], predicted[:30]).called == "index"
+    np.testing.assert_array_equal(in_order(np.cumsum(y), predicted).x, np.arange(200))
 
 
 def test_the_target_lies_along_the_predictor() -> None:

@@ -15,6 +15,7 @@ from guidebench.report.page import Block, Figure, Page, Tabs
 from guidebench.report.palette import INK, REFERENCE, mark
 from guidebench.report.sections.joints import MAX_COMPONENTS, strongest_pairs
 from guidebench.results import Fit
+from guidebench.results.levels import abbreviated, named
 
 #: Larger matrices have numbers too small to read.
 MAX_SHOWN = 8
@@ -123,7 +124,9 @@ def _maps(
     """Draw heat maps (heading, matrix, whose colour), with the numbers and one colour bar."""
     names = [component.name for component in shown]
     columns = min(len(panels), 3 if len(shown) <= 5 else 2)
-    longest = min(max(len(name) for name in names), 14)
+    # As they are read in the end, when levels have their names.
+    levels = abbreviated(page.problem.levels)
+    longest = max(min(len(name), 14) if (read := named(name, levels)) == name else len(read) for name in names)
     left, gap, right = 0.25 + 0.075 * longest, 0.3 + 0.075 * longest, 1.0
     side = min((9.4 - left - right - gap * (columns - 1)) / columns, 2.3 if columns == 3 else 3.6)
     width = left + right + side * columns + gap * (columns - 1)
@@ -158,7 +161,7 @@ def _heat(ax: Axes, table: Array, labels: Sequence[str]) -> None:
         if np.isfinite(value):
             ink = "white" if abs(value) > 0.7 else INK
             size = 9.0 if count <= 5 else 7.0
-            ax.text(column + 0.5, row + 0.5, f"{value:.2f}", ha="center", va="center", color=ink, fontsize=size)
+            ax.text(column + 0.5, row + 0.5, f"{value:z.2f}", ha="center", va="center", color=ink, fontsize=size)
     ax.set(xlim=(0, count), ylim=(count, 0), xticks=np.arange(count) + 0.5, yticks=np.arange(count) + 0.5)
     ax.set_xticklabels(labels)
     ax.set_yticklabels(labels)

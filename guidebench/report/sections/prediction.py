@@ -1,15 +1,19 @@
-"""Predictive bands over the prediction grid, per guide, with the data."""
+"""Predictive bands over the prediction grid, per guide, with the data.
+
+Without a predictor rows are in the order of what is predicted of them, but for few ones and those of a series.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from guidebench.report.drawing import title
-from guidebench.report.draws import flat, thin
+from guidebench.report.draws import Array, flat, thin
 from guidebench.report.page import Block, Figure, Page
 from guidebench.report.palette import INK, mark
 from guidebench.report.sections.data import NUMERIC, observed, predictor
@@ -18,8 +22,13 @@ from guidebench.results import Fit
 
 QUANTILES = (0.01, 0.5, 0.99)
 
-#: Points along a band, at most.
+#: Points along a band, at most, and dots of data.
 MAX_POINTS = 2_000
+MAX_DOTS = 400
+
+#: Rows up to which each can be found by its number, and the correlation of neighbours beyond which rows are a series.
+FEW_ROWS = 30
+SERIES = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,14 +41,22 @@ class Target:
     deterministic: bool
 
 
+class Along(NamedTuple):
+    """Where each entry of what is predicted lies, and what that axis is."""
+
+    x: Array
+    called: str
+
+
 def build(page: Page) -> Block:
     """Return one panel per guide on shared axes."""
     target = find_target(page)
     if target is None:
         return Block("The results hold no one-dimensional prediction to draw.")
-    bands = {fit.guide: band for fit in page.drawn if (band := quantiles(page, fit, target)) is not None}
+    along = places(page, target)
+    bands = {fit.guide: band for fit in page.drawn if (band := quantiles(page, fit, target, along.x)) is not None}
     shown = [fit for fit in page.drawn if fit.guide in bands]
-    return Block(figure(page, shown, target, bands), page.left_out(shown, "predictions"))
+    return Block(figure(page, shown, target, bands, along), page.left_out(shown, "predictions"))
 
 
 def find_target(page: Page) -> Target | None:
@@ -61,20 +78,48 @@ def find_target(page: Page) -> Target | None:
     return None
 
 
-def quantiles(page: Page, fit: Fit, target: Target, site: str | None = None) -> pd.DataFrame | None:
-    """Return columns x, low, middle, high (1 %, 50 %, 99 %), sorted by x, at no more points than can be told apart."""
+def places(page: Page, target: Target) -> Along:
+    """Return the predictor, or else the order of the rows: their own, or that of the means of a guide's draws."""
+    grid = "predictions_constant_data" if target.group == "predictions" else "constant_data"
+    found = predictor(page, target.size, grid)
+    if found is not None:
+        return Along(found, page.problem.predictor or "index")
+    index = np.arange(target.size)
+    y = observed(page, target.site) if target.site in page.problem.observed else None
+    if target.size <= FEW_ROWS or (y is not None and _series(y)):
+        return Along(index, "index")
+    for fit in page.drawn:
+        drawn = _drawn(page, fit, target, target.site)
+        if drawn is not None and np.isfinite(drawn).all():
+            ranks = np.empty(target.size, int)
+            ranks[np.argsort(drawn.mean(axis=0), kind="stable")] = index
+            return Along(ranks, "rows, by what is predicted")
+    return Along(index, "index")
+
+
+def _series(y: Array) -> bool:
+    """Return whether neighbours are alike, as in a series, so that rows have an order of their own."""
+    if y.size < 3 or not np.isfinite(y).all() or not np.ptp(y[1:]) or not np.ptp(y[:-1]):
+        return False
+    return bool(np.corrcoef(y[1:], y[:-1])[0, 1] > SERIES)
+
+
+def _drawn(page: Page, fit: Fit, target: Target, site: str) -> Array | None:
+    """Return draws of a site, shape ``(S, N)``, or ``None`` where the guide has none."""
     dataset = page.group(fit, target.group)
-    site = target.site if site is None else site
     if dataset is None or site not in dataset:
         return None
     drawn = flat(dataset, site)
-    if drawn.ndim != 2 or drawn.shape[1] != target.size:
+    return drawn.astype(float) if drawn.ndim == 2 and drawn.shape[1] == target.size else None
+
+
+def quantiles(page: Page, fit: Fit, target: Target, x: Array, site: str | None = None) -> pd.DataFrame | None:
+    """Return columns x, low, middle, high (1 %, 50 %, 99 %), sorted by x, at no more points than can be told apart."""
+    drawn = _drawn(page, fit, target, target.site if site is None else site)
+    if drawn is None:
         return None
-    grid = "predictions_constant_data" if target.group == "predictions" else "constant_data"
-    along = predictor(page, target.size, grid)
-    x = np.arange(target.size) if along is None else along
     shown = np.argsort(x, kind="stable")[thin(target.size, MAX_POINTS)]
-    draws = drawn[:, shown].astype(float)
+    draws = drawn[:, shown]
     if not np.isfinite(draws).any():
         return None
     # Along contiguous memory, and without NaN handling unless there is need: both count on a fine grid.
@@ -87,7 +132,7 @@ def quantiles(page: Page, fit: Fit, target: Target, site: str | None = None) -> 
     return pd.DataFrame({"x": x[shown], "low": low, "middle": middle, "high": high})
 
 
-def figure(page: Page, shown: Sequence[Fit], target: Target, bands: dict[str, pd.DataFrame]) -> Figure:
+def figure(page: Page, shown: Sequence[Fit], target: Target, bands: dict[str, pd.DataFrame], along: Along) -> Figure:
     """Draw band, median and data."""
     columns = min(3, len(shown))
     fig, axes = page.panels(
@@ -95,45 +140,48 @@ def figure(page: Page, shown: Sequence[Fit], target: Target, bands: dict[str, pd
         margin=(0.6, 0.12, 0.3, 0.48), share=True,
     )  # fmt: skip
     site = page.problem.observed[0] if len(page.problem.observed) == 1 else None
-    data = _data(page, target, site)
+    data = _data(page, target, site, along)
+    dots = None if data is None else data.iloc[thin(len(data), MAX_DOTS)]
     outer = False
     for position, (ax, fit) in enumerate(zip(axes, shown, strict=True)):
         band, colour = bands[fit.guide], page.colour(fit)
-        new = quantiles(page, fit, target, site) if target.deterministic and site is not None else None
+        new = quantiles(page, fit, target, along.x, site) if target.deterministic and site is not None else None
         if new is not None:
             outer = True
             for edge in ("low", "high"):
                 ax.plot(new["x"], new[edge], color=colour, linewidth=0.9, linestyle=(0, (1.5, 1.5)))
         ax.fill_between(band["x"], band["low"], band["high"], color=colour, alpha=0.28, linewidth=0)
         ax.plot(band["x"], band["middle"], color=colour, linewidth=1.6)
-        if data is not None:
-            ax.plot(data["x"], data["y"], "o", color=INK, markersize=3.2 if len(data) <= 100 else 1.5, zorder=4)
+        if dots is not None:
+            ax.plot(dots["x"], dots["y"], "o", color=INK, markersize=3.2 if len(dots) <= 100 else 1.5, zorder=4)
         title(ax, fit.guide)
         ax.set_gid(mark(page.colour(fit)))
         ax.grid(axis="y")
         if position % columns == 0:
             ax.set_ylabel(target.site)
         if position + columns >= len(shown):
-            ax.set_xlabel(page.problem.predictor or "index")
+            ax.set_xlabel(along.called)
     axes[0].set_ylim(*window(list(bands.values()), data))
     return page.figure(
         "prediction",
         fig,
         alt=f"Predictive bands of {target.site} for each guide, with the data",
-        caption=caption(page, target, outer, data is not None),
+        caption=caption(page, target, outer, 0 if data is None else len(data)),
     )
 
 
-def _data(page: Page, target: Target, site: str | None) -> pd.DataFrame | None:
-    """Return the observations, where they can be placed on the axis of the predictions."""
+def _data(page: Page, target: Target, site: str | None, along: Along) -> pd.DataFrame | None:
+    """Return the observations in their order along the axis, where they can be placed on that of the predictions."""
     y = observed(page, site) if site is not None else None
     if y is None:
         return None
     x = predictor(page, y.size)
     if x is None:
-        # Without a predictor only predictions at the observations themselves share their index.
-        return pd.DataFrame({"x": np.arange(y.size), "y": y}) if y.size == target.size else None
-    return pd.DataFrame({"x": x, "y": y})
+        # Without a predictor only predictions at the observations themselves share their place.
+        if y.size != target.size:
+            return None
+        x = along.x
+    return pd.DataFrame({"x": x, "y": y}).sort_values("x", kind="stable")
 
 
 def window(bands: Sequence[pd.DataFrame], data: pd.DataFrame | None) -> tuple[float, float]:
@@ -147,13 +195,14 @@ def window(bands: Sequence[pd.DataFrame], data: pd.DataFrame | None) -> tuple[fl
     return float(low - pad), float(high + pad)
 
 
-def caption(page: Page, target: Target, outer: bool, data: bool) -> str:
+def caption(page: Page, target: Target, outer: bool, data: int) -> str:
     """Return what the figure shows."""
     where = "on the prediction grid" if target.group == "predictions" else "at the observations"
     parts = [f"Band: 1 % to 99 % of {target.site} {where}; line: its median."]
     if outer:
         parts.append("Dotted: 1 % and 99 % of a new observation, noise included.")
-    parts.append("Dots: the data." if data else "")
+    some = f"{MAX_DOTS} of the {data:,} observations" if data > MAX_DOTS else "the data"
+    parts.append(f"Dots: {some}." if data else "")
     points = [fit.guide for fit in page.drawn if fit.bound == "none"]
     if points and target.deterministic:
         parts.append(f"A point estimate ({listed(points)}) has no band.")
