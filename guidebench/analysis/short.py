@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import NamedTuple
 
 from guidebench.analysis.limits import MEAN_ERROR, SD_ERROR
@@ -51,7 +52,7 @@ def _why(fit: Fit) -> str:
     if fit.verdict is Verdict.POINT:
         return "a point estimate: no spread, no intervals"
     if fit.verdict is Verdict.FAILED:
-        return fit.message or str(fit.status)
+        return re.sub(r"^(\w+): ValueError: ", r"\1: ", fit.message) or str(fit.status)
     worst = largest(fit)
     if fit.verdict is Verdict.TRUST:
         return _within(fit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
@@ -44,6 +45,7 @@ class Browser:
         self._session = self._call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log"):
             self._call(f"{domain}.enable")
+        self._call("Emulation.setScrollbarsHidden", hidden=True)
 
     def open(
         self, file: Path, *, scripts: bool = True, width: int = 1280, height: int = 720, dark: bool = False
@@ -69,6 +71,14 @@ class Browser:
         parts = {"key": key, "windowsVirtualKeyCode": code, **({"text": text} if text else {})}
         self._call("Input.dispatchKeyEvent", type="keyDown", **parts)
         self._call("Input.dispatchKeyEvent", type="keyUp", key=key, windowsVirtualKeyCode=code)
+
+    def picture(self) -> bytes:
+        """Return what is in the window, as PNG."""
+        return base64.b64decode(self._call("Page.captureScreenshot", format="png")["data"])
+
+    def printed(self, pages: str = "") -> bytes:
+        """Return pages as they are printed, as PDF; all of them without `pages`, as in ``1-3``."""
+        return base64.b64decode(self._call("Page.printToPDF", printBackground=True, pageRanges=pages)["data"])
 
     def close(self) -> None:
         """End it."""

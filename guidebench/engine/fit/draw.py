@@ -265,8 +265,8 @@ def draw_from(case: Case, chosen: Chosen) -> tuple[Draws, Draws]:
     constant = ", ".join(kept.constant_sites())
     if constant and not point:
         raise ValueError(
-            f"draws of {constant} do not vary: its scale is zero or singular, as where the density has no maximum, "
-            "or it is a point estimate and should declare bound='none'"
+            "no spread: the density has no maximum, its scale is zero, or it is a point estimate and should declare "
+            f"bound='none' (draws of {constant} do not vary)"
         )
     return kept, scored
 
