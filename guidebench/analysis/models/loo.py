@@ -40,7 +40,8 @@ class Loo:
     guide : str
         Whose draws it is from.
     elpd, se : float
-        Sum over observations of the log density of each given the others, in nats, and its standard error.
+        Sum over observations of the log density of each given the others, in nats, and its standard error, the root of
+        N times the sample variance of the terms (with N - 1, where ArviZ has N).
     p_loo : float
         Effective number of parameters.
     pointwise : ndarray

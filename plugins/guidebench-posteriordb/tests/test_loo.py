@@ -38,7 +38,7 @@ def compared(name: str) -> gb.Comparison:
 
 @cache
 def by_reference(name: str) -> Known:
-    """Return what ArviZ makes of the reference draws."""
+    """Return what ArviZ makes of the reference draws, whose error has n in the place of n - 1."""
     run = compared(name)
     assert run.sources is not None
     (problem,) = run.sources.problems.values()
@@ -53,7 +53,9 @@ def by_reference(name: str) -> Known:
         "log_likelihood": xr.Dataset({site: (("chain", "draw", f"{site}_row"), v) for site, v in densities.items()}),
     }
     told: Any = az.loo(from_groups(groups))
-    return Known(float(told.elpd_loo if "elpd_loo" in dir(told) else told.elpd), float(told.se))
+    rows = sum(value.shape[-1] for value in densities.values())
+    elpd = float(told.elpd_loo if "elpd_loo" in dir(told) else told.elpd)
+    return Known(elpd, float(told.se) * (rows / (rows - 1)) ** 0.5)
 
 
 def _axes(site: str, value: np.ndarray) -> list[str]:
