@@ -24,6 +24,7 @@ SECTIONS = (
     (60, "joints", "Joint posteriors", "Densities of pairs of latent components"),
     (70, "correlations", "Correlations", "Correlation matrices side by side"),
     (80, "prediction", "Predictive bands", "Quantiles of the prediction over the grid"),
+    (85, "check", "Does the model fit", "The data beside data that the model predicts, with p-values"),
     (90, "coverage", "Predictive coverage", "Observed against nominal coverage on held-out data"),
     (95, "calibration", "Calibration by simulation", "True coverage of the intervals over data drawn from the model"),
     (97, "cost", "What it cost, beside NUTS", "Gradients and seconds of every guide, phase by phase"),
