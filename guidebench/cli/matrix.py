@@ -21,6 +21,7 @@ from guidebench.analysis.problems import (
     winners,
 )
 from guidebench.cli.cells import COLOURS, NOTHING, escape, number, show
+from guidebench.config.text import without_middle
 from guidebench.results import Comparison, Fit, Verdict
 
 #: Columns of a terminal that everybody has.
@@ -115,13 +116,14 @@ def _verdicts(comparison: Comparison, guides: Sequence[str]) -> Table:
     words = _in_words(guides, comparison)
     found = _plain("", gap=0)
     prefix = _prefix(comparison)
-    found.add_column(escape(_shortened(f"{prefix}…")) if prefix else "problem", no_wrap=True, max_width=MOST_LETTERS)
+    heading = escape(without_middle(f"{prefix}…", MOST_LETTERS)) if prefix else "problem"
+    found.add_column(heading, no_wrap=True, max_width=MOST_LETTERS)
     for at in range(1, len(guides) + 1):
         found.add_column(str(at), no_wrap=True)
     for record in comparison.problems:
         verdicts = {fit.guide: Verdict(fit.verdict) for fit in comparison.of(record.name)}
         cells = [_cell(verdicts.get(guide), words=words) for guide in guides]
-        found.add_row(escape(_shortened(record.name.removeprefix(prefix))), *cells)
+        found.add_row(escape(without_middle(record.name.removeprefix(prefix), MOST_LETTERS)), *cells)
     return found
 
 
@@ -141,12 +143,6 @@ def _plain(title: str, gap: int = 1) -> Table:
         pad_edge=False,
         show_edge=False,
     )
-
-
-def _shortened(name: str) -> str:
-    """Return a name without its middle where it is long: problems of a family differ at the end."""
-    half = MOST_LETTERS // 2
-    return name if len(name) <= MOST_LETTERS else f"{name[: half - 1]}…{name[-half:]}"
 
 
 def _some(names: Sequence[str], most: int = 4) -> str:

@@ -38,6 +38,14 @@ def line(text: str) -> str:
     return shown(" ".join(text.split()))
 
 
+def without_middle(name: str, letters: int) -> str:
+    """Return a name of at most so many letters, without its middle where it is longer.
+
+    The head of a guide's name tells the family and its tail the options; problems of a family differ at the end.
+    """
+    return name if len(name) <= letters else f"{name[: letters - letters // 2 - 1]}…{name[-(letters // 2) :]}"
+
+
 def cell(text: str) -> str:
     """Return `text` as a cell that a spreadsheet takes for text: before one that begins as a formula is a quote."""
     safe = shown(text)

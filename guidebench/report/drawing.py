@@ -18,6 +18,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from guidebench.config.text import without_middle
 from guidebench.report.palette import INK, REFERENCE, Style
 
 #: Dots per inch of the files, and the width of a full-width figure in inches.
@@ -143,17 +144,12 @@ def legend_height(labels: Sequence[str], width: float = WIDTH) -> float:
 
 
 def title(ax: Axes, name: str, overhang: float = 0.1) -> None:
-    """Title a panel with a name, shortened in its middle where the panel and `overhang` inches are too narrow.
-
-    The head of a guide's name tells the family and its tail the options, so both are kept.
-    """
+    """Title a panel with a name, shortened in its middle where the panel and `overhang` inches are too narrow."""
     whole = ax.get_figure(root=True)
     inches = ax.get_position().width * whole.get_size_inches()[0] if whole is not None else 0.0
     # A bold character is about 0.009 inches wide per point of size.
     room = int((inches + overhang) / (0.009 * float(rcParams["axes.titlesize"])))
-    if len(name) > room > 2:
-        name = f"{name[: room - room // 2 - 1]}…{name[-(room // 2) :]}"
-    ax.set_title(name)
+    ax.set_title(without_middle(name, room) if room > 2 else name)
 
 
 def truth_handle(label: str = "true value") -> Line2D:

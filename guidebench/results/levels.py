@@ -10,6 +10,8 @@ import re
 from collections.abc import Mapping
 from typing import TypeAlias
 
+from guidebench.config.text import without_middle
+
 #: By site, the names of the levels along each of its axes; nothing along an axis whose levels have none.
 Levels: TypeAlias = Mapping[str, tuple[tuple[str, ...], ...]]
 
@@ -35,9 +37,7 @@ def abbreviated(levels: Levels) -> Levels:
     """Return long names with their middles left out, for pictures; as they are where that makes two of them alike."""
 
     def short(names: tuple[str, ...]) -> tuple[str, ...]:
-        found = tuple(
-            one if len(one) <= LONGEST else f"{one[: LONGEST // 2]}…{one[1 - LONGEST // 2 :]}" for one in names
-        )
+        found = tuple(without_middle(one, LONGEST) for one in names)
         return found if len(set(found)) == len(names) else names
 
     return {site: tuple(map(short, axes)) for site, axes in levels.items()}

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from guidebench.api import Comparison
+from guidebench.config.text import without_middle
 from guidebench.contracts import MetricValue, Quantity, Section
 from guidebench.plugins.isolation.failures import Failure
 from guidebench.report import write
 from guidebench.report.content import Block, Details, Figure, Link, Note, Number, Pill, Table, Tabs
 from guidebench.report.overview import OVERVIEW, Overview, anchor_of, numbers, profiles, ranks, times, verdicts, winners
-from guidebench.report.overview.grids import colours_of, norm_of, short, shortened, wrapped
+from guidebench.report.overview.grids import colours_of, norm_of, short, wrapped
 from guidebench.results import Verdict
 from tests.report import fake
 from tests.report.many import many
@@ -246,7 +247,7 @@ def test_long_names_are_broken_where_they_can_be() -> None:
     assert wrapped("auto_laplace_approximation", 14) == "auto_laplace_\napproximation"
     assert max(map(len, wrapped("x" * 50, 10).split("\n"))) <= 11
     assert wrapped("flow:rank=3,width=2", 12).replace("\n", "") == "flow:rank=3,width=2"
-    assert shortened("abcdefghij", 5) == "ab…ij"
+    assert without_middle("abcdefghij", 5) == "ab…ij"
 
 
 # Ranks, profiles, times

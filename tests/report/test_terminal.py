@@ -86,7 +86,7 @@ def test_several_problems_are_one_matrix_in_eighty_columns(capsys: pytest.Captur
     assert len(text.splitlines()) < 55
     assert "6  auto_iaf_normal                19         4         –      1.4" in text
     assert "Average ranks over the 18 and 23 problems" in text
-    assert "earnings-lo…ght_model_03 reweight reweight point" in text
+    assert "earnings-log…ght_model_03 reweight reweight point" in text
     assert "Some guide can be trusted as it is on 23 of 25 problems" in text
     assert "No reference on earnings-log_height_model_04" in text
     assert text.count("Cannot find valid initial parameters") == 1  # the same message for two problems
@@ -99,7 +99,7 @@ def test_what_all_names_begin_with_is_the_heading(capsys: pytest.CaptureFixture[
     text = printed(replace(small, problems=problems, fits=fits), capsys)
     (heading, _, row, *_) = text[text.index("[db]/…") :].splitlines()
     assert heading.split() == ["[db]/…", *"123456"]
-    assert row.split()[0] == "earnings-lo…ght_model_00"
+    assert row.split()[0] == "earnings-log…ght_model_00"
 
 
 def test_many_guides_have_a_letter_each(capsys: pytest.CaptureFixture[str]) -> None:

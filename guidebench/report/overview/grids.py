@@ -16,6 +16,7 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
+from guidebench.config.text import without_middle
 from guidebench.contracts import Quantity
 from guidebench.report.drawing import WIDTH, panels
 from guidebench.report.palette import INK
@@ -108,11 +109,6 @@ def wrapped(name: str, letters: int) -> str:
     return "\n".join(line for line in lines if line)
 
 
-def shortened(name: str, letters: int) -> str:
-    """Return a name of at most so many letters, without its middle where it is longer."""
-    return name if len(name) <= letters else f"{name[: letters - letters // 2 - 1]}…{name[-(letters // 2) :]}"
-
-
 def draw(grid: Grid, *, row: float = ROW) -> Figure:
     """Return the figure: labels of columns on top, those of rows on the left, the colour bar below."""
     longest = min(max(map(len, grid.rows), default=1), 40)
@@ -121,7 +117,7 @@ def draw(grid: Grid, *, row: float = ROW) -> Figure:
     width = WIDTH if column <= 1.35 else left + 1.35 * len(grid.columns) + 0.12
     column = min(column, 1.35)
     upright = column >= 0.62
-    labels = [wrapped(name, int(column / LETTER)) if upright else shortened(name, 24) for name in grid.columns]
+    labels = [wrapped(name, int(column / LETTER)) if upright else without_middle(name, 24) for name in grid.columns]
     lines = max((label.count("\n") + 1 for label in labels), default=1)
     tallest = max((len(label) for label in labels), default=1)
     top = 0.1 + (0.15 * lines if upright else 0.75 * LETTER * tallest)
@@ -163,7 +159,7 @@ def cells(ax: Axes, grid: Grid, labels: Sequence[str], column: float, upright: b
             ink = "white" if dark else INK
             ax.text(to + 0.5, at + 0.52, grid.texts[at][to], ha="center", va="center", color=ink, fontsize=points)
     letters = 40
-    ax.set_yticks(np.arange(count) + 0.5, [shortened(name, letters) for name in grid.rows])
+    ax.set_yticks(np.arange(count) + 0.5, [without_middle(name, letters) for name in grid.rows])
     ax.set_xticks(np.arange(size) + 0.5, labels)
     ax.tick_params(length=0, labeltop=True, labelbottom=False, labelsize=8)
     if not upright:

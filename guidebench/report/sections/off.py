@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
+from guidebench.config.text import without_middle
 from guidebench.report.drawing import legend, legend_height
 from guidebench.report.draws import Array, Component, moments, values
 from guidebench.report.off import Off
@@ -99,7 +100,7 @@ def _forest(page: Page) -> Figure | str:
                 said = f"{fit.guide}: {component.name} {_range(ends)}; it should be {_range(right)}"
                 _interval(ax, found[fit.guide], place, page.colour(fit), said)
     ax.set(ylim=(len(drawn) - 0.5, -0.5), xlim=_window(page, drawn), yticks=range(len(drawn)))
-    ax.set_yticklabels([_short(component.name) for component, _ in drawn])
+    ax.set_yticklabels([without_middle(component.name, 22) for component, _ in drawn])
     ax.set_xlabel("distance from the mean that it should have, in sds")
     ax.tick_params(axis="y", length=0)
     legend(fig, entries)
@@ -113,10 +114,6 @@ def _forest(page: Page) -> Figure | str:
         "frame is a triangle at its edge.",
         min_width=520,
     )
-
-
-def _short(name: str, limit: int = 22) -> str:
-    return name if len(name) <= limit else f"{name[: limit // 2 - 1]}…{name[-limit // 2 :]}"
 
 
 def _window(page: Page, drawn: Sequence[tuple[Component, Array]]) -> tuple[float, float]:
