@@ -113,6 +113,7 @@ def test_a_model_that_never_returns_costs_its_rows(notes: Notes, tmp_path: Path)
 def test_a_file_that_changes_meanwhile_is_named_in_the_row(notes: Notes) -> None:
     def change() -> None:
         (pid,) = until(notes.waiting)
+        until(lambda: "first" in notes.trained())  # a job whose worker takes longer to begin would see the change, too
         with Path(notes.plugin).open("a") as file:
             file.write("# another\n")
         os.kill(pid, signal.SIGKILL)
