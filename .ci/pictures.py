@@ -31,19 +31,23 @@ PAGES = "1-2"
 def main(folder: str, name: str) -> None:
     """Write the pictures of the report in a folder."""
     report, images = Path(folder) / "report.html", ROOT / "docs" / "images"
-    browser = Browser(Path(tempfile.mkdtemp(prefix="guidebench-pictures-")))
-    try:
-        for suffix, width, dark in WINDOWS:
-            browser.open(report, width=width, dark=dark)
-            indices, palette = quantise(np.asarray(Image.open(io.BytesIO(browser.picture())).convert("RGBA")))
-            taken = Image.fromarray(indices)
-            taken.putpalette(palette.ravel().tolist())
-            taken.save(images / f"{name}{suffix}.png", optimize=True)
-        browser.open(report)
-        (images / f"{name}-print.pdf").write_bytes(browser.printed(PAGES))
-    finally:
-        browser.close()
+    with tempfile.TemporaryDirectory(prefix="guidebench-pictures-", ignore_cleanup_errors=True) as profile:
+        browser = Browser(Path(profile))
+        try:
+            browser.bare()
+            for suffix, width, dark in WINDOWS:
+                browser.open(report, width=width, dark=dark)
+                indices, palette = quantise(np.asarray(Image.open(io.BytesIO(browser.picture())).convert("RGBA")))
+                taken = Image.fromarray(indices)
+                taken.putpalette(palette.ravel().tolist())
+                taken.save(images / f"{name}{suffix}.png", optimize=True)
+            browser.open(report)
+            (images / f"{name}-print.pdf").write_bytes(browser.printed(PAGES))
+        finally:
+            browser.close()
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
     main(*sys.argv[1:])

@@ -39,7 +39,7 @@ def line(text: str) -> str:
 
 
 def without_middle(name: str, letters: int) -> str:
-    """Return a name of at most so many letters, without its middle where it is longer.
+    """Return a name of at most so many letters, two or more, without its middle where it is longer.
 
     The head of a guide's name tells the family and its tail the options; problems of a family differ at the end.
     """

@@ -60,7 +60,7 @@ def reference_of(found: Mixture, landscape: Landscape, seconds: float) -> Refere
     note = (
         f"{LABEL}: importance sampling from {found.points:,} points about {places}, k-hat {found.khat:.2f}, worth "
         f"{found.ess:,.0f} draws, in {seconds:.1f} s; log evidence {found.log_evidence:.3f} ± "
-        f"{found.log_evidence_mcse:.3f} by the scatter of its points: mass that none reaches is not in it."
+        f"{found.log_evidence_mcse:.3f} by its points: mass that none reaches is not in it."
     )
     chains = {name: value[None] for name, value in found.draws.items()}
     return Reference(

@@ -121,7 +121,8 @@ class Mixture:
     khat, ess : float
         Pareto tail shape of the weights, and the effective sample size of the smoothed ones.
     log_evidence, log_evidence_mcse : float
-        Log of the integral of exp(target), in nats, and its standard error.
+        Log of the integral of exp(target), in nats, and the standard error of the mean of the smoothed weights; what
+        these are short of where no point fell is not in it.
     draws : mapping of str to ndarray
         Latent sites, resampled from the smoothed weights in proportion, shape ``(M, ...)``; some are there
         more than once.

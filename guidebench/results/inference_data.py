@@ -199,7 +199,7 @@ def pareto_smooth(log_weights: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def log_mean_of_smoothed(log_weights: np.ndarray, smoothed: np.ndarray) -> float:
-    """Return the log of the mean of the weights after smoothing: the log evidence, in nats.
+    """Return the log of the mean of the weights after smoothing: the log evidence, in nats; NaN without finite ones.
 
     Parameters
     ----------
@@ -208,6 +208,8 @@ def log_mean_of_smoothed(log_weights: np.ndarray, smoothed: np.ndarray) -> float
     smoothed : ndarray
         The same smoothed and normalised, by :func:`pareto_smooth`.
     """
+    if not (np.isfinite(log_weights).all() and np.isfinite(smoothed).all()):
+        return float("nan")
     # PSIS smooths the min(S / 5, 3 sqrt(S)) largest; the next below tells what all were divided by.  The least would,
     # too, but for rounding: in narrow necks it is 1e17 nats below.
     count = len(log_weights)

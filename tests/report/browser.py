@@ -45,7 +45,6 @@ class Browser:
         self._session = self._call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log"):
             self._call(f"{domain}.enable")
-        self._call("Emulation.setScrollbarsHidden", hidden=True)
 
     def open(
         self, file: Path, *, scripts: bool = True, width: int = 1280, height: int = 720, dark: bool = False
@@ -71,6 +70,10 @@ class Browser:
         parts = {"key": key, "windowsVirtualKeyCode": code, **({"text": text} if text else {})}
         self._call("Input.dispatchKeyEvent", type="keyDown", **parts)
         self._call("Input.dispatchKeyEvent", type="keyUp", key=key, windowsVirtualKeyCode=code)
+
+    def bare(self) -> None:
+        """Hide the bars by which pages are scrolled."""
+        self._call("Emulation.setScrollbarsHidden", hidden=True)
 
     def picture(self) -> bytes:
         """Return what is in the window, as PNG."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -127,6 +128,23 @@ def test_large_matrices_show_the_strongest_components(large_page: Page) -> None:
 # Prediction and coverage ------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("panels", [1, 2, 3, 7])
+@pytest.mark.parametrize("shown", [2, 5, 8])
+@pytest.mark.parametrize("longest", [1, 14, 18, 60])
+def test_maps_of_correlations_can_be_read_whatever_their_labels(panels: int, shown: int, longest: int) -> None:
+    columns, side, left, gap = correlations.layout(panels, shown, longest)
+    assert 1 <= columns <= panels
+    assert side >= correlations.SMALLEST
+    assert left >= 0.075 * longest < gap
+
+
+def test_labels_have_the_names_of_levels_before_they_are_shortened() -> None:
+    levels = {"county_intercept": (("Lac qui Parle", "St Louis"),), "theta": (("1", "0"),)}
+    assert correlations._label("county_intercept[0]", levels) == "county_i…ui Parle]"
+    assert correlations._label("theta[1]", levels) == "theta[1]"  # it is named 0 in the end, and would be 1 once more
+    assert correlations._label("tau", levels) == "tau"
+
+
 def test_quantiles_of_a_band_sorted_by_the_predictor() -> None:
     values = np.linspace(0, 100, 101)
     predictions = xr.Dataset({"mu": (("chain", "draw", "n"), np.stack([values, values + 10], axis=1)[None])})
@@ -145,12 +163,12 @@ def test_quantiles_of_a_band_sorted_by_the_predictor() -> None:
     assert found["high"].tolist() == [109.0, 99.0]
 
 
-def in_order(y: np.ndarray, predicted: np.ndarray) -> prediction.Along:
+def in_order(y: np.ndarray, predicted: np.ndarray, *, site: str = "y") -> prediction.Along:
     """Return the places of rows with those means, of which nobody says what they lie along."""
     spread = np.array([-1.0, 0.0, 1.0])[:, None] + predicted
     groups = {
         "posterior": draws(a=[0, 1, 2]),
-        "posterior_predictive": xr.Dataset({"y": (("chain", "draw", "n"), spread[None])}),
+        "posterior_predictive": xr.Dataset({site: (("chain", "draw", "n"), spread[None])}),
         "observed_data": xr.Dataset({"y": ("n", y)}),
     }
     page = page_of(groups, problem={"observed": ("y",)})
@@ -164,11 +182,20 @@ def test_rows_without_a_predictor_are_in_the_order_of_what_is_predicted() -> Non
     predicted = rng.normal(size=200)
     y = predicted + rng.normal(size=200)
     found = in_order(y, predicted)
-    assert found.called == "rows, by what is predicted"
+    assert re.fullmatch(r"rows, by what \S+ predicts", found.called)
     np.testing.assert_array_equal(found.x, np.argsort(np.argsort(predicted)))
-    # Few rows are called by their numbers, and a series has an order of its own.
-    assert in_order(y[:30], predicted[:30]).called == "index"
-    np.testing.assert_array_equal(in_order(np.cumsum(y), predicted).x, np.arange(200))
+    assert in_order(y[:30], predicted[:30]).called == "index"  # few rows are called by their numbers
+
+
+def test_a_series_keeps_its_order() -> None:
+    rng = np.random.default_rng(0)
+    walk, predicted = np.cumsum(rng.normal(size=200)), rng.normal(size=200)
+    far, holed = walk.copy(), walk.copy()
+    far[77], holed[3] = 1e6, np.nan
+    quarters = np.tile([0.0, 3.0, 1.0, -4.0], 50) + rng.normal(size=200)
+    for y in (walk, far, holed, quarters):
+        np.testing.assert_array_equal(in_order(y, predicted).x, np.arange(200))
+        np.testing.assert_array_equal(in_order(y, predicted, site="mu").x, np.arange(200))
 
 
 def test_the_target_lies_along_the_predictor() -> None:

@@ -9,16 +9,21 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as MatplotlibFigure
 
-from guidebench.report.drawing import title
+from guidebench.config.text import without_middle
+from guidebench.report.drawing import WIDTH, title
 from guidebench.report.draws import Array, Component, correlation, values
 from guidebench.report.page import Block, Figure, Page, Tabs
 from guidebench.report.palette import INK, REFERENCE, mark
 from guidebench.report.sections.joints import MAX_COMPONENTS, strongest_pairs
 from guidebench.results import Fit
-from guidebench.results.levels import abbreviated, named
+from guidebench.results.levels import Levels, abbreviated, named
 
-#: Larger matrices have numbers too small to read.
+#: Larger matrices have numbers too small to read; so have smaller squares, in inches.
 MAX_SHOWN = 8
+SMALLEST = 1.8
+
+#: Letters of a label.
+MOST_LETTERS = 18
 #: seaborn's diverging map from blue to red, whose middle is near white.
 PALETTE = sns.color_palette("vlag", as_cmap=True)
 
@@ -112,6 +117,17 @@ def difference(
     )
 
 
+def layout(panels: int, shown: int, longest: int) -> tuple[int, float, float, float]:
+    """Return columns, and in inches the sides of maps, their left margin and gap, for labels of so many letters."""
+    left, gap, right = 0.25 + 0.075 * longest, 0.3 + 0.075 * longest, 1.0
+    columns = min(panels, 3 if shown <= 5 else 2)
+    while True:
+        side = (WIDTH - left - right - gap * (columns - 1)) / columns
+        if side >= SMALLEST or columns == 1:
+            return columns, min(max(side, SMALLEST), 2.3 if columns == 3 else 3.6), left, gap
+        columns -= 1
+
+
 def _maps(
     page: Page,
     name: str,
@@ -123,12 +139,11 @@ def _maps(
 ) -> Figure:
     """Draw heat maps (heading, matrix, whose colour), with the numbers and one colour bar."""
     names = [component.name for component in shown]
-    columns = min(len(panels), 3 if len(shown) <= 5 else 2)
-    # As they are read in the end, when levels have their names.
     levels = abbreviated(page.problem.levels)
-    longest = max(min(len(name), 14) if (read := named(name, levels)) == name else len(read) for name in names)
-    left, gap, right = 0.25 + 0.075 * longest, 0.3 + 0.075 * longest, 1.0
-    side = min((9.4 - left - right - gap * (columns - 1)) / columns, 2.3 if columns == 3 else 3.6)
+    labels = [_label(name, levels) for name in names]
+    longest = max(len(named(label, levels)) for label in labels)
+    columns, side, left, gap = layout(len(panels), len(shown), longest)
+    right = 1.0
     width = left + right + side * columns + gap * (columns - 1)
     slanted = longest * len(names) > 26
     top, bottom = 0.32, 0.25 + 0.04 * longest
@@ -136,7 +151,6 @@ def _maps(
     fig, axes = page.panels(
         len(panels), columns, height=side, width=width, gap=(gap, below), margin=(left, right, top, bottom)
     )
-    labels = [name if len(name) <= 14 else f"{name[:13]}…" for name in names]
     for ax, (heading, table, colour) in zip(axes, panels, strict=True):
         _heat(ax, table, labels)
         ax.tick_params(axis="x", rotation=45 if slanted else 0)
@@ -150,6 +164,12 @@ def _maps(
         caption=caption,
         min_width=min(620, round(width * 70)),
     )
+
+
+def _label(name: str, levels: Levels) -> str:
+    """Return a name short enough, with its levels; one that reads as another's is named in the end."""
+    read = without_middle(named(name, levels), MOST_LETTERS)
+    return read if named(read, levels) == read else name
 
 
 def _heat(ax: Axes, table: Array, labels: Sequence[str]) -> None:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy.stats import rankdata
 
 from guidebench.report.drawing import title
 from guidebench.report.draws import Array, flat, thin
@@ -18,7 +19,7 @@ from guidebench.report.page import Block, Figure, Page
 from guidebench.report.palette import INK, mark
 from guidebench.report.sections.data import NUMERIC, observed, predictor
 from guidebench.report.text import listed
-from guidebench.results import Fit
+from guidebench.results import Fit, Verdict
 
 QUANTILES = (0.01, 0.5, 0.99)
 
@@ -26,9 +27,11 @@ QUANTILES = (0.01, 0.5, 0.99)
 MAX_POINTS = 2_000
 MAX_DOTS = 400
 
-#: Rows up to which each can be found by its number, and the correlation of neighbours beyond which rows are a series.
+#: Rows up to which each can be found by its number; the rank correlation of rows so many steps apart beyond which they
+#: are a series: neighbours, quarters, days of a week, months, hours.
 FEW_ROWS = 30
 SERIES = 0.5
+LAGS = (1, 4, 7, 12, 24)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,29 +82,45 @@ def find_target(page: Page) -> Target | None:
 
 
 def places(page: Page, target: Target) -> Along:
-    """Return the predictor, or else the order of the rows: their own, or that of the means of a guide's draws."""
+    """Return the predictor, or else the order of the rows: their own, or that of the best guide's means."""
     grid = "predictions_constant_data" if target.group == "predictions" else "constant_data"
     found = predictor(page, target.size, grid)
     if found is not None:
         return Along(found, page.problem.predictor or "index")
     index = np.arange(target.size)
-    y = observed(page, target.site) if target.site in page.problem.observed else None
+    y = _beside(page, target)
     if target.size <= FEW_ROWS or (y is not None and _series(y)):
         return Along(index, "index")
-    for fit in page.drawn:
+    for fit in sorted(page.drawn, key=lambda fit: list(Verdict).index(fit.verdict)):
         drawn = _drawn(page, fit, target, target.site)
-        if drawn is not None and np.isfinite(drawn).all():
+        if drawn is not None and np.isfinite(means := drawn.mean(axis=0)).all():
             ranks = np.empty(target.size, int)
-            ranks[np.argsort(drawn.mean(axis=0), kind="stable")] = index
-            return Along(ranks, "rows, by what is predicted")
+            ranks[np.argsort(means, kind="stable")] = index
+            return Along(ranks, f"rows, by what {fit.guide} predicts")
     return Along(index, "index")
 
 
+def _beside(page: Page, target: Target) -> Array | None:
+    """Return the observations that the entries of a target are predictions of, where that is known."""
+    if target.group != "posterior_predictive":
+        return None
+    known = page.problem.observed
+    site = target.site if target.site in known else known[0] if len(known) == 1 else None
+    y = observed(page, site) if site is not None else None
+    return y if y is not None and y.size == target.size else None
+
+
 def _series(y: Array) -> bool:
-    """Return whether neighbours are alike, as in a series, so that rows have an order of their own."""
-    if y.size < 3 or not np.isfinite(y).all() or not np.ptp(y[1:]) or not np.ptp(y[:-1]):
-        return False
-    return bool(np.corrcoef(y[1:], y[:-1])[0, 1] > SERIES)
+    """Return whether values some steps apart are alike, as in a series, so that rows have an order of their own."""
+    for lag in LAGS:
+        pair = np.stack([y[lag:], y[:-lag]])
+        pair = pair[:, np.isfinite(pair).all(axis=0)]
+        if pair.shape[1] <= FEW_ROWS:
+            continue
+        ranks = rankdata(pair, axis=1)  # one that is far off is no more than the largest
+        if (np.ptp(ranks, axis=1) > 0).all() and np.corrcoef(ranks)[0, 1] > SERIES:
+            return True
+    return False
 
 
 def _drawn(page: Page, fit: Fit, target: Target, site: str) -> Array | None:
@@ -110,7 +129,7 @@ def _drawn(page: Page, fit: Fit, target: Target, site: str) -> Array | None:
     if dataset is None or site not in dataset:
         return None
     drawn = flat(dataset, site)
-    return drawn.astype(float) if drawn.ndim == 2 and drawn.shape[1] == target.size else None
+    return drawn if drawn.ndim == 2 and drawn.shape[1] == target.size else None
 
 
 def quantiles(page: Page, fit: Fit, target: Target, x: Array, site: str | None = None) -> pd.DataFrame | None:
@@ -119,7 +138,7 @@ def quantiles(page: Page, fit: Fit, target: Target, x: Array, site: str | None =
     if drawn is None:
         return None
     shown = np.argsort(x, kind="stable")[thin(target.size, MAX_POINTS)]
-    draws = drawn[:, shown]
+    draws = drawn[:, shown].astype(float)
     if not np.isfinite(draws).any():
         return None
     # Along contiguous memory, and without NaN handling unless there is need: both count on a fine grid.
@@ -177,8 +196,8 @@ def _data(page: Page, target: Target, site: str | None, along: Along) -> pd.Data
         return None
     x = predictor(page, y.size)
     if x is None:
-        # Without a predictor only predictions at the observations themselves share their place.
-        if y.size != target.size:
+        # Without a predictor only predictions of the observations themselves share their place.
+        if _beside(page, target) is None:
             return None
         x = along.x
     return pd.DataFrame({"x": x, "y": y}).sort_values("x", kind="stable")
