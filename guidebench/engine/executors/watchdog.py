@@ -1,4 +1,4 @@
-"""Ending a worker from inside: for executors that do not end a worker whose task takes longer than it may."""
+"""Ending a worker from inside: executors may not end one whose task takes too long, or for whom nobody waits."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import multiprocessing
 import threading
 import time
 from functools import cache
+from multiprocessing.process import BaseProcess
 
 from guidebench.plugins.isolation import ending, whereabouts
 from guidebench.plugins.isolation.time_limit import GRACE
@@ -14,15 +15,16 @@ from guidebench.plugins.isolation.whereabouts import Where
 #: Seconds between two looks at the clock.
 EVERY = 0.5
 
-#: The exit status of a process that was ended.
+#: The exit status of a process that was ended because its task took too long, or the process that it works for is gone.
 TIMED_OUT = 70
+ORPHANED = 71
 
 
 class _Watchdog:
-    """Ends the process once its limit is over: a compiled loop hears no exception."""
+    """Ends the process once its limit is over, or its parent: a compiled loop hears no exception."""
 
-    def __init__(self) -> None:
-        self._until = float("inf")
+    def __init__(self, parent: BaseProcess) -> None:
+        self._until, self._parent = float("inf"), parent
         threading.Thread(target=self._watch, daemon=True).start()
 
     def entered(self, where: Where | None) -> None:
@@ -34,6 +36,8 @@ class _Watchdog:
 
     def _watch(self) -> None:
         while time.monotonic() < self._until:
+            if not self._parent.is_alive():
+                ending.end(ORPHANED)
             time.sleep(EVERY)
         ending.end(TIMED_OUT)
 
@@ -41,5 +45,6 @@ class _Watchdog:
 @cache
 def start() -> None:
     """Have this process watched, if it was started to work for another; one that a person started is left alone."""
-    if multiprocessing.parent_process() is not None:
-        whereabouts.listen(_Watchdog())
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        whereabouts.listen(_Watchdog(parent))
