@@ -45,10 +45,11 @@ class Target:
 
 
 class Along(NamedTuple):
-    """Where each entry of what is predicted lies, and what that axis is."""
+    """Where each entry of what is predicted lies, what that axis is, and whose predictions have ordered it."""
 
     x: Array
     called: str
+    by: str = ""
 
 
 def build(page: Page) -> Block:
@@ -96,7 +97,7 @@ def places(page: Page, target: Target) -> Along:
         if drawn is not None and np.isfinite(means := drawn.mean(axis=0)).all():
             ranks = np.empty(target.size, int)
             ranks[np.argsort(means, kind="stable")] = index
-            return Along(ranks, f"rows, by what {fit.guide} predicts")
+            return Along(ranks, "rows, by what is predicted", fit.guide)
     return Along(index, "index")
 
 
@@ -185,7 +186,7 @@ def figure(page: Page, shown: Sequence[Fit], target: Target, bands: dict[str, pd
         "prediction",
         fig,
         alt=f"Predictive bands of {target.site} for each guide, with the data",
-        caption=caption(page, target, outer, 0 if data is None else len(data)),
+        caption=caption(page, target, outer, 0 if data is None else len(data), along),
     )
 
 
@@ -214,7 +215,7 @@ def window(bands: Sequence[pd.DataFrame], data: pd.DataFrame | None) -> tuple[fl
     return float(low - pad), float(high + pad)
 
 
-def caption(page: Page, target: Target, outer: bool, data: int) -> str:
+def caption(page: Page, target: Target, outer: bool, data: int, along: Along) -> str:
     """Return what the figure shows."""
     where = "on the prediction grid" if target.group == "predictions" else "at the observations"
     parts = [f"Band: 1 % to 99 % of {target.site} {where}; line: its median."]
@@ -222,6 +223,7 @@ def caption(page: Page, target: Target, outer: bool, data: int) -> str:
         parts.append("Dotted: 1 % and 99 % of a new observation, noise included.")
     some = f"{MAX_DOTS} of the {data:,} observations" if data > MAX_DOTS else "the data"
     parts.append(f"Dots: {some}." if data else "")
+    parts.append(f"Rows are in the order of the means that {along.by} predicts." if along.by else "")
     points = [fit.guide for fit in page.drawn if fit.bound == "none"]
     if points and target.deterministic:
         parts.append(f"A point estimate ({listed(points)}) has no band.")
