@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -163,3 +165,46 @@ def test_a_check_raises_whatever_became_of_the_alarm(monkeypatch: pytest.MonkeyP
 
 def test_no_except_clause_of_a_plugin_is_meant(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not issubclass(OutOfTime, Exception)
+
+
+TRACED = """
+import sys, threading, time
+from guidebench.plugins.isolation.time_limit import OutOfTime, TimeLimit
+
+def limited(seconds, busy):
+    with TimeLimit(seconds):
+        until = time.monotonic() + busy
+        while time.monotonic() < until:
+            pass
+
+def run():
+    limited(100, 0)
+    try:
+        limited(0.05, 60)
+    except OutOfTime:
+        print("stopped")
+    sys.settrace(lambda *event: None)
+    print(len([one for one in range(1000)]))
+
+thread = threading.Thread(target=run)
+thread.start()
+thread.join()
+"""
+
+
+def test_a_limit_that_is_over_leaves_nothing_to_look_for() -> None:
+    """Under a debugger or a measure of coverage Python 3.11 would look for it without end."""
+    done = subprocess.run([sys.executable, "-c", TRACED], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.split() == ["stopped", "1000"]
+
+
+def test_what_was_raised_and_has_not_arrived_is_taken_back() -> None:
+    alarm = time_limit._FromThread()
+    alarm._raised = True
+    try:
+        alarm._raise(OutOfTime)
+        alarm.stop()
+    except OutOfTime:  # it has arrived on the way
+        alarm.stop()
+    assert not alarm._raised
+    assert sum(range(1000)) == 499_500
