@@ -17,6 +17,7 @@ from urllib.parse import quote
 from guidebench.config.errors import FolderInUseError, PluginError, ResultsError
 from guidebench.config.sealed import DamagedError, sealed, unsealed
 from guidebench.config.text import cell
+from guidebench.contracts.names import check_name
 from guidebench.plugins.isolation.failures import Failure, reason, said
 from guidebench.results import Comparison, schema, staging
 from guidebench.results import inference_data as idata
@@ -207,6 +208,8 @@ def load(path: str | Path, *, changed: Callable[[str], None] | None = None) -> C
     files = raw.get(FILES, {})
     try:
         fits = tuple(fit_of(one, _draws(folder, one["problem"], one["guide"], files)) for one in raw["fits"])
+        for name in dict.fromkeys(one.metric for fit in fits for one in fit.metrics):
+            check_name("metric", name)
         problems = tuple(problem_of(one) for one in raw["problems"])
         rest = {name: raw[name] for name in ("name", "recipe", "config", "environment", "interrupted")}
         rest["kept"] = int(raw.get("kept", 0))

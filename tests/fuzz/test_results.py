@@ -25,6 +25,9 @@ from tests import made
 from tests.fuzz.conftest import one_line
 from tests.fuzz.test_data import DAMAGE, VALUES, damaged
 
+#: Results are long, and what failed is told with all of them.
+pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr:hypothesis.errors.HypothesisWarning")
+
 #: What may stand in the place of anything: values that mean something somewhere, and whatever JSON holds.
 OTHERS = VALUES | st.sampled_from(
     (0, -1, 1e300, 10**400, "", "x", "trust", "converged", "=x()", "\x1b[31m", "\u202e", "\ud800", [], {}, [[]])

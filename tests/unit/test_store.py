@@ -16,7 +16,7 @@ import pytest
 import xarray as xr
 
 from guidebench.api import Comparison, Fit, load
-from guidebench.config.errors import DiskFullError
+from guidebench.config.errors import DiskFullError, ResultsError
 from guidebench.contracts import MetricValue
 from guidebench.plugins.isolation.failures import Failure
 from guidebench.results import (
@@ -174,6 +174,17 @@ def parts_of(hint: Any) -> Iterator[type]:
 
 def test_every_record_in_a_comparison_is_written_field_by_field() -> None:
     assert set(parts_of(records.Comparison)) | {Comparison} == {*asjson._RECORDS, Comparison}
+
+
+def test_a_metric_without_a_name_is_refused_with_the_file(tmp_path: Path) -> None:
+    COMPARISON.save(tmp_path)
+    raw = strict(tmp_path)
+    raw["fits"][0]["metrics"][0]["metric"] = ""
+    rewrite(tmp_path, raw)
+    with pytest.raises(
+        ResultsError, match=r"results\.json does not hold a comparison \(.*metric name '' is not allowed"
+    ):
+        store.load(tmp_path)
 
 
 def test_results_from_before_verdicts_had_evidence_are_loaded(tmp_path: Path) -> None:
