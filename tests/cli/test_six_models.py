@@ -27,8 +27,9 @@ def options(settings: dict[str, Any]) -> list[str]:
     return [word for name, value in settings.items() for word in (f"--{name}", str(value))]
 
 
-#: A file of arrays in the default run; the others, which take long to compile, with the slow tests.
-QUICK_TO_COMPILE = [CASES[name] for name in ("eight-schools-noncentered",)]
+#: A file of arrays, and a discrete site that is summed out, in the default run; the others, which take long to compile,
+#: with the slow tests.
+QUICK_TO_COMPILE = [CASES[name] for name in ("eight-schools-noncentered", "fishing")]
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,10 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+import numpyro
 import numpyro.distributions as dist
 import pytest
+from numpyro.contrib.funsor import config_enumerate, enum, log_density
 
 from guidebench.config import make_config
 from guidebench.config.errors import ModelError
@@ -104,3 +106,22 @@ def test_what_was_there_before_the_run_stays(monkeypatch: pytest.MonkeyPatch) ->
         pass
     assert at.failure is None
     assert time.monotonic is mine
+
+
+def test_what_numpyro_replaces_itself_is_nobodys_fault() -> None:
+    """Summing a discrete site out replaces ``plate.__new__`` each time, and leaves it replaced."""
+
+    def mixture(y: Any) -> None:
+        with numpyro.plate("rows", 3):
+            kind = numpyro.sample("kind", dist.Bernoulli(0.5), infer={"enumerate": "parallel"})
+            numpyro.sample("y", dist.Normal(2.0 * kind, 1.0), obs=y)
+
+    def summed_out() -> None:
+        log_density(enum(config_enumerate(mixture), first_available_dim=-2), (np.zeros(3),), {}, {})
+
+    summed_out()
+    with watched():
+        for _ in range(2):
+            with Boundary("train", plugin="p", distribution="d", name="g") as at:
+                summed_out()
+            assert at.failure is None

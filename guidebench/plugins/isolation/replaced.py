@@ -25,6 +25,9 @@ MODULES = (
     "optax",
 )
 
+#: What NumPyro replaces itself, and leaves replaced: ``plate``, whenever a discrete site is summed out.
+ITS_OWN = frozenset({("numpyro.primitives.plate", "__new__")})
+
 #: So many are named of those that were replaced.
 MOST_NAMED = 3
 
@@ -78,6 +81,8 @@ def _functions(module: ModuleType) -> Iterator[tuple[Any, str, Any]]:
         yield module, name, value
         if isinstance(value, type) and value.__module__.startswith("numpyro."):
             for part, method in list(vars(value).items()):
+                if (f"{value.__module__}.{value.__qualname__}", part) in ITS_OWN:
+                    continue
                 if callable(method) or isinstance(method, (property, classmethod, staticmethod)):
                     yield value, part, method
 
