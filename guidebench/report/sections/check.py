@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
+from guidebench.analysis.problems.winners import ORDER
 from guidebench.report.draws import Array, flat, thin
 from guidebench.report.page import Block, Cell, Figure, Note, Number, Page, Table
 from guidebench.report.palette import INK, mark
@@ -56,7 +57,7 @@ def build(page: Page) -> Block | None:
         if y is None or not fits:
             continue
         kept = np.isfinite(y)
-        best = min(fits, key=lambda fit: list(Verdict).index(fit.verdict))
+        best = min(fits, key=lambda fit: ORDER.index(fit.verdict))
         drawn.append(figure(page, at, y[kept], best, sets[best.guide][:, kept]))
         drawn.append(table(page, site, y[kept], fits, {name: one[:, kept] for name, one in sets.items()}))
         scored += [fit for fit in fits if fit not in scored]

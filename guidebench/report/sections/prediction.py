@@ -13,13 +13,14 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
+from guidebench.analysis.problems.winners import ORDER
 from guidebench.report.drawing import title
 from guidebench.report.draws import Array, flat, thin
 from guidebench.report.page import Block, Figure, Page
 from guidebench.report.palette import INK, mark
 from guidebench.report.sections.data import NUMERIC, observed, predictor
 from guidebench.report.text import listed
-from guidebench.results import Fit, Verdict
+from guidebench.results import Fit
 
 QUANTILES = (0.01, 0.5, 0.99)
 
@@ -92,7 +93,7 @@ def places(page: Page, target: Target) -> Along:
     y = _beside(page, target)
     if target.size <= FEW_ROWS or (y is not None and _series(y)):
         return Along(index, "index")
-    for fit in sorted(page.drawn, key=lambda fit: list(Verdict).index(fit.verdict)):
+    for fit in sorted(page.drawn, key=lambda fit: ORDER.index(fit.verdict)):
         drawn = _drawn(page, fit, target, target.site)
         if drawn is not None and np.isfinite(means := drawn.mean(axis=0)).all():
             ranks = np.empty(target.size, int)
