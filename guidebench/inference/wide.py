@@ -16,7 +16,7 @@ doi:10.1016/j.apnum.2007.01.003.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -27,10 +27,11 @@ from jaxtyping import Array, Float, Float64
 from guidebench.inference.derivatives import BATCH_SHARE
 from guidebench.inference.device.compiled import compile_for, over_draws
 from guidebench.inference.device.precision import double
-from guidebench.inference.gaussians import DAMPING, FARTHEST, LARGEST, PLAIN_SCALES, Gaussian, elsewhere
+from guidebench.inference.gaussians import FARTHEST, LARGEST, PLAIN_SCALES, Gaussian, elsewhere
 from guidebench.inference.modes import Landscape, in_double
 from guidebench.inference.peaks import Mode, that_matter
 from guidebench.inference.target import Target
+from guidebench.inference.training.lbfgs import minimise
 from guidebench.results.work import Work
 
 #: Starts that are climbed from: the first of those there are, and the last.
@@ -43,12 +44,27 @@ MOST_ITERATIONS = 200
 #: bound, far from all mass.
 PER_PATH = 6
 
-#: Steps that refine the best of all.
-REFINEMENTS = 50
-
 #: Random signs, and draws of each Gaussian, which come in pairs of opposites.
 PROBES = 16
 DRAWS = 32
+
+#: Independent Gaussians are refined with a few draws first, and the best of them with more then, in rounds of L-BFGS
+#: that gain more than so many nats.  A round ends where a few steps gain next to nothing, or there were too many.
+FEW = 8
+MOST_ROUNDS = 3
+WORTH = 1.0
+GAIN, WINDOW = 0.05, 5
+MOST_STEPS = 80
+
+#: Sds of independent Gaussians at a start, from where they are refined, too: a density may be singular at its mode.
+PLAIN = 0.1
+
+#: Two independent Gaussians that modes led to are of different ones where some mean is farther off than so many sds;
+#: the noise that they were found with moves the worst of thousands by two.
+DIFFERENT = 3.0
+
+#: Draws that are computed at a time.
+AT_ONCE = 8
 
 #: A path ended at a mode where steps of its scales would gain less than this, in nats.
 SETTLED = 1e-2
@@ -65,9 +81,7 @@ class _Functions:
         self._traced = jax.tree.map(jnp.asarray, dict(traced))
         target.record(self._traced)
         self._rng = rng = np.random.default_rng(seed)
-        half = rng.standard_normal((DRAWS // 2, self.dim))
-        half /= np.sqrt(np.mean(half**2, axis=0))  # a Gaussian target then has no noise at all
-        self._noise = np.concatenate([half, -half])
+        self._noise = _antithetic(rng, DRAWS, self.dim)
 
         def slope(flat: Float[Array, " D"], traced: Mapping[str, Any]) -> tuple[Float[Array, ""], Float[Array, " D"]]:
             return jax.value_and_grad(target.log_density)(flat, traced)
@@ -89,6 +103,16 @@ class _Functions:
             )
             return found
 
+        def bound(
+            mean: Float[Array, " D"], scales: Float[Array, " D"], noise: Float[Array, "P D"], traced: Mapping[str, Any]
+        ) -> tuple[Float[Array, ""], Float[Array, " D"], Float[Array, " D"]]:
+            def at(one: Float[Array, " D"]) -> tuple[Float[Array, ""], Float[Array, " D"]]:
+                return jax.value_and_grad(target.log_density)(mean + scales * one, traced)
+
+            values, gradients = over_draws(at, noise, BATCH_SHARE * (target.evaluated + self.dim))
+            return jnp.mean(values), jnp.mean(gradients, axis=0), jnp.mean(gradients * noise, axis=0)
+
+        self._bound = compile_for(bound, *self._noise[:2], self._noise[:AT_ONCE], self._traced, level=1)
         self._slope = compile_for(slope, self._noise[0], self._traced, level=1)
         self._derivatives = compile_for(derivatives, *[self._noise[:PROBES]] * 2, self._traced, level=1)
         self._many = compile_for(many, self._noise, self._traced, level=1)
@@ -124,11 +148,42 @@ class _Functions:
         densities = np.asarray(self._many(mean + scales * self._noise, self._traced))
         return float(densities.mean() + np.log(scales).sum() + self.dim / 2 * (1 + np.log(2 * np.pi)))
 
+    def maximised(
+        self, mean: Float64[np.ndarray, " D"], scales: Float64[np.ndarray, " D"], count: int
+    ) -> tuple[Float64[np.ndarray, " D"], Float64[np.ndarray, " D"]]:
+        r"""Return mean and scales of the largest ELBO under one sample of so many draws, in nats.
+
+        In units of where it begins, :math:`m = m_0 + s_0 a` and :math:`s = s_0 e^b`.
+        """
+        noise = _antithetic(self._rng, count, self.dim)
+
+        def loss(flat: Float64[np.ndarray, " K"]) -> tuple[float, Float64[np.ndarray, " K"]]:
+            steps, logs = np.split(flat, 2)
+            own = scales * np.exp(logs)
+            parts = [
+                self._bound(mean + scales * steps, own, noise[at : at + AT_ONCE], self._traced)
+                for at in range(0, count, AT_ONCE)
+            ]
+            self.work += Work(gradients=count)
+            value, slope, along = (np.mean([np.asarray(one[place]) for one in parts], axis=0) for place in range(3))
+            return -float(value + logs.sum()), -np.concatenate([slope * scales, along * own + 1])
+
+        path = minimise(loss, np.zeros(2 * self.dim), gain=GAIN, window=WINDOW, most=MOST_STEPS)
+        steps, logs = np.split(path.point, 2)
+        return mean + scales * steps, scales * np.exp(logs)
+
     def between(self, one: Float64[np.ndarray, " D"], other: Float64[np.ndarray, " D"]) -> float:
         """Return the lowest value of the target at points between two."""
         parts = np.linspace(0, 1, DRAWS)[:, None]
         self.work += Work(densities=DRAWS)
         return float(np.min(np.asarray(self._many(one + parts * (other - one), self._traced))))
+
+
+def _antithetic(rng: np.random.Generator, count: int, dim: int) -> Float64[np.ndarray, "P D"]:
+    """Return normals in pairs of opposites, of variance one in each coordinate: a Gaussian target has no noise then."""
+    half = rng.standard_normal((count // 2, dim))
+    half /= np.sqrt(np.mean(half**2, axis=0))
+    return np.concatenate([half, -half])
 
 
 def explore_wide(
@@ -153,16 +208,17 @@ def explore_wide(
         for index in climbed:
             path = _climb(functions, starts[index])
             local[index] = _best(functions, path)
-            found = _mode(functions, path[-1])
-            if found is not None:
+            end = _mode(functions, path[-1])
+            if end is not None:
                 ended += 1
-                if all(_separate(functions, found, other) for other in modes):
-                    modes.append(found)
+                if all(_separate(functions, end, other) for other in modes):
+                    modes.append(end)
         usable = [one for one in local if one is not None]
         first = max(usable, key=lambda one: one.elbo, default=None)
-        best = None if first is None else _refined(functions, first)
+        best = None if first is None else _refined(functions, [first, *_plain(functions, starts)])
+        found = [mode for mode, _ in modes] if len(modes) < 2 else _weighed(functions, [mode for mode, _ in modes])
     places = [one if one is not None and first is not None and elsewhere(one, first) else best for one in local]
-    major, minor = that_matter([mode for mode, _ in modes])
+    major, minor = that_matter(found)
     return Landscape(
         best=best,
         local=tuple(local),
@@ -236,27 +292,36 @@ def _best(functions: _Functions, path: Float64[np.ndarray, "K D"]) -> Gaussian |
     return best
 
 
-def _refined(functions: _Functions, start: Gaussian) -> Gaussian:
-    r"""Take damped steps towards the best independent Gaussians, at which the mean gradient is zero.
+def _refined(functions: _Functions, starts: Sequence[Gaussian]) -> Gaussian:
+    """Return the independent Gaussians of the largest ELBO that fixed noise leads to from any of these.
 
-    Their precisions are there :math:`-\mathrm{E}_q[H_{ii}]` (:mod:`guidebench.inference.gaussians`).
+    A few draws lead most of the way, more of them the rest from where it is best.  What they have gained is seen under
+    other noise, that of all ELBOs here: scales may fit the noise they were found with.
     """
-    best, damping = start, DAMPING
-    for _ in range(REFINEMENTS):
-        gradient, wanted = functions.expected(best.mean, best.factor)
-        precision = (1 - damping) / best.factor**2 + damping * np.maximum(wanted, 0.0)
-        scales = 1 / np.sqrt(precision)
-        mean = best.mean + damping * gradient / precision
-        elbo = functions.elbo(mean, scales)
-        if np.isfinite(elbo) and elbo > best.elbo:
-            settled = elbo < best.elbo + 1e-3
-            best = Gaussian(mean=mean, factor=scales, elbo=elbo)
-            if settled:
-                break
-        else:
-            damping /= 2
-            if damping < DAMPING / 16:
-                break
+    found = [_climbed(functions, one, FEW) for one in starts]
+    return _climbed(functions, max(found, key=lambda one: one.elbo), DRAWS)
+
+
+def _plain(functions: _Functions, starts: Float[np.ndarray, "S D"]) -> list[Gaussian]:
+    """Return narrow independent Gaussians where nothing is known of the density: at the first start, and at zero."""
+    scales = np.full(functions.dim, PLAIN)
+    found = [
+        Gaussian(mean=mean, factor=scales, elbo=functions.elbo(mean, scales))
+        for mean in (np.asarray(starts[0], np.float64), np.zeros(functions.dim))
+    ]
+    return [one for one in found if np.isfinite(one.elbo)]
+
+
+def _climbed(functions: _Functions, best: Gaussian, count: int) -> Gaussian:
+    """Return what rounds with so many draws lead to, each in units of where the last one ended."""
+    for _ in range(MOST_ROUNDS):
+        mean, scales = functions.maximised(best.mean, best.factor, count)
+        gained = functions.elbo(mean, scales) - best.elbo
+        if not gained > 0:
+            break
+        best = Gaussian(mean=mean, factor=scales, elbo=best.elbo + gained)
+        if gained < WORTH:
+            break
     return best
 
 
@@ -267,6 +332,24 @@ def _mode(functions: _Functions, end: Float64[np.ndarray, " D"]) -> tuple[Mode, 
     if scales is None or not np.isfinite(value) or not np.sum((gradient * scales) ** 2) / 2 < SETTLED:
         return None
     return Mode.at(end, value, scales), value
+
+
+def _weighed(functions: _Functions, modes: Sequence[Mode]) -> list[Mode]:
+    """Return the independent Gaussians that modes lead to, each with its ELBO for its mass; of two that are one, one.
+
+    How high a mode of many coordinates is, and how curved there, says next to nothing of the mass around it: that of a
+    hierarchical model is where none of its groups is at its mode.
+    """
+    found: list[Mode] = []
+    for mode in modes:
+        start = Gaussian(
+            mean=mode.location, factor=mode.factor, elbo=functions.elbo(mode.location, np.asarray(mode.factor))
+        )
+        end = _climbed(functions, start, FEW)
+        one = Mode(location=end.mean, factor=end.factor, log_mass=end.elbo)
+        if all(np.max(np.abs(one.location - other.location) / other.factor) > DIFFERENT for other in found):
+            found.append(one)
+    return found
 
 
 def _separate(functions: _Functions, one: tuple[Mode, float], other: tuple[Mode, float]) -> bool:

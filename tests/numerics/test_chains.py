@@ -16,7 +16,8 @@ import pytest
 from guidebench.inference.arguments import Arguments
 from guidebench.inference.chains.halves import Half, change, remembered
 from guidebench.inference.chains.moves import CHAINS, Moves
-from guidebench.inference.chains.run import Settled, run_chains, whitening_of
+from guidebench.inference.chains.run import Settled, run_chains
+from guidebench.inference.chains.whitening import by_moments
 from guidebench.inference.structure import inspect_model
 from guidebench.inference.target import Target
 from guidebench.results.noise import allowance
@@ -124,10 +125,10 @@ def test_a_posterior_without_an_end_never_settles() -> None:
 
 
 def test_the_budget_is_kept() -> None:
-    found = run_chains(gaussian(300), draws(300), 0, 20_000)
+    found = run_chains(gaussian(300), draws(300), 0, 10_000)
     assert not found.settled
-    assert found.gradients < 20_000 + 2 * 48 * CHAINS
-    assert "their 20,000 gradients were spent" in found.note
+    assert found.gradients < 10_000 + 2 * 48 * CHAINS
+    assert "their 10,000 gradients were spent" in found.note
     assert found.unknown == ("x",)
 
 
@@ -196,6 +197,6 @@ def test_the_allowance_is_that_of_the_largest_of_normals() -> None:
 
 
 def test_whitening_by_few_draws_is_positive_definite() -> None:
-    found = whitening_of(draws(100)[:60], dense=True)
+    found = by_moments(draws(100)[:60], dense=True)
     assert np.isfinite(found.factor).all()
     assert (np.diag(found.factor) > 0).all()

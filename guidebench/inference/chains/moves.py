@@ -1,6 +1,6 @@
 r"""The compiled program of the chains: Hamiltonian Monte Carlo with one step size for all of them.
 
-With the whitening :math:`u = m + F z` a transition draws a momentum :math:`p \sim \mathrm{N}(0, I)` for every chain,
+With a whitening :math:`u = m + F z` a transition draws a momentum :math:`p \sim \mathrm{N}(0, I)` for every chain,
 follows Hamilton's equations for the density of z by n leapfrog steps of size :math:`\epsilon` and accepts the end
 with probability :math:`\min(1, e^{-\Delta H})`.  The length :math:`n \epsilon` is drawn anew for every transition, the
 same for all chains; :math:`\log \epsilon` moves with the mean acceptance of all chains.
@@ -10,7 +10,8 @@ The whitening is an argument: one program serves every guide of a problem.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
@@ -18,7 +19,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float64, Int, Key
 
-from guidebench.inference.coordinates import Affine, apply
+from guidebench.inference.chains.whitening import PROBES, Whitening, forward, plain
+from guidebench.inference.coordinates import Affine
 from guidebench.inference.device.compiled import compile_for, level_for, over_draws
 from guidebench.inference.device.precision import double
 from guidebench.inference.modes import in_double
@@ -45,6 +47,9 @@ CAREFUL = 8
 #: Dimensions up to which the whitening is a full matrix.
 MOST_DENSE = 100
 
+#: Parts that chains of more dimensions are advanced in, each in a thread: for one, XLA hardly uses a second core.
+PARTS = 2
+
 #: Dimensions up to which the unconstrained coordinates are watched beside the sites.
 MOST_WATCHED = 1_000
 
@@ -62,15 +67,15 @@ class State(NamedTuple):
 class Watched(NamedTuple):
     """Per chain, the sums of every quantity, and of its square, over the transitions of a block.
 
-    Quantities are in units of the guide's own moments.  `acceptance` is the mean of the block, and `steps` the leapfrog
-    steps of a chain; `lost` counts the paths that lost more energy than :data:`MOST_LOST`.
+    Quantities are in units of the guide's own moments.  `acceptance` is the mean of the block, and `gradients`
+    counts those of all chains; `lost` counts the paths that lost more energy than :data:`MOST_LOST`.
     """
 
     sums: Float[Array, "C K"]
     squares: Float[Array, "C K"]
     last: Float[Array, "C K"]
     acceptance: Float[Array, ""]
-    steps: Int[Array, ""]
+    gradients: Int[Array, ""]
     lost: Int[Array, ""]
 
 
@@ -130,7 +135,10 @@ class Moves:
 
     def __init__(self, target: Posterior, values: Mapping[str, Any], *, watches_u: bool = True) -> None:
         self.target, self.dense = target, target.dim <= MOST_DENSE
+        self.parts = 1 if self.dense else PARTS
         self.watches_u = watches_u and target.dim <= MOST_WATCHED
+        #: Compiled where a whitening asks for it.
+        self._curved: Callable[..., Any] | None = None
         with double():
             self._data = jax.tree.map(jnp.asarray, dict(in_double(target, values)))
             target.record(self._data)
@@ -141,7 +149,8 @@ class Moves:
             level = min(level_for(target.evaluated + target.dim), 1)
             self._begin = compile_for(self._first, self._like(), self._traced_like(), level=level)
             state = self._begin(self._like(), self._traced_like())
-            self._advance = compile_for(self._block, state, jax.random.key(0), self._traced_like(), level=level)
+            part = _part(state, 0, CHAINS // self.parts)
+            self._advance = compile_for(self._block, part, jax.random.key(0), self._traced_like(), level=level)
             self._look = compile_for(self._quantities, state, self._traced_like(), level=0)
 
     @property
@@ -155,7 +164,7 @@ class Moves:
         free = [name for name, shape in self.target.shapes.items() for _ in range(int(np.prod(shape)))]
         return [*sites, "", *free][quantity]
 
-    def begin(self, u: Float64[np.ndarray, "C D"], whitening: Affine, step: float) -> State:
+    def begin(self, u: Float64[np.ndarray, "C D"], whitening: Whitening, step: float) -> State:
         """Return the state of chains at unconstrained points."""
         with double():
             state: State = self._begin(jnp.asarray(whitening.inverse(u)), self.traced(whitening))
@@ -163,7 +172,7 @@ class Moves:
 
     def traced(
         self,
-        whitening: Affine,
+        whitening: Whitening,
         offset: Float64[np.ndarray, " K"] | None = None,
         scale: Float64[np.ndarray, " K"] | None = None,
         accept: float = 0.8,
@@ -171,8 +180,7 @@ class Moves:
         """Return the arguments of the program: a whitening, units of the quantities, and the acceptance aimed at."""
         count = self.quantities
         given = {
-            "center": whitening.center,
-            "factor": whitening.factor,
+            **whitening.traced(),
             "offset": np.zeros(count) if offset is None else offset,
             "scale": np.ones(count) if scale is None else scale,
             "accept": np.asarray(accept, np.float64),
@@ -181,18 +189,60 @@ class Moves:
             return {"data": self._data, **jax.tree.map(jnp.asarray, given)}
 
     def advance(self, state: State, key: Key[Array, ""], traced: Mapping[str, Any]) -> tuple[State, Watched]:
-        """Take the transitions of one block."""
-        with double():
+        """Take the transitions of one block; parts have random numbers of their own, and share the step size."""
+        if self.parts == 1:
+            return self._advanced(state, key, traced)
+        size = CHAINS // self.parts
+        parts = [_part(state, at, at + size) for at in range(0, CHAINS, size)]
+        keys = [jax.random.fold_in(key, number) for number in range(self.parts)]
+        with ThreadPoolExecutor(self.parts) as pool:
+            ended = list(pool.map(lambda part, own: self._advanced(part, own, traced), parts, keys))
+        states, seen = [one for one, _ in ended], [one for _, one in ended]
+        return (
+            State(
+                _joined([one.z for one in states]),
+                _joined([one.log_density for one in states]),
+                _joined([one.gradient for one in states]),
+                np.asarray(np.mean([one.log_step for one in states])),  # type: ignore[arg-type]  # on the host
+                states[0].taken,
+            ),
+            Watched(
+                _joined([one.sums for one in seen]),
+                _joined([one.squares for one in seen]),
+                _joined([one.last for one in seen]),
+                np.asarray(np.mean([one.acceptance for one in seen])),  # type: ignore[arg-type]
+                np.asarray(np.sum([one.gradients for one in seen])),  # type: ignore[arg-type]
+                np.asarray(np.sum([one.lost for one in seen])),  # type: ignore[arg-type]
+            ),
+        )
+
+    def _advanced(self, state: State, key: Key[Array, ""], traced: Mapping[str, Any]) -> tuple[State, Watched]:
+        with double():  # of this thread
             found: tuple[State, Watched] = self._advance(state, key, dict(traced))
-            return found
+            return found if self.parts == 1 else jax.device_get(found)
 
-    def unconstrained(self, state: State, whitening: Affine) -> Float64[np.ndarray, "C D"]:
+    def unconstrained(self, state: State, whitening: Whitening) -> Float64[np.ndarray, "C D"]:
         """Return where chains are, in unconstrained coordinates."""
-        z = np.asarray(state.z)
-        moved = z * whitening.factor if whitening.factor.ndim == 1 else z @ whitening.factor.T
-        return np.asarray(whitening.center + moved)
+        return whitening.forward(np.asarray(state.z))
 
-    def watched(self, state: State, whitening: Affine) -> Float64[np.ndarray, "C K"]:
+    def curvature(
+        self, points: Float64[np.ndarray, "P D"], scales: Float64[np.ndarray, " D"]
+    ) -> Callable[[Float64[np.ndarray, " D"]], Float64[np.ndarray, " D"]]:
+        """Return the product of a vector with the mean of minus the Hessian over points, in units of `scales`."""
+        with double():
+            chosen = jnp.asarray(points[np.linspace(0, len(points) - 1, PROBES).astype(int)])
+            if self._curved is None:
+                self._curved = compile_for(self._turned, chosen, chosen[0], self._data, level=1)
+        program = self._curved
+
+        def product(vector: Float64[np.ndarray, " D"]) -> Float64[np.ndarray, " D"]:
+            with double():
+                turned = np.asarray(program(chosen, jnp.asarray(scales * vector), self._data))
+            return np.asarray(turned * scales)
+
+        return product
+
+    def watched(self, state: State, whitening: Whitening) -> Float64[np.ndarray, "C K"]:
         """Return the quantities where chains are, in their own units."""
         with double():
             return np.asarray(self._look(state, self.traced(whitening)))
@@ -202,12 +252,23 @@ class Moves:
 
     def _traced_like(self) -> dict[str, Any]:
         dim = self.target.dim
-        return self.traced(Affine(center=np.zeros(dim), factor=np.eye(dim) if self.dense else np.ones(dim)))
+        return self.traced(plain(Affine(center=np.zeros(dim), factor=np.eye(dim) if self.dense else np.ones(dim))))
 
     def _density(self, z: Float[Array, " D"], traced: Mapping[str, Any]) -> Float[Array, ""]:
-        u, _ = apply(traced["center"], traced["factor"], z)  # its Jacobian is a constant
-        value = self.target.log_density(u, traced["data"])
+        value = self.target.log_density(forward(z, traced), traced["data"])
         return jnp.where(jnp.isfinite(value), value, -jnp.inf)
+
+    def _turned(
+        self, points: Float[Array, "P D"], direction: Float[Array, " D"], data: Mapping[str, Any]
+    ) -> Float[Array, " D"]:
+        def at(point: Float[Array, " D"]) -> Float[Array, " D"]:
+            turned: Float[Array, " D"] = jax.jvp(
+                lambda flat: jax.grad(self.target.log_density)(flat, data), (point,), (direction,)
+            )[1]
+            return turned
+
+        found: Float[Array, "P D"] = over_draws(at, points, self.target.evaluated + self.target.dim)
+        return -jnp.mean(found, axis=0)
 
     def _slopes(
         self, z: Float[Array, "C D"], traced: Mapping[str, Any]
@@ -227,7 +288,7 @@ class Moves:
 
     def _constrained(self, z: Float[Array, "C D"], traced: Mapping[str, Any]) -> Float[Array, "C K"]:
         def one(point: Float[Array, " D"]) -> Float[Array, " K"]:
-            u, _ = apply(traced["center"], traced["factor"], point)
+            u = forward(point, traced)
             if self.target.many:
                 parts = [self.target.packed(u, traced["data"])[0]]
             else:
@@ -259,12 +320,12 @@ class Moves:
                     seen.squares + now**2,
                     now,
                     seen.acceptance + acceptance / BLOCK,
-                    seen.steps + steps,
+                    seen.gradients + steps * len(state.z),
                     seen.lost + lost,
                 ),
             ), None
 
-        empty = jnp.zeros((CHAINS, self.quantities))
+        empty = jnp.zeros((len(state.z), self.quantities))
         none = jnp.zeros((), jnp.int32)
         nothing = Watched(empty, empty, empty, jnp.zeros(()), none, none)
         (state, seen), _ = jax.lax.scan(move, (state, nothing), jax.random.split(key, BLOCK))
@@ -306,3 +367,14 @@ class Moves:
             count,
             jnp.sum(~(gain > -MOST_LOST)).astype(jnp.int32),
         )
+
+
+def _part(state: State, begin: int, end: int) -> State:
+    """Return the state of some of the chains, on the host."""
+    own = [np.asarray(value)[begin:end] for value in (state.z, state.log_density, state.gradient)]
+    return State(own[0], own[1], own[2], state.log_step, state.taken)  # type: ignore[arg-type]  # programs take them
+
+
+def _joined(parts: list[Any]) -> Any:
+    """Return what is known of every chain, from parts of them."""
+    return np.concatenate(parts)

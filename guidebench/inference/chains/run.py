@@ -14,8 +14,8 @@ from jaxtyping import Float64
 
 from guidebench.inference.chains.halves import Half, change, correlations, errors, remembered
 from guidebench.inference.chains.moves import BLOCK, CHAINS, Moves, State
-from guidebench.inference.coordinates import Affine
-from guidebench.results.noise import allowance
+from guidebench.inference.chains.whitening import PROBES, PRODUCTS, Whitening, along, by_moments, plain, unusual
+from guidebench.results.noise import allowance, worst
 from guidebench.results.work import NOTHING, Work
 
 #: Halves agree where no mean differs by more sds, and no sd by a larger share, beyond noise.
@@ -112,6 +112,7 @@ class _Look(NamedTuple):
     mean_known: float
     sd_known: float
     lost: float
+    wanted: float
 
     @property
     def known(self) -> float:
@@ -124,7 +125,8 @@ class _Look(NamedTuple):
             self.remembered <= REMEMBERED
             and self.mean_drift <= MOVED_MEAN
             and self.sd_drift <= MOVED_SD
-            and self.known <= KNOWN
+            and self.mean_known <= self.wanted
+            and self.sd_known <= KNOWN
             and self.lost <= MOST_LOST
         )
 
@@ -139,27 +141,16 @@ class _Look(NamedTuple):
         return f"moments are known no better than to {self.mean_known:.2f} sd and {self.sd_known:.0%} of an sd"
 
 
-def whitening_of(points: Float64[np.ndarray, "S D"], *, dense: bool) -> Affine:
-    """Return the whitening by the moments of draws; a full one shrinks correlations as far as few draws ask for."""
-    center, count, dim = points.mean(axis=0), *points.shape
-    sds = np.maximum(points.std(axis=0), 1e-12 * (1 + np.abs(center)))
-    if not dense:
-        return Affine(center=center, factor=sds)
-    scaled = (points - center) / sds
-    share = min(1.0, dim / (10 * count)) + 1e-9
-    correlation = (1 - share) * (scaled.T @ scaled / count) + share * np.eye(dim)
-    return Affine(center=center, factor=sds[:, None] * np.linalg.cholesky(correlation))
-
-
 class _Run:
     """Chains on their way: what was seen of them since they were whitened last."""
 
-    def __init__(self, moves: Moves, draws: Float64[np.ndarray, "S D"], seed: int) -> None:
-        self.moves, self.seed = moves, seed
+    def __init__(self, moves: Moves, draws: Float64[np.ndarray, "S D"], seed: int, wanted: float) -> None:
+        self.moves, self.seed, self.wanted = moves, seed, wanted
         rng = np.random.default_rng(seed)
         enough = len(draws) >= CHAINS
         chosen = rng.permutation(len(draws))[:CHAINS] if enough else rng.integers(0, len(draws), CHAINS)
-        self.whitening = whitening_of(draws, dense=moves.dense)
+        self.gradients = 0
+        self.whitening = self._whitened(draws, arrived=False)
         self.state: State = moves.begin(draws[chosen], self.whitening, FIRST_STEP * moves.target.dim**-0.25)
         raw = moves.watched(self.state, self.whitening)
         finite = raw[np.isfinite(raw).all(axis=1)]
@@ -170,7 +161,7 @@ class _Run:
         self.scale[energy] = max(self.scale[energy], moves.target.dim / 4)
         self.least[energy] = 1.0
         self.first = (raw - self.offset) / self.scale
-        self.blocks = self.gradients = self.whitened = self.careful = 0
+        self.blocks = self.whitened = self.careful = 0
         self.acceptance = 0.0
         #: The halves, and where the chains were, at the last look.
         self.looked: tuple[Half, Half, np.ndarray] | None = None
@@ -184,6 +175,21 @@ class _Run:
         self._every = 1
         self._traced = self.moves.traced(self.whitening, self.offset, self.scale, ACCEPT[self.careful])
 
+    def _whitened(self, points: Float64[np.ndarray, "S D"], *, arrived: bool) -> Whitening:
+        """Return the whitening by points: those of a guide, or of chains that have moved away from it.
+
+        How long a direction is only chains know; to begin with, the curvature along it has to do.
+        """
+        affine = by_moments(points, dense=self.moves.dense)
+        if self.moves.dense:
+            return plain(affine)
+        self.gradients += 2 * PROBES * PRODUCTS
+        vectors, curvatures = unusual(self.moves.curvature(points, affine.factor), self.moves.target.dim)
+        if arrived:
+            return along(affine, vectors, (affine.inverse(points) @ vectors).std(axis=0))
+        with np.errstate(all="ignore"):
+            return along(affine, vectors, np.where(curvatures > 0, curvatures, 0.0) ** -0.5)
+
     @property
     def length(self) -> int:
         """Blocks since the last whitening."""
@@ -193,10 +199,10 @@ class _Run:
         """Take one block of transitions."""
         key = jax.random.fold_in(jax.random.key(self.seed), self.blocks)
         self.state, found = self.moves.advance(self.state, key, self._traced)
-        sums, squares, self.last, acceptance, steps, lost = jax.device_get(found)
+        sums, squares, self.last, acceptance, gradients, lost = jax.device_get(found)
         self.seen = Half(self.seen.sums + sums, self.seen.squares + squares, self.seen.length + BLOCK)
         self.blocks += 1
-        self.gradients += int(steps) * CHAINS
+        self.gradients += int(gradients)
         self.acceptance = float(acceptance)
         self.lost += int(lost)
         if self.length in _MARKED:  # what is earlier than half of what there is, no look asks for any more
@@ -224,9 +230,10 @@ class _Run:
             remembered=remembered(self.first, self.last, middle),
             mean_drift=float(np.max(np.abs(found.mean) - noise * found.mean_error)),
             sd_drift=float(np.max(np.abs(found.sd) - noise * found.sd_error)),
-            mean_known=float(noise * np.max(own[0])),
-            sd_known=float(noise * np.max(own[1])),
+            mean_known=worst(own[0]),
+            sd_known=worst(own[1]),
             lost=(self.lost - lost) / (second.length * CHAINS),
+            wanted=self.wanted,
         )
 
     def unknown(self) -> tuple[str, ...]:
@@ -239,7 +246,8 @@ class _Run:
         beyond = (
             (np.abs(found.mean) - noise * found.mean_error > MOVED_MEAN)
             | (np.abs(found.sd) - noise * found.sd_error > MOVED_SD)
-            | (noise * np.maximum(mean_error, sd_error) > KNOWN)
+            | (mean_error * (worst(mean_error) / mean_error.max()) > self.wanted)
+            | (sd_error * (worst(sd_error) / sd_error.max()) > KNOWN)
             | (correlations(self.first, last) - noise / math.sqrt(CHAINS) > REMEMBERED)
         )
         names = dict.fromkeys(self.moves.site_of(int(index)) for index in np.flatnonzero(beyond))
@@ -283,7 +291,8 @@ class _Run:
             return
         points = self.points()
         z = self.whitening.inverse(points)
-        variances = z.var(axis=0)
+        variances = np.concatenate([z, z @ self.whitening.vectors], axis=1).var(axis=0)
+        variances = variances[variances > 0]
         spread = [variances.min(), variances.max()]
         if self.moves.dense:
             edge = np.sqrt(min(z.shape[1] / CHAINS, 0.25))  # of the eigenvalues of noise
@@ -292,7 +301,7 @@ class _Run:
         if min(spread) >= ROUND[0] and max(spread) <= ROUND[1]:
             return
         u = self.moves.unconstrained(self.state, self.whitening)
-        self.whitening = whitening_of(points, dense=self.moves.dense)
+        self.whitening = self._whitened(points, arrived=True)
         self.state = self.moves.begin(u, self.whitening, FIRST_STEP * self.moves.target.dim**-0.25)
         self.whitened += 1
         self._begin()
@@ -304,6 +313,8 @@ def run_chains(
     seed: int,
     budget: int,
     over: Callable[[], bool] = lambda: False,
+    *,
+    pooled: int = 1,
 ) -> Settled:
     """Run chains from draws until they are believed, or the budget is spent.
 
@@ -319,15 +330,20 @@ def run_chains(
         Gradients, at most (but for those of the last block).
     over : callable, optional
         Is asked before every block whether there is to be no more.
+    pooled : int, optional
+        Runs whose draws are put together: of means, less is asked of each, by so much that all of them come to the same.
+        Of sds not, for in heavy tails their errors look smaller than they are.
     """
+    share = math.sqrt(pooled)
     with np.errstate(all="ignore"):
-        run, look = _Run(moves, draws, seed), None
+        run, look = _Run(moves, draws, seed, KNOWN * share), None
         while run.gradients < budget and run.length < LOOKS[-1] and not over():
             run.step()
             if run.length not in LOOKS:
                 continue
             look = run.look()
-            enough = look.known <= WELL_KNOWN or run.gradients >= min(CHEAP * budget, MOST_CHEAP)
+            cheap = min(CHEAP * budget, MOST_CHEAP / pooled)
+            enough = look.known <= WELL_KNOWN * share or run.gradients >= cheap
             if look.believed and enough and run.length >= FIRST:
                 break
             if run.length >= FIRST and look.lost > MOST_LOST:
