@@ -331,8 +331,8 @@ def run_chains(
     over : callable, optional
         Is asked before every block whether there is to be no more.
     pooled : int, optional
-        Runs whose draws are put together: of means, less is asked of each, by so much that all of them come to the same.
-        Of sds not, for in heavy tails their errors look smaller than they are.
+        Runs whose draws are put together: of means, less is asked of each, by so much that all come to the same.  Of
+        sds not, for in heavy tails their errors look smaller than they are.
     """
     share = math.sqrt(pooled)
     with np.errstate(all="ignore"):
