@@ -216,7 +216,9 @@ def explore_wide(
         usable = [one for one in local if one is not None]
         first = max(usable, key=lambda one: one.elbo, default=None)
         best = None if first is None else _refined(functions, [first, *_plain(functions, starts)])
-        found = [mode for mode, _ in modes] if len(modes) < 2 else _weighed(functions, [mode for mode, _ in modes])
+        found = [mode for mode, _ in modes]
+        if best is not None and len(found) > 1:
+            found = _weighed(functions, best, found)
     places = [one if one is not None and first is not None and elsewhere(one, first) else best for one in local]
     major, minor = that_matter(found)
     return Landscape(
@@ -334,13 +336,13 @@ def _mode(functions: _Functions, end: Float64[np.ndarray, " D"]) -> tuple[Mode, 
     return Mode.at(end, value, scales), value
 
 
-def _weighed(functions: _Functions, modes: Sequence[Mode]) -> list[Mode]:
-    """Return the independent Gaussians that modes lead to, each with its ELBO for its mass; of two that are one, one.
+def _weighed(functions: _Functions, best: Gaussian, modes: Sequence[Mode]) -> list[Mode]:
+    """Return the best independent Gaussians and those that modes lead to, each with its ELBO for its mass.
 
-    How high a mode of many coordinates is, and how curved there, says next to nothing of the mass around it: that of a
-    hierarchical model is where none of its groups is at its mode.
+    Of two that are one, one.  How high a mode of many coordinates is, and how curved there, says next to nothing of the
+    mass around it: that of a hierarchical model is where none of its groups is at its mode, and no climb may end near.
     """
-    found: list[Mode] = []
+    found = [Mode(location=best.mean, factor=best.factor, log_mass=best.elbo)]
     for mode in modes:
         start = Gaussian(
             mean=mode.location, factor=mode.factor, elbo=functions.elbo(mode.location, np.asarray(mode.factor))

@@ -19,7 +19,7 @@ TINY, LARGE = 200, 10_000
 #: what is the same for all.
 BATCH_VALUES = 20_000_000
 CACHED_VALUES = 250_000
-LEAST_AT_ONCE = 8
+LEAST_AT_ONCE = 32
 
 
 def over_draws(function: Callable[..., Any], draws: Any, values_per_draw: int) -> Any:
