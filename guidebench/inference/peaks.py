@@ -28,7 +28,7 @@ PROBABLY_ALL = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class Mode:
-    """A local maximum of the target with its curvature.
+    """A local maximum of the target with its curvature; of many coordinates, the independent Gaussians that it led to.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class Mode:
         Lower Cholesky factor of the inverse of the negative Hessian there, shape ``(D, D)``; where
         second derivatives would be too many, the scales of the coordinates, shape ``(D,)``.
     log_mass : float
-        Laplace's estimate of the log of the integral of exp(target) around it, in nats.
+        Laplace's estimate of the log of the integral of exp(target) around it, in nats; of the Gaussians, their ELBO.
     """
 
     location: Float64[np.ndarray, " D"]

@@ -8,6 +8,10 @@ scales
 for random signs v (Hutchinson's estimate of a diagonal; each costs two gradients).  Given all others a coordinate has
 this standard deviation, which is where independent Normals end up.
 
+From the best of them, and from two plain points, L-BFGS then finds the independent Gaussians with the largest ELBO
+under fixed noise: a hierarchical model has its mass far from its modes.  Where climbs ended at several modes, the mass of
+each is the ELBO of the Gaussians that it leads to.
+
 References
 ----------
 Bekas, Kokiopoulou & Saad (2007), An estimator for the diagonal of a matrix, Applied Numerical Mathematics 57(11),
@@ -17,6 +21,7 @@ doi:10.1016/j.apnum.2007.01.003.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -86,16 +91,16 @@ class _Functions:
         def slope(flat: Float[Array, " D"], traced: Mapping[str, Any]) -> tuple[Float[Array, ""], Float[Array, " D"]]:
             return jax.value_and_grad(target.log_density)(flat, traced)
 
-        def derivatives(
-            points: Float[Array, "K D"], signs: Float[Array, "K D"], traced: Mapping[str, Any]
-        ) -> tuple[Float[Array, " D"], Float[Array, " D"]]:
-            def at(one: tuple[Float[Array, " D"], Float[Array, " D"]]) -> tuple[Float[Array, " D"], Float[Array, " D"]]:
-                point, sign = one
-                gradient, turned = jax.jvp(lambda at: jax.grad(target.log_density)(at, traced), (point,), (sign,))
-                return gradient, sign * turned
+        def diagonal(
+            point: Float[Array, " D"], signs: Float[Array, "K D"], traced: Mapping[str, Any]
+        ) -> Float[Array, " D"]:
+            def at(sign: Float[Array, " D"]) -> Float[Array, " D"]:
+                turned: Float[Array, " D"] = jax.jvp(
+                    lambda at: jax.grad(target.log_density)(at, traced), (point,), (sign,)
+                )[1]
+                return sign * turned
 
-            gradients, diagonals = over_draws(at, (points, signs), BATCH_SHARE * (target.evaluated + self.dim))
-            return jnp.mean(gradients, axis=0), jnp.mean(diagonals, axis=0)
+            return jnp.mean(over_draws(at, signs, BATCH_SHARE * (target.evaluated + self.dim)), axis=0)
 
         def many(flat: Float[Array, "S D"], traced: Mapping[str, Any]) -> Float[Array, " S"]:
             found: Float[Array, " S"] = over_draws(
@@ -114,7 +119,7 @@ class _Functions:
 
         self._bound = compile_for(bound, *self._noise[:2], self._noise[:AT_ONCE], self._traced, level=1)
         self._slope = compile_for(slope, self._noise[0], self._traced, level=1)
-        self._derivatives = compile_for(derivatives, *[self._noise[:PROBES]] * 2, self._traced, level=1)
+        self._diagonal = compile_for(diagonal, self._noise[0], self._noise[:PROBES], self._traced, level=1)
         self._many = compile_for(many, self._noise, self._traced, level=1)
 
     def slope(self, flat: Float64[np.ndarray, " D"]) -> tuple[float, Float64[np.ndarray, " D"]]:
@@ -125,22 +130,14 @@ class _Functions:
 
     def scales(self, flat: Float64[np.ndarray, " D"]) -> Float64[np.ndarray, " D"] | None:
         """Return the standard deviation of each coordinate given all others, or ``None`` where it curves upwards."""
-        curvature = self.expected(flat, np.zeros_like(flat))[1]
+        signs = self._rng.choice([-1.0, 1.0], (PROBES, self.dim))
+        self.work += Work(gradients=2 * PROBES)  # one, and a product with the Hessian
+        curvature = -np.asarray(self._diagonal(flat, signs, self._traced))
         positive = curvature > 0
         if not np.isfinite(curvature).all() or positive.mean() < 0.5:
             return None
         # Where noise has made it negative, or the target is flat, the others say what size is usual.
         return np.asarray(1 / np.sqrt(np.where(positive, curvature, np.median(curvature[positive]))))
-
-    def expected(
-        self, mean: Float64[np.ndarray, " D"], scales: Float64[np.ndarray, " D"]
-    ) -> tuple[Float64[np.ndarray, " D"], Float64[np.ndarray, " D"]]:
-        """Return the mean gradient under independent Gaussians, and the mean of minus the diagonal of the Hessian."""
-        points = mean + scales * self._noise[:: DRAWS // PROBES]
-        signs = self._rng.choice([-1.0, 1.0], points.shape)  # fresh ones: over many steps their noise averages out
-        self.work += Work(gradients=2 * len(points))  # one, and a product with the Hessian
-        gradient, diagonal = self._derivatives(points, signs, self._traced)
-        return np.asarray(gradient), -np.asarray(diagonal)
 
     def elbo(self, mean: Float64[np.ndarray, " D"], scales: Float64[np.ndarray, " D"]) -> float:
         """Return the ELBO of independent Gaussians, under the same noise for all."""
@@ -215,11 +212,16 @@ def explore_wide(
                     modes.append(end)
         usable = [one for one in local if one is not None]
         first = max(usable, key=lambda one: one.elbo, default=None)
-        best = None if first is None else _refined(functions, [first, *_plain(functions, starts)])
+        begun = [*([] if first is None else [first]), *_plain(functions, starts)]
+        best = _refined(functions, begun) if begun else None
         found = [mode for mode, _ in modes]
         if best is not None and len(found) > 1:
             found = _weighed(functions, best, found)
-    places = [one if one is not None and first is not None and elsewhere(one, first) else best for one in local]
+    # Where the best are far from the climbs, these were all in the wrong place.
+    there = first is not None and best is not None and not elsewhere(replace(first, elbo=best.elbo), best)
+    places = [
+        one if one is not None and first is not None and there and elsewhere(one, first) else best for one in local
+    ]
     major, minor = that_matter(found)
     return Landscape(
         best=best,
@@ -284,9 +286,7 @@ def _best(functions: _Functions, path: Float64[np.ndarray, "K D"]) -> Gaussian |
     candidates += [(path[-1], np.full(functions.dim, scale)) for scale in PLAIN_SCALES]
     best: Gaussian | None = None
     for mean, scales in candidates:
-        if scales is None or not np.isfinite(mean).all():
-            continue
-        if not ((scales > 1 / LARGEST) & (scales < LARGEST) & (np.abs(mean) < FARTHEST * scales)).all():
+        if scales is None or not _possible(mean, scales):
             continue
         elbo = functions.elbo(mean, scales)
         if np.isfinite(elbo) and (best is None or elbo > best.elbo):
@@ -318,13 +318,20 @@ def _climbed(functions: _Functions, best: Gaussian, count: int) -> Gaussian:
     """Return what rounds with so many draws lead to, each in units of where the last one ended."""
     for _ in range(MOST_ROUNDS):
         mean, scales = functions.maximised(best.mean, best.factor, count)
-        gained = functions.elbo(mean, scales) - best.elbo
-        if not gained > 0:
+        elbo = functions.elbo(mean, scales) if _possible(mean, scales) else np.nan
+        before = best.elbo if np.isfinite(best.elbo) else -np.inf
+        if not np.isfinite(elbo) or elbo <= before:
             break
-        best = Gaussian(mean=mean, factor=scales, elbo=best.elbo + gained)
-        if gained < WORTH:
+        best = Gaussian(mean=mean, factor=scales, elbo=elbo)
+        if elbo - before < WORTH:
             break
     return best
+
+
+def _possible(mean: Float64[np.ndarray, " D"], scales: Float64[np.ndarray, " D"]) -> bool:
+    """Return whether a posterior can have this mean and these scales."""
+    inside = (scales > 1 / LARGEST) & (scales < LARGEST) & (np.abs(mean) < FARTHEST * scales)
+    return bool(np.isfinite(mean).all() and inside.all())
 
 
 def _mode(functions: _Functions, end: Float64[np.ndarray, " D"]) -> tuple[Mode, float] | None:
@@ -344,14 +351,20 @@ def _weighed(functions: _Functions, best: Gaussian, modes: Sequence[Mode]) -> li
     """
     found = [Mode(location=best.mean, factor=best.factor, log_mass=best.elbo)]
     for mode in modes:
-        start = Gaussian(
-            mean=mode.location, factor=mode.factor, elbo=functions.elbo(mode.location, np.asarray(mode.factor))
-        )
+        scales = np.asarray(mode.factor)
+        start = Gaussian(mean=mode.location, factor=scales, elbo=functions.elbo(mode.location, scales))
         end = _climbed(functions, start, FEW)
-        one = Mode(location=end.mean, factor=end.factor, log_mass=end.elbo)
-        if all(np.max(np.abs(one.location - other.location) / other.factor) > DIFFERENT for other in found):
-            found.append(one)
+        if not np.isfinite(end.elbo) or not _different(end, found):
+            continue
+        end = _climbed(functions, end, DRAWS)  # as many as found the best
+        if _different(end, found):
+            found.append(Mode(location=end.mean, factor=end.factor, log_mass=end.elbo))
     return found
+
+
+def _different(one: Gaussian, modes: Sequence[Mode]) -> bool:
+    """Return whether independent Gaussians are others than those of the modes."""
+    return all(np.max(np.abs(one.mean - other.location) / other.factor) > DIFFERENT for other in modes)
 
 
 def _separate(functions: _Functions, one: tuple[Mode, float], other: tuple[Mode, float]) -> bool:

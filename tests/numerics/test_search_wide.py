@@ -95,6 +95,20 @@ def test_two_modes_that_differ_in_one_coordinate_are_two() -> None:
     assert np.abs(starts.noise).max() < 1.5
 
 
+def two_walks() -> None:
+    """Two modes of the same mass, apart in one coordinate, of a walk whose neighbours are correlated."""
+    x = numpyro.sample("x", dist.GaussianRandomWalk(0.3, num_steps=DIM))
+    numpyro.sample("y", dist.Normal(x, 1.0).to_event(1), obs=jnp.zeros(DIM))
+    side = numpyro.sample("side", dist.Normal(0.0, 10.0))
+    numpyro.factor("sides", jnp.logaddexp(-4 * (side - 4) ** 2, -4 * (side + 4) ** 2))
+
+
+def test_modes_of_the_same_mass_have_the_same_share_however_many_other_coordinates_there_are() -> None:
+    found = search(two_walks)
+    assert len(found.modes) == 2
+    assert found.modes[0].log_mass == pytest.approx(found.modes[1].log_mass, abs=2.0)
+
+
 def hidden() -> None:
     """An autoregressive path in shocks of its own: where these have no effect at all, there is another mode."""
     rng = np.random.default_rng(4)

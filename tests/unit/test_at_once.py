@@ -33,7 +33,7 @@ def test_no_program_is_compiled_for_a_remainder_where_a_divisor_is_near() -> Non
 
 
 def test_in_parts_it_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    points = jnp.asarray(np.random.default_rng(0).standard_normal((70, 3)))
+    points = jnp.asarray(np.random.default_rng(0).standard_normal((71, 3)))
     whole = over_draws(lambda one: jnp.sum(jnp.exp(one)), points, 3)
     monkeypatch.setattr(compiled, "CACHED_VALUES", 3)
     monkeypatch.setattr(compiled, "LEAST_AT_ONCE", 7)

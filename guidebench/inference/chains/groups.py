@@ -1,9 +1,10 @@
 r"""Groups of chains that begin in different places: where all of them settle, and in the same place, is the posterior.
 
-One group begins at the best Gaussian that a search found, one at a wider one, and one at every mode.  Chains of a
-group that is alone may all miss what none of them reaches; groups from different places that agree in all means and
-sds are harder to fool (Margossian et al. 2024, nested R-hat, doi:10.1214/24-BA1453, compares such groups by their
-variances; here their moments are held against the errors that decide of a guide).
+One group begins at the best Gaussian that a search found, one at a wider one (of many coordinates: wider in some,
+others in every chain, so that few chains are far out in each), and one at every mode.  Chains of a group that is alone
+may all miss what none of them reaches; groups from different places that agree in all means and sds are harder to fool
+(Margossian et al. 2024, nested R-hat, doi:10.1214/24-BA1453, compares such groups by their variances; here their moments
+are held against the errors that decide of a guide).
 """
 
 from __future__ import annotations
@@ -82,7 +83,8 @@ def run_groups(
     for number, (center, factor, widened) in enumerate(places):
         count = min(DRAWS, max(MOST_NUMBERS // len(center), CHAINS))
         noise = rng.standard_normal((count, len(center)))
-        noise = np.where(rng.random(noise.shape) < MOST_DENSE / len(center), widened * noise, noise)
+        if widened != 1:
+            noise[rng.random(noise.shape) < MOST_DENSE / len(center)] *= widened
         draws = center + (noise * factor if factor.ndim == 1 else noise @ factor.T)
         before = total(each.work for each in found)
         most = min(budget, left(before))

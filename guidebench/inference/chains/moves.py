@@ -3,7 +3,8 @@ r"""The compiled program of the chains: Hamiltonian Monte Carlo with one step si
 With a whitening :math:`u = m + F z` a transition draws a momentum :math:`p \sim \mathrm{N}(0, I)` for every chain,
 follows Hamilton's equations for the density of z by n leapfrog steps of size :math:`\epsilon` and accepts the end
 with probability :math:`\min(1, e^{-\Delta H})`.  The length :math:`n \epsilon` is drawn anew for every transition, the
-same for all chains; :math:`\log \epsilon` moves with the mean acceptance of all chains.
+same for all chains; :math:`\log \epsilon` moves with the mean acceptance of all chains.  Of many dimensions, halves of
+the chains move in two threads: within a block each by its own acceptance, after it by the mean of both.
 
 The whitening is an argument: one program serves every guide of a problem.
 """
@@ -47,7 +48,8 @@ CAREFUL = 8
 #: Dimensions up to which the whitening is a full matrix.
 MOST_DENSE = 100
 
-#: Parts that chains of more dimensions are advanced in, each in a thread: for one, XLA hardly uses a second core.
+#: Parts that chains of more dimensions are advanced in on a CPU, each in a thread: with one, XLA hardly uses a second
+#: core.
 PARTS = 2
 
 #: Dimensions up to which the unconstrained coordinates are watched beside the sites.
@@ -135,7 +137,7 @@ class Moves:
 
     def __init__(self, target: Posterior, values: Mapping[str, Any], *, watches_u: bool = True) -> None:
         self.target, self.dense = target, target.dim <= MOST_DENSE
-        self.parts = 1 if self.dense else PARTS
+        self.parts = 1 if self.dense or jax.default_backend() != "cpu" else PARTS
         self.watches_u = watches_u and target.dim <= MOST_WATCHED
         #: Compiled where a whitening asks for it.
         self._curved: Callable[..., Any] | None = None
@@ -150,7 +152,9 @@ class Moves:
             self._begin = compile_for(self._first, self._like(), self._traced_like(), level=level)
             state = self._begin(self._like(), self._traced_like())
             part = _part(state, 0, CHAINS // self.parts)
-            self._advance = compile_for(self._block, part, jax.random.key(0), self._traced_like(), level=level)
+            self._advance = compile_for(
+                self._block, part, jax.random.key(0), np.int32(0), self._traced_like(), level=level
+            )
             self._look = compile_for(self._quantities, state, self._traced_like(), level=0)
 
     @property
@@ -189,14 +193,15 @@ class Moves:
             return {"data": self._data, **jax.tree.map(jnp.asarray, given)}
 
     def advance(self, state: State, key: Key[Array, ""], traced: Mapping[str, Any]) -> tuple[State, Watched]:
-        """Take the transitions of one block; parts have random numbers of their own, and share the step size."""
+        """Take the transitions of one block; parts have momenta of their own, and share lengths and the step size."""
         if self.parts == 1:
-            return self._advanced(state, key, traced)
+            return self._advanced(state, key, 0, traced)
         size = CHAINS // self.parts
         parts = [_part(state, at, at + size) for at in range(0, CHAINS, size)]
-        keys = [jax.random.fold_in(key, number) for number in range(self.parts)]
         with ThreadPoolExecutor(self.parts) as pool:
-            ended = list(pool.map(lambda part, own: self._advanced(part, own, traced), parts, keys))
+            ended = list(
+                pool.map(lambda number, part: self._advanced(part, key, number, traced), range(self.parts), parts)
+            )
         states, seen = [one for one, _ in ended], [one for _, one in ended]
         return (
             State(
@@ -216,9 +221,11 @@ class Moves:
             ),
         )
 
-    def _advanced(self, state: State, key: Key[Array, ""], traced: Mapping[str, Any]) -> tuple[State, Watched]:
+    def _advanced(
+        self, state: State, key: Key[Array, ""], number: int, traced: Mapping[str, Any]
+    ) -> tuple[State, Watched]:
         with double():  # of this thread
-            found: tuple[State, Watched] = self._advance(state, key, dict(traced))
+            found: tuple[State, Watched] = self._advance(state, key, np.int32(number), dict(traced))
             return found if self.parts == 1 else jax.device_get(found)
 
     def unconstrained(self, state: State, whitening: Whitening) -> Float64[np.ndarray, "C D"]:
@@ -308,10 +315,12 @@ class Moves:
         watched = self._constrained(state.z, traced)
         return jnp.concatenate([watched[:, :at], energy[:, None], watched[:, at + 1 :]], axis=1)
 
-    def _block(self, state: State, key: Key[Array, ""], traced: Mapping[str, Any]) -> tuple[State, Watched]:
+    def _block(
+        self, state: State, key: Key[Array, ""], number: Int[Array, ""], traced: Mapping[str, Any]
+    ) -> tuple[State, Watched]:
         def move(carry: tuple[State, Watched], key: Key[Array, ""]) -> tuple[tuple[State, Watched], None]:
             state, seen = carry
-            state, acceptance, steps, lost = self._transition(state, key, traced)
+            state, acceptance, steps, lost = self._transition(state, key, number, traced)
             now = self._quantities(state, traced)
             return (
                 state,
@@ -332,9 +341,11 @@ class Moves:
         return state, seen
 
     def _transition(
-        self, state: State, key: Key[Array, ""], traced: Mapping[str, Any]
+        self, state: State, key: Key[Array, ""], number: Int[Array, ""], traced: Mapping[str, Any]
     ) -> tuple[State, Float[Array, ""], Int[Array, ""], Int[Array, ""]]:
         for_momentum, for_length, for_accepting, for_care = jax.random.split(key, 4)
+        if self.parts > 1:
+            for_momentum, for_accepting = (jax.random.fold_in(one, number) for one in (for_momentum, for_accepting))
         careful = jax.random.uniform(for_care) < 1 / CAREFUL
         length = jax.random.uniform(for_length, minval=SHORTEST, maxval=LONGEST)
         count = jnp.clip(jnp.ceil(length / jnp.exp(state.log_step)), 1, MOST_STEPS).astype(jnp.int32)

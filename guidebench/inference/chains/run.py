@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 
 from guidebench.inference.chains.halves import Half, change, correlations, errors, remembered
 from guidebench.inference.chains.moves import BLOCK, CHAINS, Moves, State
-from guidebench.inference.chains.whitening import PROBES, PRODUCTS, Whitening, along, by_moments, plain, unusual
+from guidebench.inference.chains.whitening import PROBES, Whitening, by_curvature, by_moments, plain
 from guidebench.results.noise import allowance, worst
 from guidebench.results.work import NOTHING, Work
 
@@ -176,19 +177,12 @@ class _Run:
         self._traced = self.moves.traced(self.whitening, self.offset, self.scale, ACCEPT[self.careful])
 
     def _whitened(self, points: Float64[np.ndarray, "S D"], *, arrived: bool) -> Whitening:
-        """Return the whitening by points: those of a guide, or of chains that have moved away from it.
-
-        How long a direction is only chains know; to begin with, the curvature along it has to do.
-        """
-        affine = by_moments(points, dense=self.moves.dense)
+        """Return the whitening by points: those of a guide, or of chains that have moved away from it."""
         if self.moves.dense:
-            return plain(affine)
-        self.gradients += 2 * PROBES * PRODUCTS
-        vectors, curvatures = unusual(self.moves.curvature(points, affine.factor), self.moves.target.dim)
-        if arrived:
-            return along(affine, vectors, (affine.inverse(points) @ vectors).std(axis=0))
-        with np.errstate(all="ignore"):
-            return along(affine, vectors, np.where(curvatures > 0, curvatures, 0.0) ** -0.5)
+            return plain(by_moments(points, dense=True))
+        found, products = by_curvature(points, partial(self.moves.curvature, points), arrived=arrived)
+        self.gradients += 2 * PROBES * products
+        return found
 
     @property
     def length(self) -> int:
@@ -246,8 +240,8 @@ class _Run:
         beyond = (
             (np.abs(found.mean) - noise * found.mean_error > MOVED_MEAN)
             | (np.abs(found.sd) - noise * found.sd_error > MOVED_SD)
-            | (mean_error * (worst(mean_error) / mean_error.max()) > self.wanted)
-            | (sd_error * (worst(sd_error) / sd_error.max()) > KNOWN)
+            | _badly_known(mean_error, self.wanted)
+            | _badly_known(sd_error, KNOWN)
             | (correlations(self.first, last) - noise / math.sqrt(CHAINS) > REMEMBERED)
         )
         names = dict.fromkeys(self.moves.site_of(int(index)) for index in np.flatnonzero(beyond))
@@ -307,6 +301,14 @@ class _Run:
         self._begin()
 
 
+def _badly_known(errors: Float64[np.ndarray, " K"], limit: float) -> Bool[np.ndarray, " K"]:
+    """Return which of these errors are beyond a limit once the worst of them are allowed for."""
+    finite = np.isfinite(errors)
+    largest = errors[finite].max(initial=0.0)
+    times = worst(errors[finite]) / largest if largest > 0 else 1.0
+    return np.asarray(~finite | (errors * times > limit))
+
+
 def run_chains(
     moves: Moves,
     draws: Float64[np.ndarray, "S D"],
@@ -343,7 +345,8 @@ def run_chains(
                 continue
             look = run.look()
             cheap = min(CHEAP * budget, MOST_CHEAP / pooled)
-            enough = look.known <= WELL_KNOWN * share or run.gradients >= cheap
+            well = look.mean_known <= WELL_KNOWN * share and look.sd_known <= WELL_KNOWN
+            enough = well or run.gradients >= cheap
             if look.believed and enough and run.length >= FIRST:
                 break
             if run.length >= FIRST and look.lost > MOST_LOST:

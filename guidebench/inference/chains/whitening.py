@@ -9,6 +9,7 @@ with the scales S of single coordinates and the lengths L along orthonormal dire
 which the scaled curvature :math:`A = -S\, \mathrm{E}[H]\, S` is farthest from what it mostly is, found by Lanczos'
 iteration from products with the Hessian at a few draws: each costs two gradients, and none is as noisy as a covariance
 of draws.  A hierarchical model has a few such directions, along which its population moves with all of its groups.
+Scales are then those of what the directions leave of the draws, and the directions are found once more, in these.
 
 References
 ----------
@@ -37,7 +38,7 @@ USUAL = 0.5, 2.0
 KNOWN = 0.1
 
 #: Lengths along directions, at most, and at least one over it.
-LONGEST = 8.0
+LONGEST = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,10 +111,11 @@ def by_moments(points: Float64[np.ndarray, "S D"], *, dense: bool) -> Affine:
 
 
 class Directions(NamedTuple):
-    """Orthonormal directions, shape ``(D, K)``, and the curvature along each, shape ``(K,)``."""
+    """Orthonormal directions, shape ``(D, K)``, the curvature along each, shape ``(K,)``, and what products it took."""
 
     vectors: Float64[np.ndarray, "D K"]
     curvatures: Float64[np.ndarray, " K"]
+    products: int
 
 
 def unusual(product: Callable[[Float64[np.ndarray, " D"]], Float64[np.ndarray, " D"]], dim: int) -> Directions:
@@ -142,7 +144,7 @@ def unusual(product: Callable[[Float64[np.ndarray, " D"]], Float64[np.ndarray, "
             break
         basis.append(turned / beside[-1])
     if not diagonal:
-        return Directions(np.zeros((dim, 0)), np.zeros(0))
+        return Directions(np.zeros((dim, 0)), np.zeros(0), 1)
     count = len(diagonal)
     values, parts = np.linalg.eigh(
         np.diag(diagonal) + np.diag(beside[: count - 1], 1) + np.diag(beside[: count - 1], -1)
@@ -150,12 +152,44 @@ def unusual(product: Callable[[Float64[np.ndarray, " D"]], Float64[np.ndarray, "
     # What of a random vector lies along each says how many eigenvalues it stands for.
     usual = values[np.searchsorted(np.cumsum(parts[0] ** 2), 0.5)]
     if not usual > 0:
-        return Directions(np.zeros((dim, 0)), np.zeros(0))
+        return Directions(np.zeros((dim, 0)), np.zeros(0), count)
     known = np.abs(beside[-1] * parts[-1]) < KNOWN * np.maximum(np.abs(values), KNOWN * usual)
     low = np.flatnonzero(known & (values < USUAL[0] * usual))[: DIRECTIONS // 2]
     high = np.flatnonzero(known & (values > USUAL[1] * usual))[-(DIRECTIONS // 2) :]
     chosen = np.concatenate([low, high])
-    return Directions(np.stack(basis[:count], axis=1) @ parts[:, chosen], values[chosen])
+    return Directions(np.stack(basis[:count], axis=1) @ parts[:, chosen], values[chosen], count)
+
+
+#: ``curvature(scales)`` returns the product with the scaled curvature as a function.
+Curvature = Callable[[Float64[np.ndarray, " D"]], Callable[[Float64[np.ndarray, " D"]], Float64[np.ndarray, " D"]]]
+
+
+def by_curvature(points: Float64[np.ndarray, "S D"], curvature: Curvature, *, arrived: bool) -> tuple[Whitening, int]:
+    """Return the whitening by draws and by the curvature where they are, and how many products that took.
+
+    Parameters
+    ----------
+    points : ndarray
+        Draws, shape ``(S, D)``.
+    curvature : callable
+        Returns the product of a vector with the mean of minus the Hessian, in units of scales.
+    arrived : bool
+        Whether the draws are those of chains, which know how long a direction is; before, the curvature has to do.
+    """
+    affine = by_moments(points, dense=False)
+    first = unusual(curvature(affine.factor), len(affine.center))
+    if not first.vectors.shape[1]:
+        return plain(affine), first.products
+    scaled = affine.inverse(points)
+    left = (scaled - (scaled @ first.vectors) @ first.vectors.T).std(axis=0)
+    affine = Affine(center=affine.center, factor=affine.factor * np.maximum(left, 1 / LONGEST))
+    second = unusual(curvature(affine.factor), len(affine.center))
+    if arrived:
+        lengths = (affine.inverse(points) @ second.vectors).std(axis=0)
+    else:
+        with np.errstate(all="ignore"):
+            lengths = np.where(second.curvatures > 0, second.curvatures, 0.0) ** -0.5
+    return along(affine, second.vectors, lengths), first.products + second.products
 
 
 def along(affine: Affine, vectors: Float64[np.ndarray, "D K"], lengths: Float64[np.ndarray, " K"]) -> Whitening:
