@@ -9,8 +9,8 @@ for random signs v (Hutchinson's estimate of a diagonal; each costs two gradient
 this standard deviation, which is where independent Normals end up.
 
 From the best of them, and from two plain points, L-BFGS then finds the independent Gaussians with the largest ELBO
-under fixed noise: a hierarchical model has its mass far from its modes.  Where climbs ended at several modes, the mass of
-each is the ELBO of the Gaussians that it leads to.
+under fixed noise: a hierarchical model has its mass far from its modes.  Where climbs ended at several modes, the mass
+of each is the ELBO of the Gaussians that it leads to.
 
 References
 ----------

@@ -3,8 +3,8 @@ r"""Groups of chains that begin in different places: where all of them settle, a
 One group begins at the best Gaussian that a search found, one at a wider one (of many coordinates: wider in some,
 others in every chain, so that few chains are far out in each), and one at every mode.  Chains of a group that is alone
 may all miss what none of them reaches; groups from different places that agree in all means and sds are harder to fool
-(Margossian et al. 2024, nested R-hat, doi:10.1214/24-BA1453, compares such groups by their variances; here their moments
-are held against the errors that decide of a guide).
+(Margossian et al. 2024, nested R-hat, doi:10.1214/24-BA1453, compares such groups by their variances; here their
+moments are held against the errors that decide of a guide).
 """
 
 from __future__ import annotations
