@@ -15,7 +15,7 @@ HALF_WRONG = 0.05
 
 
 def mode_shares(modes: Sequence[Mode], points: Float64[np.ndarray, "S D"]) -> list[tuple[float, float]]:
-    r"""Return per mode its share of the posterior by the estimates of their masses, and the share of draws that are its.
+    r"""Return per mode its share of the posterior by what masses are estimated at, and that of draws that are its.
 
     Which draw belongs to which mode is said by :func:`guidebench.inference.peaks.nearest`.  Modes without
     which no mean and no sd would be off by half of what draws that are right may be off are left out.
