@@ -9,7 +9,7 @@ with the scales S of single coordinates and the lengths L along orthonormal dire
 which the scaled curvature :math:`A = -S\, \mathrm{E}[H]\, S` is farthest from what it mostly is, found by Lanczos'
 iteration from products with the Hessian at a few draws: each costs two gradients, and none is as noisy as a covariance
 of draws.  A hierarchical model has a few such directions, along which its population moves with all of its groups.
-Scales are then those of what the directions leave of the draws, and the directions are found once more, in these.
+Where that is more even, scales are those of what the directions leave of the draws, and these are found once more.
 
 References
 ----------
@@ -36,6 +36,9 @@ PRODUCTS, PROBES = 24, 8
 #: A direction counts where its curvature, in units of what is usual, is beyond these; and where it is known so well.
 USUAL = 0.5, 2.0
 KNOWN = 0.1
+
+#: Share of a coordinate's sd below which directions are most of it.
+MOSTLY = 0.2
 
 #: Lengths along directions, at most, and at least one over it.
 LONGEST = 30.0
@@ -182,14 +185,28 @@ def by_curvature(points: Float64[np.ndarray, "S D"], curvature: Curvature, *, ar
         return plain(affine), first.products
     scaled = affine.inverse(points)
     left = (scaled - (scaled @ first.vectors) @ first.vectors.T).std(axis=0)
-    affine = Affine(center=affine.center, factor=affine.factor * np.maximum(left, 1 / LONGEST))
-    second = unusual(curvature(affine.factor), len(affine.center))
+    # A coordinate of which next to nothing is left is a direction itself, and has its scale already.
+    narrower = Affine(center=affine.center, factor=affine.factor * np.where(left < MOSTLY, 1.0, left))
+    second = unusual(curvature(narrower.factor), len(affine.center))
+    found = [_stretched(points, *one, arrived=arrived) for one in ((affine, first), (narrower, second))]
+    return min(found, key=lambda one: _unevenness(one, points)), first.products + second.products
+
+
+def _stretched(
+    points: Float64[np.ndarray, "S D"], affine: Affine, directions: Directions, *, arrived: bool
+) -> Whitening:
+    """Return the whitening along directions, as long as draws or the curvature have them."""
     if arrived:
-        lengths = (affine.inverse(points) @ second.vectors).std(axis=0)
-    else:
-        with np.errstate(all="ignore"):
-            lengths = np.where(second.curvatures > 0, second.curvatures, 0.0) ** -0.5
-    return along(affine, second.vectors, lengths), first.products + second.products
+        return along(affine, directions.vectors, (affine.inverse(points) @ directions.vectors).std(axis=0))
+    with np.errstate(all="ignore"):
+        lengths = np.where(directions.curvatures > 0, directions.curvatures, 0.0) ** -0.5
+    return along(affine, directions.vectors, lengths)
+
+
+def _unevenness(whitening: Whitening, points: Float64[np.ndarray, "S D"]) -> float:
+    """Return by what factor the variances of single coordinates differ, whitened."""
+    variances = whitening.inverse(points).var(axis=0)
+    return float(variances.max() / variances.min())
 
 
 def along(affine: Affine, vectors: Float64[np.ndarray, "D K"], lengths: Float64[np.ndarray, " K"]) -> Whitening:
