@@ -203,8 +203,11 @@ def _mean_hessian(
 
 def elsewhere(one: Gaussian, best: Gaussian) -> bool:
     """Return whether a local Gaussian is another place, about as good as the best."""
-    if one.elbo < best.elbo - COMPARABLE:
-        return False
+    return one.elbo >= best.elbo - COMPARABLE and far(one, best)
+
+
+def far(one: Gaussian, best: Gaussian) -> bool:
+    """Return whether the means of two Gaussians are many sds of either apart, per square root of the dimension."""
     distances = [
         float(np.linalg.norm(whitened((one.mean - best.mean)[None], side.factor))) / np.sqrt(len(one.mean))
         for side in (one, best)

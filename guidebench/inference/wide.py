@@ -21,7 +21,6 @@ doi:10.1016/j.apnum.2007.01.003.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import jax
@@ -32,11 +31,12 @@ from jaxtyping import Array, Float, Float64
 from guidebench.inference.derivatives import BATCH_SHARE
 from guidebench.inference.device.compiled import compile_for, over_draws
 from guidebench.inference.device.precision import double
-from guidebench.inference.gaussians import FARTHEST, LARGEST, PLAIN_SCALES, Gaussian, elsewhere
+from guidebench.inference.gaussians import FARTHEST, LARGEST, PLAIN_SCALES, Gaussian, elsewhere, far
 from guidebench.inference.modes import Landscape, in_double
 from guidebench.inference.peaks import Mode, that_matter
 from guidebench.inference.target import Target
 from guidebench.inference.training.lbfgs import minimise
+from guidebench.inference.training.noise import balanced
 from guidebench.results.work import Work
 
 #: Starts that are climbed from: the first of those there are, and the last.
@@ -86,7 +86,7 @@ class _Functions:
         self._traced = jax.tree.map(jnp.asarray, dict(traced))
         target.record(self._traced)
         self._rng = rng = np.random.default_rng(seed)
-        self._noise = _antithetic(rng, DRAWS, self.dim)
+        self._noise = balanced(rng, DRAWS, self.dim)  # an independent Gaussian target then has no noise at all
 
         def slope(flat: Float[Array, " D"], traced: Mapping[str, Any]) -> tuple[Float[Array, ""], Float[Array, " D"]]:
             return jax.value_and_grad(target.log_density)(flat, traced)
@@ -152,7 +152,7 @@ class _Functions:
 
         In units of where it begins, :math:`m = m_0 + s_0 a` and :math:`s = s_0 e^b`.
         """
-        noise = _antithetic(self._rng, count, self.dim)
+        noise = balanced(self._rng, count, self.dim)
 
         def loss(flat: Float64[np.ndarray, " K"]) -> tuple[float, Float64[np.ndarray, " K"]]:
             steps, logs = np.split(flat, 2)
@@ -174,13 +174,6 @@ class _Functions:
         parts = np.linspace(0, 1, DRAWS)[:, None]
         self.work += Work(densities=DRAWS)
         return float(np.min(np.asarray(self._many(one + parts * (other - one), self._traced))))
-
-
-def _antithetic(rng: np.random.Generator, count: int, dim: int) -> Float64[np.ndarray, "P D"]:
-    """Return normals in pairs of opposites, of variance one in each coordinate: a Gaussian target has no noise then."""
-    half = rng.standard_normal((count // 2, dim))
-    half /= np.sqrt(np.mean(half**2, axis=0))
-    return np.concatenate([half, -half])
 
 
 def explore_wide(
@@ -218,7 +211,7 @@ def explore_wide(
         if best is not None and len(found) > 1:
             found = _weighed(functions, best, found)
     # Where the best are far from the climbs, these were all in the wrong place.
-    there = first is not None and best is not None and not elsewhere(replace(first, elbo=best.elbo), best)
+    there = first is not None and best is not None and not far(first, best)
     places = [
         one if one is not None and first is not None and there and elsewhere(one, first) else best for one in local
     ]

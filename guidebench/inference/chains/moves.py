@@ -205,19 +205,19 @@ class Moves:
         states, seen = [one for one, _ in ended], [one for _, one in ended]
         return (
             State(
-                _joined([one.z for one in states]),
-                _joined([one.log_density for one in states]),
-                _joined([one.gradient for one in states]),
-                np.asarray(np.mean([one.log_step for one in states])),  # type: ignore[arg-type]  # on the host
+                _over(np.concatenate, [one.z for one in states]),
+                _over(np.concatenate, [one.log_density for one in states]),
+                _over(np.concatenate, [one.gradient for one in states]),
+                _over(np.mean, [one.log_step for one in states]),
                 states[0].taken,
             ),
             Watched(
-                _joined([one.sums for one in seen]),
-                _joined([one.squares for one in seen]),
-                _joined([one.last for one in seen]),
-                np.asarray(np.mean([one.acceptance for one in seen])),  # type: ignore[arg-type]
-                np.asarray(np.sum([one.gradients for one in seen])),  # type: ignore[arg-type]
-                np.asarray(np.sum([one.lost for one in seen])),  # type: ignore[arg-type]
+                _over(np.concatenate, [one.sums for one in seen]),
+                _over(np.concatenate, [one.squares for one in seen]),
+                _over(np.concatenate, [one.last for one in seen]),
+                _over(np.mean, [one.acceptance for one in seen]),
+                _over(np.sum, [one.gradients for one in seen]),
+                _over(np.sum, [one.lost for one in seen]),
             ),
         )
 
@@ -386,6 +386,6 @@ def _part(state: State, begin: int, end: int) -> State:
     return State(own[0], own[1], own[2], state.log_step, state.taken)  # type: ignore[arg-type]  # programs take them
 
 
-def _joined(parts: list[Any]) -> Any:
-    """Return what is known of every chain, from parts of them."""
-    return np.concatenate(parts)
+def _over(function: Callable[[list[Any]], Any], parts: list[Any]) -> Any:
+    """Return what is known of all chains, on the host, from what is known of parts of them."""
+    return np.asarray(function(parts))
