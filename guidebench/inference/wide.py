@@ -28,7 +28,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float64
 
-from guidebench.inference.derivatives import BATCH_SHARE
+from guidebench.inference.derivatives import BATCH_SHARE, hessian_product
 from guidebench.inference.device.compiled import compile_for, over_draws
 from guidebench.inference.device.precision import double
 from guidebench.inference.gaussians import FARTHEST, LARGEST, PLAIN_SCALES, Gaussian, elsewhere, far
@@ -95,10 +95,7 @@ class _Functions:
             point: Float[Array, " D"], signs: Float[Array, "K D"], traced: Mapping[str, Any]
         ) -> Float[Array, " D"]:
             def at(sign: Float[Array, " D"]) -> Float[Array, " D"]:
-                turned: Float[Array, " D"] = jax.jvp(
-                    lambda at: jax.grad(target.log_density)(at, traced), (point,), (sign,)
-                )[1]
-                return sign * turned
+                return sign * hessian_product(target, point, sign, traced)
 
             return jnp.mean(over_draws(at, signs, BATCH_SHARE * (target.evaluated + self.dim)), axis=0)
 

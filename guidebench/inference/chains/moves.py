@@ -22,6 +22,7 @@ from jaxtyping import Array, Float, Float64, Int, Key
 
 from guidebench.inference.chains.whitening import PROBES, Whitening, forward, plain
 from guidebench.inference.coordinates import Affine
+from guidebench.inference.derivatives import hessian_product
 from guidebench.inference.device.compiled import compile_for, level_for, over_draws
 from guidebench.inference.device.precision import double
 from guidebench.inference.modes import in_double
@@ -269,10 +270,7 @@ class Moves:
         self, points: Float[Array, "P D"], direction: Float[Array, " D"], data: Mapping[str, Any]
     ) -> Float[Array, " D"]:
         def at(point: Float[Array, " D"]) -> Float[Array, " D"]:
-            turned: Float[Array, " D"] = jax.jvp(
-                lambda flat: jax.grad(self.target.log_density)(flat, data), (point,), (direction,)
-            )[1]
-            return turned
+            return hessian_product(self.target, point, direction, data)
 
         found: Float[Array, "P D"] = over_draws(at, points, self.target.evaluated + self.target.dim)
         return -jnp.mean(found, axis=0)
