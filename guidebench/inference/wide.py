@@ -29,7 +29,7 @@ import numpy as np
 from jaxtyping import Array, Float, Float64
 
 from guidebench.inference.derivatives import BATCH_SHARE, hessian_product
-from guidebench.inference.device.compiled import compile_for, over_draws
+from guidebench.inference.device.compiled import level_for_few, over_draws, soon
 from guidebench.inference.device.precision import double
 from guidebench.inference.gaussians import FARTHEST, LARGEST, PLAIN_SCALES, Gaussian, elsewhere, far
 from guidebench.inference.modes import Landscape, in_double
@@ -114,10 +114,11 @@ class _Functions:
             values, gradients = over_draws(at, noise, BATCH_SHARE * (target.evaluated + self.dim))
             return jnp.mean(values), jnp.mean(gradients, axis=0), jnp.mean(gradients * noise, axis=0)
 
-        self._bound = compile_for(bound, *self._noise[:2], self._noise[:AT_ONCE], self._traced, level=1)
-        self._slope = compile_for(slope, self._noise[0], self._traced, level=1)
-        self._diagonal = compile_for(diagonal, self._noise[0], self._noise[:PROBES], self._traced, level=1)
-        self._many = compile_for(many, self._noise, self._traced, level=1)
+        few = level_for_few(target.evaluated + self.dim)
+        self._bound = soon(bound, *self._noise[:2], self._noise[:AT_ONCE], self._traced, level=few)
+        self._slope = soon(slope, self._noise[0], self._traced, level=1)
+        self._diagonal = soon(diagonal, self._noise[0], self._noise[:PROBES], self._traced, level=few)
+        self._many = soon(many, self._noise, self._traced, level=few)
 
     def slope(self, flat: Float64[np.ndarray, " D"]) -> tuple[float, Float64[np.ndarray, " D"]]:
         """Return the target and its gradient at one point."""

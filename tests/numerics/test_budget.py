@@ -12,7 +12,8 @@ import guidebench as gb
 from guidebench.config.budget import Budget
 from guidebench.engine import allowance
 from guidebench.engine.allowance import STRETCHES, TRAINING, Meter, fitted
-from guidebench.inference.chains.moves import BLOCK, CHAINS, MOST_STEPS
+from guidebench.inference.chains.moves import CHAINS
+from guidebench.inference.chains.path import BLOCK, MOST_STEPS
 from guidebench.inference.recipe import RECIPES
 from guidebench.results import Comparison, Status, Work
 from guidebench.results.work import total

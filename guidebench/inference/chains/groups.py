@@ -91,7 +91,9 @@ def run_groups(
         if most < 1:
             return Groups(tuple(found), f"nothing was left for group {number + 1} of {len(places)}", before)
         over, pooled = partial(_over, left, before), min(len(places), 2)
-        one = run_chains(moves, draws, int(rng.integers(2**31)), most, over, pooled=pooled)
+        # Coordinates for what begins more widely at the same place are known from what began there.
+        settled = found[-1].points if widened != 1 and found else None
+        one = run_chains(moves, draws, int(rng.integers(2**31)), most, over, pooled=pooled, settled=settled)
         if not one.settled:
             failure = f"group {number + 1} of {len(places)} did not settle: {one.note}"
             return Groups(tuple(found), failure, total(each.work for each in (*found, one)))

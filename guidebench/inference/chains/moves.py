@@ -4,7 +4,9 @@ With a whitening :math:`u = m + F z` a transition draws a momentum :math:`p \sim
 follows Hamilton's equations for the density of z by n leapfrog steps of size :math:`\epsilon` and accepts the end
 with probability :math:`\min(1, e^{-\Delta H})`.  The length :math:`n \epsilon` is drawn anew for every transition, the
 same for all chains; :math:`\log \epsilon` moves with the mean acceptance of all chains.  Of many dimensions, halves of
-the chains move in two threads: within a block each by its own acceptance, after it by the mean of both.
+the chains move in two threads: within a block each by its own acceptance, after it by the mean of both.  There, too,
+paths go by slopes in single precision where these are near enough to those in double precision
+(:mod:`guidebench.inference.chains.single`); energies are always in double precision.
 
 The whitening is an argument: one program serves every guide of a problem.
 """
@@ -20,31 +22,20 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float64, Int, Key
 
+from guidebench.inference.chains.path import BLOCK, Keys, Path, Plan, followed, gained, planned
+from guidebench.inference.chains.single import InSingle
 from guidebench.inference.chains.whitening import PROBES, Whitening, forward, plain
 from guidebench.inference.coordinates import Affine
 from guidebench.inference.derivatives import hessian_product
-from guidebench.inference.device.compiled import compile_for, level_for, over_draws
-from guidebench.inference.device.precision import double
+from guidebench.inference.device.compiled import level_for, level_for_few, over_draws, soon
+from guidebench.inference.device.precision import double, doubled
 from guidebench.inference.modes import in_double
 
 #: Chains side by side.
 CHAINS = 256
 
-#: Transitions of one call of the program.
-BLOCK = 2
-
-#: Shortest and longest trajectory, in standard deviations of the whitening, and the most leapfrog steps of one.  Along
-#: one of length t a Gaussian of that scale keeps cos(t) of where it was, and cos(t)^2 of its square: on average over
-#: these lengths -.03 and .11, so that its draws are all but independent.
-SHORTEST, LONGEST = 1.0, 2.2
-MOST_STEPS = 48
-
 #: Energy, in nats, that a path may lose: one that loses more has met what is too narrow for its steps.
 MOST_LOST = 10.0
-
-#: One transition in so many goes as many steps of a quarter of the size, for chains that are stuck where the posterior
-#: is narrow.
-CAREFUL = 8
 
 #: Dimensions up to which the whitening is a full matrix.
 MOST_DENSE = 100
@@ -52,6 +43,10 @@ MOST_DENSE = 100
 #: Parts that chains of more dimensions are advanced in on a CPU, each in a thread: with one, XLA hardly uses a second
 #: core.
 PARTS = 2
+
+#: Length of the difference between whitened slopes in single and in double precision, at most, for paths to go by the
+#: former: along a path, about two standard deviations long, it is about what energies are off by, in nats.
+SLOPES_APART = 0.05
 
 #: Dimensions up to which the unconstrained coordinates are watched beside the sites.
 MOST_WATCHED = 1_000
@@ -80,6 +75,13 @@ class Watched(NamedTuple):
     acceptance: Float[Array, ""]
     gradients: Int[Array, ""]
     lost: Int[Array, ""]
+
+
+class Given(NamedTuple):
+    """The arguments of the programs, and those of paths in single precision where these are to be taken."""
+
+    double: dict[str, Any]
+    single: dict[str, Any] | None
 
 
 @runtime_checkable
@@ -140,23 +142,42 @@ class Moves:
         self.target, self.dense = target, target.dim <= MOST_DENSE
         self.parts = 1 if self.dense or jax.default_backend() != "cpu" else PARTS
         self.watches_u = watches_u and target.dim <= MOST_WATCHED
-        #: Compiled where a whitening asks for it.
-        self._curved: Callable[..., Any] | None = None
+        self._level = min(level_for(target.evaluated + target.dim), 1)
+        self._single = None if self.dense or doubled() else self._in_single(values)
         with double():
             self._data = jax.tree.map(jnp.asarray, dict(in_double(target, values)))
             target.record(self._data)
-            point = jnp.zeros(target.dim)
-            shapes = jax.eval_shape(lambda flat, data: target.constrain(flat, data)[0], point, self._data)
+            shapes = jax.eval_shape(lambda flat, data: target.constrain(flat, data)[0], self._like()[0], self._data)
             self.sizes = {name: int(np.prod(shapes[name].shape)) for name in target.shapes}
             self.shapes = {name: tuple(shapes[name].shape) for name in target.shapes}
-            level = min(level_for(target.evaluated + target.dim), 1)
-            self._begin = compile_for(self._first, self._like(), self._traced_like(), level=level)
-            state = self._begin(self._like(), self._traced_like())
-            part = _part(state, 0, CHAINS // self.parts)
-            self._advance = compile_for(
-                self._block, part, jax.random.key(0), np.int32(0), self._traced_like(), level=level
-            )
-            self._look = compile_for(self._quantities, state, self._traced_like(), level=0)
+            like, traced = self._like(), self.traced(self._plain())
+            few = min(level_for_few(target.evaluated + target.dim), self._level)
+            self._begin = soon(self._first, like, traced, level=few)
+            #: One of these, and the first where single precision will not do.
+            self._advance = self._advancing() if self._single is None else None
+            self._end = None if self._single is None else self._ending(self._single)
+            if not self.dense:
+                points = like[:PROBES]
+                self._curved = soon(self._turned, points, points[0], self._data, level=few)
+            self._look = soon(self._quantities, self._state_like(CHAINS), traced, level=0)
+
+    def _in_single(self, values: Mapping[str, Any]) -> InSingle:
+        self.target.record(values)
+        like = np.zeros((CHAINS // self.parts, self.target.dim), np.float32)
+        return InSingle(self._slopes, values, self._plain(), like, parted=self.parts > 1, level=self._level)
+
+    def _advancing(self) -> Callable[..., Any]:
+        """Return the program of a block in double precision."""
+        with double():
+            like, key = self._state_like(CHAINS // self.parts), jax.eval_shape(jax.random.key, 0)
+            return soon(self._block, like, key, np.int32(0), self.traced(self._plain()), level=self._level)
+
+    def _ending(self, single: InSingle) -> Callable[..., Any]:
+        """Return the program that decides about paths in single precision."""
+        size, key, number = CHAINS // self.parts, jax.eval_shape(jax.random.key, 0), np.int32(0)
+        with double():
+            like = self._state_like(size), self._nothing(size), single.like, single.plan_like
+            return soon(self._ended, *like, key, number, self.traced(self._plain()), level=self._level)
 
     @property
     def quantities(self) -> int:
@@ -173,7 +194,7 @@ class Moves:
         """Return the state of chains at unconstrained points."""
         with double():
             state: State = self._begin(jnp.asarray(whitening.inverse(u)), self.traced(whitening))
-            return state._replace(log_step=jnp.log(jnp.asarray(step)))
+            return state._replace(log_step=np.log(step))
 
     def traced(
         self,
@@ -191,17 +212,45 @@ class Moves:
             "accept": np.asarray(accept, np.float64),
         }
         with double():
-            return {"data": self._data, **jax.tree.map(jnp.asarray, given)}
+            return {"data": self._data, **jax.device_put(given)}
 
-    def advance(self, state: State, key: Key[Array, ""], traced: Mapping[str, Any]) -> tuple[State, Watched]:
+    @property
+    def offers_single(self) -> bool:
+        """Whether paths may go by slopes in single precision."""
+        return self._single is not None
+
+    def single_will_do(self, state: State, whitening: Whitening) -> bool:
+        """Return whether slopes in single precision are near enough where chains are, after a whitening."""
+        if self._single is None:
+            return False
+        size, traced = CHAINS // self.parts, self._single.traced(whitening)
+        parts = [_part(state, at, at + size) for at in range(0, CHAINS, size)]
+        return all(self._single.apart(part.z, part.gradient, traced) <= SLOPES_APART for part in parts)
+
+    def given(
+        self,
+        whitening: Whitening,
+        offset: Float64[np.ndarray, " K"],
+        scale: Float64[np.ndarray, " K"],
+        accept: float,
+        *,
+        single: bool,
+    ) -> Given:
+        """Return what :meth:`advance` needs; the parameters are those of :meth:`traced`."""
+        in_single = self._single.traced(whitening) if single and self._single is not None else None
+        if in_single is None and self._advance is None:
+            self._advance = self._advancing()
+        return Given(self.traced(whitening, offset, scale, accept), in_single)
+
+    def advance(self, state: State, key: Key[Array, ""], given: Given) -> tuple[State, Watched]:
         """Take the transitions of one block; parts have momenta of their own, and share lengths and the step size."""
         if self.parts == 1:
-            return self._advanced(state, key, 0, traced)
+            return self._advanced(state, key, 0, given)
         size = CHAINS // self.parts
         parts = [_part(state, at, at + size) for at in range(0, CHAINS, size)]
         with ThreadPoolExecutor(self.parts) as pool:
             ended = list(
-                pool.map(lambda number, part: self._advanced(part, key, number, traced), range(self.parts), parts)
+                pool.map(lambda number, part: self._advanced(part, key, number, given), range(self.parts), parts)
             )
         states, seen = [one for one, _ in ended], [one for _, one in ended]
         return (
@@ -222,12 +271,27 @@ class Moves:
             ),
         )
 
-    def _advanced(
-        self, state: State, key: Key[Array, ""], number: int, traced: Mapping[str, Any]
+    def _advanced(self, state: State, key: Key[Array, ""], number: int, given: Given) -> tuple[State, Watched]:
+        if given.single is not None:
+            state, seen = self._by_single(state, key, number, given.single, given.double)
+        else:
+            assert self._advance is not None
+            with double():  # of this thread
+                state, seen = self._advance(state, key, np.int32(number), given.double)
+        found: tuple[State, Watched] = (state, seen) if self.parts == 1 else jax.device_get((state, seen))
+        return found
+
+    def _by_single(
+        self, state: State, key: Key[Array, ""], number: int, single: Mapping[str, Any], traced: Mapping[str, Any]
     ) -> tuple[State, Watched]:
-        with double():  # of this thread
-            found: tuple[State, Watched] = self._advance(state, key, np.int32(number), dict(traced))
-            return found if self.parts == 1 else jax.device_get(found)
+        assert self._single is not None
+        assert self._end is not None
+        seen = self._nothing(len(state.z))
+        for transition in range(BLOCK):
+            go, path = self._single.follow(state.z, state.gradient, state.log_step, key, transition, number, single)
+            with double():  # of this thread
+                state, seen = self._end(state, seen, path, go.plan, go.key, np.int32(number), dict(traced))
+        return state, seen
 
     def unconstrained(self, state: State, whitening: Whitening) -> Float64[np.ndarray, "C D"]:
         """Return where chains are, in unconstrained coordinates."""
@@ -239,13 +303,10 @@ class Moves:
         """Return the product of a vector with the mean of minus the Hessian over points, in units of `scales`."""
         with double():
             chosen = jnp.asarray(points[np.linspace(0, len(points) - 1, PROBES).astype(int)])
-            if self._curved is None:
-                self._curved = compile_for(self._turned, chosen, chosen[0], self._data, level=1)
-        program = self._curved
 
         def product(vector: Float64[np.ndarray, " D"]) -> Float64[np.ndarray, " D"]:
             with double():
-                turned = np.asarray(program(chosen, jnp.asarray(scales * vector), self._data))
+                turned = np.asarray(self._curved(chosen, jnp.asarray(scales * vector), self._data))
             return np.asarray(turned * scales)
 
         return product
@@ -255,12 +316,23 @@ class Moves:
         with double():
             return np.asarray(self._look(state, self.traced(whitening)))
 
-    def _like(self) -> Float[Array, "C D"]:
-        return jnp.zeros((CHAINS, self.target.dim))
+    def _like(self) -> Float64[np.ndarray, "C D"]:
+        return np.zeros((CHAINS, self.target.dim))
 
-    def _traced_like(self) -> dict[str, Any]:
+    def _plain(self) -> Whitening:
         dim = self.target.dim
-        return self.traced(plain(Affine(center=np.zeros(dim), factor=np.eye(dim) if self.dense else np.ones(dim))))
+        return plain(Affine(center=np.zeros(dim), factor=np.eye(dim) if self.dense else np.ones(dim)))
+
+    def _state_like(self, size: int) -> State:
+        with double():
+            z = jax.ShapeDtypeStruct((size, self.target.dim), np.float64)
+            value, step = jax.ShapeDtypeStruct((size,), np.float64), jax.ShapeDtypeStruct((), np.float64)
+            return State(z, value, z, step, jax.ShapeDtypeStruct((), np.int32))  # type: ignore[arg-type]
+
+    def _nothing(self, size: int) -> Watched:
+        """Return what is seen before the first transition of a block."""
+        empty, none = np.zeros((size, self.quantities)), np.zeros((), np.int32)
+        return Watched(empty, empty, empty, np.zeros(()), none, none)  # type: ignore[arg-type]  # programs take them
 
     def _density(self, z: Float[Array, " D"], traced: Mapping[str, Any]) -> Float[Array, ""]:
         value = self.target.log_density(forward(z, traced), traced["data"])
@@ -317,64 +389,57 @@ class Moves:
         self, state: State, key: Key[Array, ""], number: Int[Array, ""], traced: Mapping[str, Any]
     ) -> tuple[State, Watched]:
         def move(carry: tuple[State, Watched], key: Key[Array, ""]) -> tuple[tuple[State, Watched], None]:
-            state, seen = carry
-            state, acceptance, steps, lost = self._transition(state, key, number, traced)
-            now = self._quantities(state, traced)
-            return (
-                state,
-                Watched(
-                    seen.sums + now,
-                    seen.squares + now**2,
-                    now,
-                    seen.acceptance + acceptance / BLOCK,
-                    seen.gradients + steps * len(state.z),
-                    seen.lost + lost,
-                ),
-            ), None
+            (state, seen), keys = carry, self._keys(key, number)
+            plan = planned(state.log_step, keys)
+            path = followed(lambda z: self._slopes(z, traced), state.z, state.gradient, plan, keys)
+            return self._decided(state, seen, path, plan, keys, traced), None
 
-        empty = jnp.zeros((len(state.z), self.quantities))
-        none = jnp.zeros((), jnp.int32)
-        nothing = Watched(empty, empty, empty, jnp.zeros(()), none, none)
+        nothing = jax.tree.map(jnp.asarray, self._nothing(len(state.z)))
         (state, seen), _ = jax.lax.scan(move, (state, nothing), jax.random.split(key, BLOCK))
         return state, seen
 
-    def _transition(
-        self, state: State, key: Key[Array, ""], number: Int[Array, ""], traced: Mapping[str, Any]
-    ) -> tuple[State, Float[Array, ""], Int[Array, ""], Int[Array, ""]]:
-        for_momentum, for_length, for_accepting, for_care = jax.random.split(key, 4)
-        if self.parts > 1:
-            for_momentum, for_accepting = (jax.random.fold_in(one, number) for one in (for_momentum, for_accepting))
-        careful = jax.random.uniform(for_care) < 1 / CAREFUL
-        length = jax.random.uniform(for_length, minval=SHORTEST, maxval=LONGEST)
-        count = jnp.clip(jnp.ceil(length / jnp.exp(state.log_step)), 1, MOST_STEPS).astype(jnp.int32)
-        step = jnp.exp(state.log_step) * jnp.where(careful, 0.25, 1.0)
-        momentum = jax.random.normal(for_momentum, state.z.shape)
+    def _ended(
+        self,
+        state: State,
+        seen: Watched,
+        path: Path,
+        plan: Plan,
+        key: Key[Array, ""],
+        number: Int[Array, ""],
+        traced: Mapping[str, Any],
+    ) -> tuple[State, Watched]:
+        """Decide about paths in single precision, by densities in double precision."""
+        path = Path(*(value.astype(state.z.dtype) for value in path))
+        size = self.target.evaluated + self.target.dim
+        path = path._replace(log_density=over_draws(lambda point: self._density(point, traced), path.z, size))
+        return self._decided(state, seen, path, plan, self._keys(key, number), traced)
 
-        def leap(_: Any, point: tuple[Any, Any, Any, Any]) -> tuple[Any, Any, Any, Any]:
-            z, p, _, gradient = point
-            p = p + step / 2 * gradient
-            z = z + step * p
-            value, gradient = self._slopes(z, traced)
-            return z, p + step / 2 * gradient, value, gradient
+    def _keys(self, key: Key[Array, ""], number: Int[Array, ""]) -> Keys:
+        return Keys.of(key, number if self.parts > 1 else None)
 
-        start = state.z, momentum, state.log_density, state.gradient
-        z, p, value, gradient = jax.lax.fori_loop(0, count, leap, start)
-        gain = value - state.log_density - (jnp.sum(p**2, axis=1) - jnp.sum(momentum**2, axis=1)) / 2
+    def _decided(
+        self, state: State, seen: Watched, path: Path, plan: Plan, keys: Keys, traced: Mapping[str, Any]
+    ) -> tuple[State, Watched]:
+        gain = gained(path, state.log_density)
         probability = jnp.where(jnp.isfinite(gain), jnp.exp(jnp.minimum(gain, 0.0)), jnp.where(gain > 0, 1.0, 0.0))
-        taken = jax.random.uniform(for_accepting, probability.shape) < probability
+        taken = jax.random.uniform(keys.accepting, probability.shape) < probability
         acceptance = jnp.mean(probability)
-        rate = jnp.where(careful, 0.0, jnp.maximum(1.0 / jnp.sqrt(1.0 + state.taken), 0.1))
-        return (
-            State(
-                jnp.where(taken[:, None], z, state.z),
-                jnp.where(taken, value, state.log_density),
-                jnp.where(taken[:, None], gradient, state.gradient),
-                state.log_step + rate * (acceptance - traced["accept"]),
-                state.taken + jnp.where(careful, 0, 1).astype(jnp.int32),
-            ),
-            acceptance,
-            count,
-            jnp.sum(~(gain > -MOST_LOST)).astype(jnp.int32),
+        rate = jnp.where(plan.careful, 0.0, jnp.maximum(1.0 / jnp.sqrt(1.0 + state.taken), 0.1))
+        state = State(
+            jnp.where(taken[:, None], path.z, state.z),
+            jnp.where(taken, path.log_density, state.log_density),
+            jnp.where(taken[:, None], path.gradient, state.gradient),
+            state.log_step + rate * (acceptance - traced["accept"]),
+            state.taken + jnp.where(plan.careful, 0, 1).astype(jnp.int32),
+        )
+        now = self._quantities(state, traced)
+        return state, Watched(
+            seen.sums + now,
+            seen.squares + now**2,
+            now,
+            seen.acceptance + acceptance / BLOCK,
+            seen.gradients + plan.steps * len(state.z),
+            seen.lost + jnp.sum(~(gain > -MOST_LOST)).astype(jnp.int32),
         )
 
 

@@ -14,7 +14,8 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from guidebench.inference.chains.halves import Half, change, correlations, errors, remembered
-from guidebench.inference.chains.moves import BLOCK, CHAINS, Moves, State
+from guidebench.inference.chains.moves import CHAINS, Moves, State
+from guidebench.inference.chains.path import BLOCK
 from guidebench.inference.chains.whitening import PROBES, Whitening, by_curvature, by_moments, plain
 from guidebench.results.noise import allowance, worst
 from guidebench.results.work import NOTHING, Work
@@ -79,7 +80,8 @@ class Settled:
     points : ndarray
         Some of them in unconstrained coordinates, shape ``(N, D)``.
     work : Work
-        The gradients of all leapfrog steps, and those where chains began and were whitened anew.
+        The gradients of all leapfrog steps, and those where chains began and were whitened anew; the densities at the
+        ends of paths in single precision.
     unknown : tuple of str
         Sites of which chains that have not settled tell nothing: a moment still moves, is not known well enough, or
         they remember where they began.  Nothing where it is not one site that keeps them.
@@ -145,14 +147,22 @@ class _Look(NamedTuple):
 class _Run:
     """Chains on their way: what was seen of them since they were whitened last."""
 
-    def __init__(self, moves: Moves, draws: Float64[np.ndarray, "S D"], seed: int, wanted: float) -> None:
+    def __init__(
+        self,
+        moves: Moves,
+        draws: Float64[np.ndarray, "S D"],
+        seed: int,
+        wanted: float,
+        settled: Float64[np.ndarray, "N D"] | None,
+    ) -> None:
         self.moves, self.seed, self.wanted = moves, seed, wanted
         rng = np.random.default_rng(seed)
         enough = len(draws) >= CHAINS
         chosen = rng.permutation(len(draws))[:CHAINS] if enough else rng.integers(0, len(draws), CHAINS)
-        self.gradients = 0
-        self.whitening = self._whitened(draws, arrived=False)
-        self.state: State = moves.begin(draws[chosen], self.whitening, FIRST_STEP * moves.target.dim**-0.25)
+        self.gradients = self.densities = self.beginnings = 0
+        self.known = settled is not None
+        self.whitening = self._whitened(draws if settled is None else settled, arrived=self.known)
+        self.state = self._begun(draws[chosen])
         raw = moves.watched(self.state, self.whitening)
         finite = raw[np.isfinite(raw).all(axis=1)]
         self.offset, scale = finite.mean(axis=0), finite.std(axis=0)
@@ -174,7 +184,16 @@ class _Run:
         self.marks: dict[int, tuple[Half, np.ndarray, int]] = {}
         self.kept: list[tuple[int, np.ndarray]] = []
         self._every = 1
-        self._traced = self.moves.traced(self.whitening, self.offset, self.scale, ACCEPT[self.careful])
+        accept = ACCEPT[self.careful]
+        self._given = self.moves.given(self.whitening, self.offset, self.scale, accept, single=self.single)
+
+    def _begun(self, u: Float64[np.ndarray, "C D"]) -> State:
+        """Return the state of chains at these points."""
+        state = self.moves.begin(u, self.whitening, FIRST_STEP * self.moves.target.dim**-0.25)
+        #: Whether paths go by slopes in single precision from there.
+        self.single = self.moves.single_will_do(state, self.whitening)
+        self.beginnings += CHAINS * (1 + self.moves.offers_single)
+        return state
 
     def _whitened(self, points: Float64[np.ndarray, "S D"], *, arrived: bool) -> Whitening:
         """Return the whitening by points: those of a guide, or of chains that have moved away from it."""
@@ -192,11 +211,12 @@ class _Run:
     def step(self) -> None:
         """Take one block of transitions."""
         key = jax.random.fold_in(jax.random.key(self.seed), self.blocks)
-        self.state, found = self.moves.advance(self.state, key, self._traced)
+        self.state, found = self.moves.advance(self.state, key, self._given)
         sums, squares, self.last, acceptance, gradients, lost = jax.device_get(found)
         self.seen = Half(self.seen.sums + sums, self.seen.squares + squares, self.seen.length + BLOCK)
         self.blocks += 1
         self.gradients += int(gradients)
+        self.densities += CHAINS * BLOCK * self.single
         self.acceptance = float(acceptance)
         self.lost += int(lost)
         if self.length in _MARKED:  # what is earlier than half of what there is, no look asks for any more
@@ -279,26 +299,38 @@ class _Run:
         self._begin()
         return True
 
-    def whiten(self) -> None:
-        """Whiten anew by where chains are, where the coordinates do not fit them."""
+    def whiten(self, *, moving: bool) -> None:
+        """Whiten anew by where chains are, where the coordinates do not fit them.
+
+        Of many they are few directions that do, found where the chains were: where these still move, they are found
+        anew.  Coordinates that were known from others are left alone until there was time to arrive.
+        """
+        if self.known and self.blocks < FIRST:
+            if moving:
+                self._begin()
+            return
         if self.whitened == MOST_WHITENED:
             return
         points = self.points()
+        if not (moving and not self.moves.dense) and self._fits(points):
+            return
+        u = self.moves.unconstrained(self.state, self.whitening)
+        self.whitening = self._whitened(points, arrived=True)
+        self.state = self._begun(u)
+        self.whitened += 1
+        self._begin()
+
+    def _fits(self, points: Float64[np.ndarray, "S D"]) -> bool:
+        """Return whether points are about as wide in every direction, whitened."""
         z = self.whitening.inverse(points)
-        variances = np.concatenate([z, z @ self.whitening.vectors], axis=1).var(axis=0)
+        variances = np.concatenate([z, z @ self.whitening.believed()], axis=1).var(axis=0)
         variances = variances[variances > 0]
         spread = [variances.min(), variances.max()]
         if self.moves.dense:
             edge = np.sqrt(min(z.shape[1] / CHAINS, 0.25))  # of the eigenvalues of noise
             values = np.linalg.eigvalsh(np.cov(z.T).reshape(z.shape[1], -1))
             spread += [values.min() / (1 - edge) ** 2, values.max() / (1 + edge) ** 2]
-        if min(spread) >= ROUND[0] and max(spread) <= ROUND[1]:
-            return
-        u = self.moves.unconstrained(self.state, self.whitening)
-        self.whitening = self._whitened(points, arrived=True)
-        self.state = self.moves.begin(u, self.whitening, FIRST_STEP * self.moves.target.dim**-0.25)
-        self.whitened += 1
-        self._begin()
+        return bool(min(spread) >= ROUND[0] and max(spread) <= ROUND[1])
 
 
 def _badly_known(errors: Float64[np.ndarray, " K"], limit: float) -> Bool[np.ndarray, " K"]:
@@ -317,6 +349,7 @@ def run_chains(
     over: Callable[[], bool] = lambda: False,
     *,
     pooled: int = 1,
+    settled: Float64[np.ndarray, "N D"] | None = None,
 ) -> Settled:
     """Run chains from draws until they are believed, or the budget is spent.
 
@@ -335,10 +368,12 @@ def run_chains(
     pooled : int, optional
         Runs whose draws are put together: of means, less is asked of each, by so much that all come to the same.  Of
         sds not, for in heavy tails their errors look smaller than they are.
+    settled : ndarray, optional
+        Points of other chains that have settled, shape ``(N, D)``, that whiten the coordinates; else the draws do.
     """
     share = math.sqrt(pooled)
     with np.errstate(all="ignore"):
-        run, look = _Run(moves, draws, seed, KNOWN * share), None
+        run, look = _Run(moves, draws, seed, KNOWN * share, settled), None
         while run.gradients < budget and run.length < LOOKS[-1] and not over():
             run.step()
             if run.length not in LOOKS:
@@ -355,20 +390,20 @@ def run_chains(
                 if run.length >= GIVEN_UP_AFTER and look.lost > HOPELESS * MOST_LOST:
                     break
             if run.length <= FIRST or look.remembered > REMEMBERED:
-                run.whiten()
-        settled = look is not None and look.believed and run.length >= FIRST
+                run.whiten(moving=look.mean_drift > MOVED_MEAN)
+        believed = look is not None and look.believed and run.length >= FIRST
     return Settled(
-        settled=settled,
-        note="" if settled else _note(run, look, budget),
+        settled=believed,
+        note="" if believed else _note(run, look, budget),
         transitions=run.blocks * BLOCK,
         gradients=run.gradients,
         acceptance=run.acceptance,
         remembered=1.0 if look is None else look.remembered,
         drift=math.inf if look is None else max(look.mean_drift, look.sd_drift),
-        latents=run.latents() if settled else {},
-        points=run.points() if settled else np.zeros((0, moves.target.dim)),
-        work=Work(gradients=run.gradients + CHAINS * (1 + run.whitened)),
-        unknown=() if settled else run.unknown(),
+        latents=run.latents() if believed else {},
+        points=run.points() if believed else np.zeros((0, moves.target.dim)),
+        work=Work(gradients=run.gradients + run.beginnings, densities=run.densities),
+        unknown=() if believed else run.unknown(),
     )
 
 

@@ -37,6 +37,9 @@ PRODUCTS, PROBES = 24, 8
 USUAL = 0.5, 2.0
 KNOWN = 0.1
 
+#: Draws that widths are those of, at most.
+MOST_DRAWS = 1_024
+
 #: Share of a coordinate's sd below which directions are most of it.
 MOSTLY = 0.2
 
@@ -75,6 +78,10 @@ class Whitening:
         """Return z of rows u."""
         scaled = self.affine.inverse(u)
         return np.asarray(scaled + ((scaled @ self.vectors) * (1 / self.lengths - 1)) @ self.vectors.T)
+
+    def believed(self) -> Float64[np.ndarray, "D L"]:
+        """Return the directions that are as long as they were found, not as long as is believed at most."""
+        return self.vectors[:, (self.lengths < LONGEST) & (self.lengths > 1 / LONGEST)]
 
     def traced(self) -> dict[str, Float64[np.ndarray, "..."]]:
         """Return the arguments of :func:`forward`."""
@@ -179,6 +186,7 @@ def by_curvature(points: Float64[np.ndarray, "S D"], curvature: Curvature, *, ar
     arrived : bool
         Whether the draws are those of chains, which know how long a direction is; before, the curvature has to do.
     """
+    points = points[np.linspace(0, len(points) - 1, min(len(points), MOST_DRAWS)).astype(int)]
     affine = by_moments(points, dense=False)
     first = unusual(curvature(affine.factor), len(affine.center))
     if not first.vectors.shape[1]:

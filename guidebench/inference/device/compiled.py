@@ -6,7 +6,10 @@ the CPU a program that runs once is therefore compiled without optimisation.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Any
 
 import jax
@@ -20,6 +23,9 @@ TINY, LARGE = 200, 10_000
 BATCH_VALUES = 20_000_000
 CACHED_VALUES = 250_000
 LEAST_AT_ONCE = 32
+
+#: XLA's option for the way in which it fuses loops on a CPU.
+_EMITTERS = "xla_cpu_use_fusion_emitters"
 
 
 def over_draws(function: Callable[..., Any], draws: Any, values_per_draw: int) -> Any:
@@ -44,14 +50,55 @@ def level_for(numbers: int) -> int:
     return 0 if numbers <= TINY else 1 if numbers < LARGE else 3
 
 
+def level_for_few(numbers: int) -> int:
+    """Return the optimisation level of a program that runs only some times on so many numbers each time."""
+    return 0 if numbers < LARGE else 1
+
+
 def options(level: int) -> dict[str, Any] | None:
-    """Return the compiler options of an LLVM optimisation level (CPU only)."""
-    return {"xla_backend_optimization_level": level} if jax.default_backend() == "cpu" else None
+    """Return the compiler options of an LLVM optimisation level (CPU only).
+
+    What is not to be optimised is not fused by XLA's emitters either, without which it is compiled in half the time.
+    """
+    if jax.default_backend() != "cpu":
+        return None
+    plain = {_EMITTERS: False} if level == 0 and _knows(_EMITTERS) else {}
+    return {"xla_backend_optimization_level": level, **plain}
+
+
+@cache
+def _knows(option: str) -> bool:
+    """Return whether this XLA has a compiler option, which comes and goes with its versions."""
+    try:
+        jax.jit(lambda: 0).lower().compile(compiler_options={option: False})
+    except jax.errors.JaxRuntimeError:
+        return False
+    return True
 
 
 def compile_for(function: Callable[..., Any], *args: Any, level: int) -> Callable[..., Any]:
     """Return `function` compiled for arguments like `args` at LLVM optimisation `level` (CPU only)."""
     return jax.jit(function).lower(*args).compile(compiler_options=options(level))
+
+
+def soon(function: Callable[..., Any], *args: Any, level: int) -> Callable[..., Any]:
+    """Return what :func:`compile_for` returns, compiled in a thread while Python goes on; whoever calls it waits.
+
+    The arguments may be shapes: nothing is run.
+    """
+    stage = jax.jit(function).lower(*args)
+    compiled = _compiling().submit(stage.compile, compiler_options=options(level))
+
+    def program(*given: Any) -> Any:
+        return compiled.result()(*given)
+
+    return program
+
+
+@cache
+def _compiling() -> ThreadPoolExecutor:
+    """Return the threads that compile: XLA holds up no other thread of Python while it does."""
+    return ThreadPoolExecutor(max(os.cpu_count() or 1, 2), thread_name_prefix="compile")
 
 
 def once(function: Callable[..., Any], *args: Any) -> Any:

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 
@@ -23,6 +24,11 @@ def double() -> AbstractContextManager[Any]:
 def chosen(x64: bool) -> AbstractContextManager[Any]:
     """Return :func:`double`, or a context that leaves the precision as it is."""
     return double() if x64 else nullcontext()
+
+
+def doubled() -> bool:
+    """Return whether JAX computes in float64 here and now."""
+    return bool(jnp.result_type(float) == np.float64)
 
 
 def as_double(values: Any) -> Any:
