@@ -19,7 +19,14 @@ from guidebench.inference.gaussians import Gaussian
 from guidebench.inference.large import explore_large
 from guidebench.inference.modes import Landscape
 from guidebench.inference.recipe import Recipe
-from guidebench.inference.start import check, prior_points, starting_points, starting_points_of_many, strategy
+from guidebench.inference.start import (
+    Places,
+    prior_points,
+    starting_points,
+    starting_points_of_many,
+    strategy,
+    uniform_points,
+)
 from guidebench.inference.subsampling import Stratified
 from guidebench.inference.target import Target, many_alike
 from guidebench.results.work import NOTHING, Work
@@ -51,8 +58,8 @@ class Starts:
     points : ndarray or None
         The same points in unconstrained coordinates, shape ``(R, D)``, where there is a `target`.
     work : Work
-        What it took to find them, the search included.  Of the draws that NumPyro tries until one is valid, the first
-        of each start counts: how many it tries is not known.
+        What it took to find them, the search included.  Where NumPyro draws until a point is valid, the first of each
+        start counts: how many it tries is not known.
     """
 
     values: Mapping[str, np.ndarray]
@@ -79,11 +86,16 @@ def find_starts(inspected: Inspected, config: RunConfig, recipe: Recipe) -> Star
     problem, values, arguments, structure, minibatches = inspected
     searching = recipe.standardise and not structure.params
     count = max(recipe.restarts, SEARCHES) if searching else recipe.restarts
-    tried, unconstrained, many = _by_strategy(inspected, config, count)
+    many = many_alike(structure, minibatches)
+    plain_model = not (structure.discrete or structure.params or minibatches)
+    places = None
+    if many or (searching and plain_model):
+        places = Places(Target.of(problem.model, arguments, structure, minibatches), count)
+    tried, unconstrained = _by_strategy(inspected, config, count, places, many=many)
     plain = tried.first(recipe.restarts)
     if not tried.valid.any() or structure.params or not (searching or minibatches or structure.discrete):
         return plain
-    target = many or Target.of(problem.model, arguments, structure, minibatches)
+    target = places.target if places else Target.of(problem.model, arguments, structure, minibatches)
     points = target.flatten(unconstrained).astype(np.float64)
     if not searching:
         return replace(plain, points=points, target=target)
@@ -101,7 +113,7 @@ def find_starts(inspected: Inspected, config: RunConfig, recipe: Recipe) -> Star
     if config.init != "uniform":
         return found
     local = dict(zip(np.flatnonzero(tried.valid).tolist(), landscape.places[: len(own)], strict=True))
-    return _scattered(found, target, local, seed, problem.name)
+    return _scattered(found, places or Places(target, len(found.valid)), local, seed, problem.name)
 
 
 def _looked_at(inspected: Inspected) -> tuple[Callable[..., Any], Arguments]:
@@ -115,24 +127,27 @@ def _looked_at(inspected: Inspected) -> tuple[Callable[..., Any], Arguments]:
 
 
 def _by_strategy(
-    inspected: Inspected, config: RunConfig, count: int
-) -> tuple[Starts, Mapping[str, np.ndarray], Target | None]:
-    """Return the points of the strategy, the same in unconstrained coordinates, and the target if sites are many."""
+    inspected: Inspected, config: RunConfig, count: int, places: Places | None, *, many: bool
+) -> tuple[Starts, Mapping[str, np.ndarray]]:
+    """Return the points of the strategy, and the same in unconstrained coordinates."""
     problem, _, arguments, structure, minibatches = inspected
-    start_keys, init = keys(config.seed, count, problem.name, "start"), strategy(config.init, structure)
-    many = Target.of(problem.model, arguments, structure, minibatches) if many_alike(structure, minibatches) else None
-    if many is None:
-        sites, unconstrained, valid = starting_points(start_keys, *_looked_at(inspected), init)
+    names = problem.name, "start"
+    if places is not None and config.init == "uniform":
+        found = uniform_points([derive(config.seed, *names, index) for index in range(count)], places)
     else:
-        sites, unconstrained, valid = starting_points_of_many(start_keys, many, *_looked_at(inspected), init)
-    looked = Work(gradients=count)
+        start_keys, init = keys(config.seed, count, *names), strategy(config.init, structure)
+        if places is not None and many:
+            found = starting_points_of_many(start_keys, places, problem.model, arguments, init)
+        else:
+            found = starting_points(start_keys, *_looked_at(inspected), init)
+    looked = Work(gradients=found.tried)
     if minibatches is not None and not minibatches.local:
         size, part = minibatches.plates[minibatches.main]
         looked = looked.of_part(part, size)
-    return Starts(values=sites, valid=np.asarray(valid), work=looked), unconstrained, many
+    return Starts(values=found.values, valid=np.asarray(found.valid), work=looked), found.unconstrained
 
 
-def _scattered(found: Starts, target: Target, local: Mapping[int, Any], seed: int, name: str) -> Starts:
+def _scattered(found: Starts, places: Places, local: Mapping[int, Any], seed: int, name: str) -> Starts:
     """Return the starts moved about what the search found from each of them, where the density is finite there."""
     assert found.points is not None
     scattered = np.stack(
@@ -141,7 +156,7 @@ def _scattered(found: Starts, target: Target, local: Mapping[int, Any], seed: in
             for index, point in enumerate(found.points)
         ]
     )
-    moved, finite = check(target, scattered)
+    moved, finite = places(scattered)
     keep = np.asarray(finite)
     return replace(
         found,

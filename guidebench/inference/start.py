@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,13 +17,16 @@ from numpyro.infer.util import initialize_model
 
 from guidebench.config.errors import RequestError, opt
 from guidebench.inference.arguments import Arguments
-from guidebench.inference.device.compiled import once
+from guidebench.inference.device.compiled import once, soon
 from guidebench.inference.rescoring import PACKED
 from guidebench.inference.structure import ModelStructure
 from guidebench.inference.target import Target
 
-#: How often a starting point of many sites is drawn.
-TRIES = 20
+#: How often a starting point is drawn, at most, as NumPyro has it; and one of many sites by another strategy.
+TRIES, TRIES_OF_MANY = 100, 20
+
+#: Half of the width of uniform starting points, in unconstrained coordinates.
+RADIUS = 2.0
 
 STRATEGIES = ("uniform", "median", "feasible", "mean", "sample")
 
@@ -92,20 +95,11 @@ def starting_points(
     model: Callable[..., Any],
     arguments: Arguments,
     init: Callable[..., Any],
-) -> tuple[dict[str, Shaped[np.ndarray, "R ..."]], dict[str, Shaped[np.ndarray, "R ..."]], Bool[np.ndarray, " R"]]:
-    """Return one valid starting point per key.
+) -> Found:
+    """Return one starting point of a strategy per key.
 
-    NumPyro tries up to 100 draws of the strategy until the log joint density and its gradient are
-    finite.
-
-    Returns
-    -------
-    values : dict of str to array
-        Per latent site in the model's own coordinates, shape ``(len(keys), *site_shape)``.
-    unconstrained : dict of str to array
-        The same in unconstrained coordinates.
-    valid : array of bool
-        Whether a valid point was found, shape ``(len(keys),)``.
+    NumPyro tries up to 100 draws of it until the log joint density and its gradient are finite; how many it tried, it
+    does not say, and one of each is counted.
     """
 
     def find(key: Key[Array, ""], traced: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any], Bool[Array, ""]]:
@@ -119,16 +113,17 @@ def starting_points(
         return {name: values[name] for name in start.z}, dict(start.z), finite
 
     values, unconstrained, valid = jax.device_get(once(jax.vmap(find, in_axes=(0, None)), keys, dict(arguments.arrays)))
-    return values, unconstrained, valid
+    return Found(values, unconstrained, valid, len(keys))
 
 
 def starting_points_of_many(
-    keys: Key[Array, " R"], target: Target, model: Callable[..., Any], arguments: Arguments, init: Callable[..., Any]
-) -> tuple[dict[str, Shaped[np.ndarray, "R ..."]], dict[str, Shaped[np.ndarray, "R ..."]], Bool[np.ndarray, " R"]]:
+    keys: Key[Array, " R"], places: Places, model: Callable[..., Any], arguments: Arguments, init: Callable[..., Any]
+) -> Found:
     """Return what :func:`starting_points` does where latent sites are so many that NumPyro's own search takes minutes.
 
-    A point that is not valid is drawn anew, :data:`TRIES` times at most.
+    A point that is not valid is drawn anew, :data:`TRIES_OF_MANY` times at most.
     """
+    target = places.target
 
     def find(key: Key[Array, ""], traced: Mapping[str, Any]) -> dict[str, Array]:
         args, kwargs = arguments.call(model, traced)
@@ -136,16 +131,15 @@ def starting_points_of_many(
             sites = trace(substitute(seed(model, key), substitute_fn=init)).get_trace(*args, **kwargs)
         return {name: biject_to(sites[name]["fn"].support).inv(sites[name]["value"]) for name in target.shapes}
 
-    points, valid = np.zeros((len(keys), target.dim)), np.zeros(len(keys), bool)
-    for attempt in range(TRIES):
+    points, valid, tried = np.zeros((len(keys), target.dim)), np.zeros(len(keys), bool), 0
+    for attempt in range(TRIES_OF_MANY):
         fresh = jax.vmap(lambda key, number=attempt: jax.random.fold_in(key, number))(keys)
         drawn = target.flatten(jax.device_get(jax.vmap(find, in_axes=(0, None))(fresh, dict(arguments.arrays))))
-        points = np.where(valid[:, None], points, drawn)
-        values, finite = check(target, points)
-        valid = np.asarray(finite)
+        points, tried = np.where(valid[:, None], points, drawn), tried + int(np.sum(~valid))
+        values, valid = places(points)
         if valid.all():
             break
-    return values, target.split(points), valid
+    return Found(values, target.split(points), valid, tried)
 
 
 def prior_points(
@@ -179,20 +173,38 @@ def prior_points(
     return np.asarray(points[np.isfinite(points).all(axis=1)])
 
 
-def check(
-    target: Target, points: Float[np.ndarray, "R D"]
-) -> tuple[dict[str, Shaped[np.ndarray, "R ..."]], Bool[np.ndarray, " R"]]:
-    """Return the latent sites at unconstrained points, and whether target and gradient are finite there.
+class Places:
+    """Says of points whether target and gradient are finite there; one compiled program for so many at a time.
 
     Parameters
     ----------
     target : Target
         The posterior.
-    points : ndarray
-        Shape ``(R, D)``.
+    count : int
+        Points at a time.
     """
 
-    def at(flat: Float[Array, " D"], traced: Mapping[str, Any]) -> tuple[dict[str, Any], Bool[Array, ""]]:
+    def __init__(self, target: Target, count: int) -> None:
+        self.target, self.count = target, count
+        self._arrays = dict(target.arguments.arrays)
+        like = jax.ShapeDtypeStruct((count, target.dim), jnp.result_type(float))
+        self._program = soon(jax.vmap(self._at, in_axes=(0, None)), like, self._arrays, level=0)
+
+    def __call__(
+        self, points: Float[np.ndarray, "R D"]
+    ) -> tuple[dict[str, Shaped[np.ndarray, "R ..."]], Bool[np.ndarray, " R"]]:
+        """Return the latent sites at unconstrained points, shape ``(R, D)``, and where both are finite."""
+        asked = np.asarray(points, jnp.result_type(float))
+        filled = np.concatenate([asked, np.repeat(asked[-1:], -len(asked) % self.count, axis=0)])
+        parts = [
+            jax.device_get(self._program(filled[first : first + self.count], self._arrays))
+            for first in range(0, len(filled), self.count)
+        ]
+        values, finite = jax.tree.map(lambda *each: np.concatenate(each)[: len(asked)], *parts)
+        return self.target.unpack(values[PACKED]) if self.target.many else values, finite
+
+    def _at(self, flat: Float[Array, " D"], traced: Mapping[str, Any]) -> tuple[dict[str, Any], Bool[Array, ""]]:
+        target = self.target
         value, gradient = jax.value_and_grad(target.log_density)(flat, traced)
         values = {PACKED: target.packed(flat, traced)[0]} if target.many else target.constrain(flat, traced)[0]
         finite = jnp.isfinite(value) & jnp.all(jnp.isfinite(gradient))
@@ -200,6 +212,48 @@ def check(
             finite &= jnp.all(jnp.isfinite(latent))
         return values, finite
 
-    arrays = dict(target.arguments.arrays)
-    values, finite = jax.device_get(once(jax.vmap(at, in_axes=(0, None)), jnp.asarray(points), arrays))
-    return target.unpack(values[PACKED]) if target.many else values, finite
+
+class Found(NamedTuple):
+    """One starting point per restart.
+
+    Attributes
+    ----------
+    values : dict of str to array
+        Per latent site in the model's own coordinates, leading axis R.
+    unconstrained : dict of str to array
+        The same in unconstrained coordinates.
+    valid : array of bool
+        Whether the density and its gradient are finite there, shape ``(R,)``.
+    tried : int
+        Points that were looked at, as far as that is known.
+    """
+
+    values: dict[str, Shaped[np.ndarray, "R ..."]]
+    unconstrained: dict[str, Shaped[np.ndarray, "R ..."]]
+    valid: Bool[np.ndarray, " R"]
+    tried: int
+
+
+def uniform_points(seeds: Sequence[int], places: Places) -> Found:
+    """Return points that are uniform(-2, 2) in unconstrained coordinates, as NumPyro's ``init_to_uniform`` draws them.
+
+    A point that is not valid is drawn anew, :data:`TRIES` times at most.
+
+    Parameters
+    ----------
+    seeds : sequence of int
+        One per restart.
+    places : Places
+        Says what is valid.
+    """
+    target = places.target
+    streams = [np.random.default_rng(seed) for seed in seeds]
+    points, valid, tried = np.zeros((len(seeds), target.dim), jnp.result_type(float)), np.zeros(len(seeds), bool), 0
+    values: dict[str, Any] = {}
+    for _ in range(TRIES):
+        drawn = np.stack([stream.uniform(-RADIUS, RADIUS, target.dim) for stream in streams]).astype(points.dtype)
+        points, tried = np.where(valid[:, None], points, drawn), tried + int(np.sum(~valid))
+        values, valid = places(points)
+        if valid.all():
+            break
+    return Found(values, target.split(points), valid, tried)
