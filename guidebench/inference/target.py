@@ -21,9 +21,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
+from numpyro.distributions.distribution import MaskedDistribution
 from numpyro.distributions.transforms import biject_to
-from numpyro.handlers import block, seed, trace
-from numpyro.infer.util import constrain_fn, log_density, potential_energy
+from numpyro.handlers import block, seed, substitute, trace
+from numpyro.infer.util import log_density, potential_energy
 
 from guidebench.inference import bundles, enumeration
 from guidebench.inference.arguments import Arguments, is_array, runnable
@@ -326,9 +327,29 @@ class Target:
             return {name: sites[name] for name in self.shapes}, log_jacobian
         if self.minibatches is not None or self.enumerated:
             return self._by_supports(flat, traced)
+        free = self.split(flat)
+
+        def own(site: Mapping[str, Any]) -> Any:
+            return biject_to(site["fn"].support)(free[site["name"]]) if site["name"] in free else None
+
         seeded = seed(self.model, jax.random.key(0))
         with block():
-            constrained = constrain_fn(seeded, args, kwargs, self.split(flat))
-            values = {name: constrained[name] for name in self.shapes}
+            sites = trace(substitute(seeded, substitute_fn=own)).get_trace(*args, **kwargs)
+        values = {name: sites[name]["value"] for name in self.shapes}
+        if all(_as_they_are(sites[name]) for name in self.shapes):
+            return values, sum((_log_volume(sites[name], free[name]) for name in self.shapes), jnp.zeros(()))
+        with block():  # what NumPyro makes of the volume under a mask or a scale, it alone knows
             log_joint, _ = log_density(seeded, args, kwargs, values)
         return values, self._density(flat, traced) - log_joint
+
+
+def _as_they_are(site: Mapping[str, Any]) -> bool:
+    """Return whether the density of a latent site counts as it is."""
+    return site["scale"] is None and not isinstance(site["fn"], MaskedDistribution)
+
+
+def _log_volume(site: Mapping[str, Any], free: Array) -> Float[Array, ""]:
+    """Return the log Jacobian of the map to a site's own values, whose support may depend on other sites."""
+    transform = biject_to(site["fn"].support)
+    volume: Float[Array, ""] = jnp.sum(transform.log_abs_det_jacobian(free, site["value"]))
+    return volume

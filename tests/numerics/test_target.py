@@ -12,6 +12,7 @@ import numpy as np
 import numpyro
 import numpyro.distributions as dist
 import pytest
+from numpyro.contrib.control_flow import scan
 from numpyro.infer.util import log_density, potential_energy, unconstrain_fn
 from scipy import stats
 from scipy.special import betaln, expit
@@ -193,6 +194,52 @@ def test_constraining_goes_there_and_back_and_accounts_for_the_volume(whole: Tar
         for u in rows
     ]
     np.testing.assert_allclose(log_jacobian, expected, rtol=1e-9)
+
+
+def within_another(y: Any = None) -> None:
+    """A support that depends on another site."""
+    top = numpyro.sample("top", dist.Gamma(3.0, 1.0))
+    below = numpyro.sample("below", dist.Uniform(0.0, top).expand([2]).to_event(1))
+    numpyro.sample("y", dist.Normal(jnp.sum(below), 1.0), obs=y)
+
+
+def in_steps(y: Any = None) -> None:
+    """Sites of a scan, one for every step."""
+
+    def step(level: Any, y: Any) -> tuple[Any, Any]:
+        level = numpyro.sample("level", dist.Gamma(2.0, 1.0 / level))
+        numpyro.sample("y", dist.Normal(level, 1.0), obs=y)
+        return level, level
+
+    scan(step, jnp.ones(()), y * jnp.ones(3))
+
+
+def of_half_the_weight(y: Any = None) -> None:
+    with numpyro.handlers.scale(scale=0.5):
+        s = numpyro.sample("s", dist.HalfNormal(1.0))
+    numpyro.sample("y", dist.Normal(0.0, s), obs=y)
+
+
+def without_its_prior(y: Any = None) -> None:
+    with numpyro.handlers.mask(mask=False):
+        s = numpyro.sample("s", dist.HalfNormal(1.0))
+    numpyro.sample("y", dist.Normal(0.0, s), obs=y)
+
+
+@pytest.mark.parametrize("model", [within_another, in_steps, of_half_the_weight, without_its_prior])
+def test_the_volume_is_what_density_and_joint_density_differ_by(model: Callable[..., Any]) -> None:
+    """Whatever a support depends on, and whatever NumPyro makes of the volume under a mask or a scale."""
+    target = target_of(model, y=np.array(0.7))
+    with double():
+        traced = jax.tree.map(jnp.asarray, as_double(dict(target.arguments.arrays)))
+        target.record(traced)
+
+        def at(u: jax.Array) -> tuple[jax.Array, ...]:
+            values, log_jacobian = target.constrain(u, traced)
+            return target.log_density(u, traced), target.joint(values, traced), log_jacobian
+
+        density, joint, log_jacobian = jax.jit(jax.vmap(at))(jnp.asarray(points(target.dim, 5)))
+    np.testing.assert_allclose(density, joint + log_jacobian, rtol=1e-10, atol=1e-10)
 
 
 def corr_jacobian(u: np.ndarray) -> float:
