@@ -20,7 +20,7 @@ from jaxtyping import Array, Float, Float64, Key, Shaped
 from guidebench.inference.again import Again, noise_of
 from guidebench.inference.coordinates import Frame
 from guidebench.inference.density import draw, draw_guide
-from guidebench.inference.device.compiled import compile_for, level_for, options, over_draws
+from guidebench.inference.device.compiled import compile_values, level_for, options, over_draws
 from guidebench.inference.device.precision import as_double, chosen, double
 from guidebench.inference.rescoring import PACKED, LogJoint
 from guidebench.inference.rounding import PROBED, Rounding, rounding_of
@@ -229,7 +229,9 @@ def make_sampler(
     with chosen(scoring.x64):
         traced = exact if scoring.x64 else dict(frame.arguments.arrays)
         start, given = _in_precision(scoring, frame.first()), _in_precision(scoring, params)
-        compiled = compile_for(program, given, jax.random.split(jax.random.key(0), count), start, traced, level=level)
+        compiled = compile_values(
+            program, given, jax.random.split(jax.random.key(0), count), start, traced, level=level
+        )
 
     @cache
     def once_more() -> tuple[Callable[..., Any], Any]:

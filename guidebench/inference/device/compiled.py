@@ -7,7 +7,7 @@ the CPU a program that runs once is therefore compiled without optimisation.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
@@ -23,6 +23,9 @@ TINY, LARGE = 200, 10_000
 BATCH_VALUES = 20_000_000
 CACHED_VALUES = 250_000
 LEAST_AT_ONCE = 32
+
+#: Numbers that a program looks up at a time to be one of lookups, and by how much matrices may be larger.
+MANY_LOOKUPS, MATRICES = 1_000, 10
 
 #: XLA's option for the way in which it fuses loops on a CPU.
 _EMITTERS = "xla_cpu_use_fusion_emitters"
@@ -55,15 +58,15 @@ def level_for_few(numbers: int) -> int:
     return 0 if numbers < LARGE else 1
 
 
-def options(level: int) -> dict[str, Any] | None:
-    """Return the compiler options of an LLVM optimisation level (CPU only).
+def options(level: int, *, plain: bool = False) -> dict[str, Any] | None:
+    """Return the compiler options of an LLVM optimisation level (CPU only), with XLA's emitters or `plain` without.
 
-    What is not to be optimised is not fused by XLA's emitters either, without which it is compiled in half the time.
+    What is not to be optimised is not fused by emitters either, without which it is compiled in half the time.
     """
     if jax.default_backend() != "cpu":
         return None
-    plain = {_EMITTERS: False} if level == 0 and _knows(_EMITTERS) else {}
-    return {"xla_backend_optimization_level": level, **plain}
+    without = {_EMITTERS: False} if (plain or level == 0) and _knows(_EMITTERS) else {}
+    return {"xla_backend_optimization_level": level, **without}
 
 
 @cache
@@ -79,6 +82,39 @@ def _knows(option: str) -> bool:
 def compile_for(function: Callable[..., Any], *args: Any, level: int) -> Callable[..., Any]:
     """Return `function` compiled for arguments like `args` at LLVM optimisation `level` (CPU only)."""
     return jax.jit(function).lower(*args).compile(compiler_options=options(level))
+
+
+def compile_values(function: Callable[..., Any], *args: Any, level: int) -> Callable[..., Any]:
+    """Return what :func:`compile_for` returns, for a program of densities without their slopes.
+
+    XLA's emitters do not vectorise a loop that looks up what was computed, as the effect of each row's group: without
+    them a density is three to six times as quick.  One whose matrix products are larger than its lookups is as many
+    times slower.
+    """
+    traced = jax.jit(function).trace(*args)
+    plain = mostly_looked_up(traced.jaxpr.jaxpr)
+    compiled: Callable[..., Any] = traced.lower().compile(compiler_options=options(level, plain=plain))
+    return compiled
+
+
+def mostly_looked_up(program: Any) -> bool:
+    """Return whether a jaxpr looks up many numbers, and multiplies no matrix that is large beside them."""
+    looked_up, multiplied = 0, 0
+    for step in _steps(program):
+        if step.primitive.name == "gather":
+            looked_up = max(looked_up, step.outvars[0].aval.size)
+        elif step.primitive.name == "dot_general":
+            multiplied = max(multiplied, *(one.aval.size for one in step.invars))
+    return looked_up >= MANY_LOOKUPS and multiplied <= MATRICES * looked_up
+
+
+def _steps(program: Any) -> Iterator[Any]:
+    """Yield the operations of a jaxpr, and of all that are within it."""
+    for step in program.eqns:
+        yield step
+        for inner in jax.tree.leaves(step.params, is_leaf=lambda one: hasattr(one, "eqns") or hasattr(one, "jaxpr")):
+            if hasattr(inner, "eqns") or hasattr(inner, "jaxpr"):
+                yield from _steps(getattr(inner, "jaxpr", inner))
 
 
 def soon(function: Callable[..., Any], *args: Any, level: int) -> Callable[..., Any]:
