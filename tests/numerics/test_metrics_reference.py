@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.signal import lfilter
+from scipy.spatial.distance import cdist
 from scipy.stats import norm
 
 from guidebench.contracts import MetricValue
@@ -248,6 +249,18 @@ def test_energy_distance_of_normals(m: float, s: float) -> None:
     found = values(distances.energy_distance, evidence)["", ""]
     assert found.value == pytest.approx(energy_of_normals(m, s), abs=4 * found.mcse)
     assert found.mcse < 0.1
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e8])
+def test_distances_by_a_product_are_those_of_every_pair(offset: float) -> None:
+    """Far from zero, too, and where one point is far from all others, or two are the same."""
+    rng = np.random.default_rng(0)
+    x, y = offset + rng.standard_normal((50, 40)), offset + rng.standard_normal((60, 40))
+    x[0] += 1e6
+    y[3] = x[4]
+    assert x.shape[1] >= distances.BY_PRODUCTS
+    for one, other in ((x, y), (x, x)):
+        np.testing.assert_allclose(distances._apart(one, other), cdist(one, other), rtol=1e-6, atol=1e-5)
 
 
 def test_energy_distance_of_one_law_is_zero_on_average() -> None:
