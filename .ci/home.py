@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatch
@@ -73,16 +74,18 @@ class Run(NamedTuple):
 
 def short_way(name: str) -> dict[str, Any]:
     """Measure ``gb.posterior``."""
+    problem, began = _problem(name), time.perf_counter()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # that there are none
-        found = gb.posterior(name, progress=False)
+        found = gb.posterior(problem.model, *problem.args, **problem.kwargs, progress=False)
+    seconds = time.perf_counter() - began
     if found is None:
-        return {}
+        return {"seconds": seconds}
     told = found["posterior"].attrs
     kept = {key: str(told[key]) for key in ("source", "won")} | {
         key: int(told[key]) for key in ("gradients", "densities")
     }
-    return {**kept, "errors": errors(found["posterior"], _problem(name))}
+    return {**kept, "seconds": seconds, "errors": errors(found["posterior"], problem)}
 
 
 def errors(posterior: Any, problem: Problem) -> tuple[float, float]:
@@ -97,6 +100,29 @@ def errors(posterior: Any, problem: Problem) -> tuple[float, float]:
         worst[0] = max(worst[0], float(np.max(np.abs(drawn.mean(axis=(0, 1)) - truth.mean(axis=(0, 1))) / sd)))
         worst[1] = max(worst[1], float(np.max(np.abs(drawn.std(axis=(0, 1)) / sd - 1))))
     return worst[0], worst[1]
+
+
+def usual(name: str) -> dict[str, Any]:
+    """Measure the time of NumPyro's NUTS as it is usually run, chains side by side and one after the other."""
+    import jax
+    from numpyro.infer import MCMC, NUTS
+
+    problem, seconds = _problem(name), {}
+    for method in ("vectorized", "sequential"):
+        jax.clear_caches()
+        began = time.perf_counter()
+        sampler = MCMC(
+            NUTS(problem.model),
+            num_warmup=WARMUP,
+            num_samples=DRAWS,
+            num_chains=CHAINS,
+            chain_method=method,
+            progress_bar=False,
+        )
+        sampler.run(jax.random.key(0), *problem.args, **problem.kwargs)
+        jax.block_until_ready(sampler.get_samples())
+        seconds[method] = time.perf_counter() - began
+    return {"seconds": min(seconds.values()), **seconds}
 
 
 def from_guide(name: str) -> dict[str, Any]:
@@ -161,7 +187,7 @@ def nuts(problem: Problem, warmup: int, init: Mapping[str, Any] | None = None, *
     return found
 
 
-MEASURED = {"posterior": short_way, "guide": from_guide, "nowhere": from_nowhere}
+MEASURED = {"posterior": short_way, "usual": usual, "guide": from_guide, "nowhere": from_nowhere}
 
 
 def measure(file: Path, patterns: Sequence[str]) -> None:
@@ -208,9 +234,12 @@ def _of_short_way(found: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Itera
     won = {name: one for name, one in measured.items() if "errors" in one}
     right = [one for one in won.values() if one["errors"][0] <= MEAN_ERROR and one["errors"][1] <= SD_ERROR]
     yield f"{len(measured)} posteriors: draws of {len(won)}, right on {len(right)} of these. Gradients beside those of"
-    shares, rows = [], []
+    shares, times, rows = [], [], []
     for name, one in measured.items():
-        nuts = _run(found[name].get("nowhere"))
+        nuts, usually = _run(found[name].get("nowhere")), found[name].get("usual")
+        timed = one["seconds"] / usually["seconds"] if usually is not None and "errors" in one else None
+        times += [] if timed is None else [timed]
+        took = f"{one['seconds']:.1f} | " + ("" if usually is None else f"{usually['seconds']:.1f}")
         share = one["gradients"] / nuts.usual if nuts is not None and "errors" in one else None
         shares += [] if share is None else [share]
         beside = "" if share is None else f"{share:.0%}"
@@ -218,14 +247,19 @@ def _of_short_way(found: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Itera
             mean, sd = one["errors"]
             by = one["won"].partition("won ")[2].partition(",")[0].partition(" at ")[0]
             cost = f"{one['gradients']:,} | {one['densities']:,}"
-            rows.append(f"| {name} | {by} | {cost} | {beside} | {mean:.3f} | {sd:.1%} |")
+            rows.append(f"| {name} | {by} | {cost} | {beside} | {took} | {mean:.3f} | {sd:.1%} |")
         else:
-            rows.append(f"| {name} | none | | | | | |")
-    told = f"median {median(shares):.0%} over {len(shares)}" if shares else "not measured"
-    yield f"NUTS, 4 x (1,000 + 1,000) in its default settings: {told}.\n"
-    yield "| posterior | won | gradients | densities | gradients of NUTS | error of a mean, sds | of an sd |"
-    yield "|---|---|---|---|---|---|---|"
+            rows.append(f"| {name} | none | | | | {took} | | |")
+    yield f"NUTS, 4 x (1,000 + 1,000) in its default settings: {_median(shares)}. Seconds, each in a process of its own"
+    yield "that compiles everything, beside the same run of NUTS, chains side by side or one after the other, whichever"
+    yield f"is quicker: {_median(times)}.\n"
+    yield "| posterior | won | gradients | densities | of NUTS's | seconds | NUTS's | error of a mean, sds | of an sd |"
+    yield "|---|---|---|---|---|---|---|---|---|"
     yield from rows
+
+
+def _median(shares: Sequence[float]) -> str:
+    return f"median {median(shares):.0%} over {len(shares)}" if shares else "not measured"
 
 
 def _of_starts(found: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Iterator[str]:
@@ -237,8 +271,8 @@ def _of_starts(found: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Iterator
         shares += [after.gradients / before.gradients] if before.reached and after.reached else []
         cells = [f"{one.warmup:,} + {one.sampling:,}" for one in (before, after)]
         rows.append(f"| {name} | {cells[0]} | {cells[1]} | {share} | {warm['training']:,} | {warm['verdict']} |")
-    told = f"median {median(shares):.0%} over {len(shares)}" if shares else "not measured"
-    yield f"Gradients, warm-up + sampling, until R-hat is below {RHAT} and bulk and tail ESS are above {ESS}: {told}.\n"
+    limits = f"R-hat is below {RHAT} and bulk and tail ESS are above {ESS}"
+    yield f"Gradients, warm-up + sampling, until {limits}: {_median(shares)}.\n"
     yield "| posterior | cold start | from the guide | share | the guide's own | its verdict |"
     yield "|---|---|---|---|---|---|"
     yield from rows
