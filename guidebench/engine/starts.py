@@ -20,7 +20,7 @@ from guidebench.inference.large import explore_large
 from guidebench.inference.modes import Landscape
 from guidebench.inference.recipe import Recipe
 from guidebench.inference.start import (
-    Places,
+    FiniteAt,
     prior_points,
     starting_points,
     starting_points_of_many,
@@ -58,7 +58,8 @@ class Starts:
     points : ndarray or None
         The same points in unconstrained coordinates, shape ``(R, D)``, where there is a `target`.
     work : Work
-        What it took to find them, the search included.  Where NumPyro draws until a point is valid, the first of each
+        What it took to find them, the search included.  Where NumPyro draws until a point is valid (by a strategy
+        other than the uniform one, of parts of the data, or where discrete sites are summed out), the first of each
         start counts: how many it tries is not known.
     """
 
@@ -87,15 +88,15 @@ def find_starts(inspected: Inspected, config: RunConfig, recipe: Recipe) -> Star
     searching = recipe.standardise and not structure.params
     count = max(recipe.restarts, SEARCHES) if searching else recipe.restarts
     many = many_alike(structure, minibatches)
-    plain_model = not (structure.discrete or structure.params or minibatches)
-    places = None
-    if many or (searching and plain_model):
-        places = Places(Target.of(problem.model, arguments, structure, minibatches), count)
-    tried, unconstrained = _by_strategy(inspected, config, count, places, many=many)
+    alone = searching and not (structure.discrete or minibatches)
+    finite_at = None
+    if many or (alone and config.init == "uniform"):
+        finite_at = FiniteAt(Target.of(problem.model, arguments, structure, minibatches), count)
+    tried, unconstrained = _by_strategy(inspected, config, count, finite_at)
     plain = tried.first(recipe.restarts)
     if not tried.valid.any() or structure.params or not (searching or minibatches or structure.discrete):
         return plain
-    target = places.target if places else Target.of(problem.model, arguments, structure, minibatches)
+    target = finite_at.target if finite_at else Target.of(problem.model, arguments, structure, minibatches)
     points = target.flatten(unconstrained).astype(np.float64)
     if not searching:
         return replace(plain, points=points, target=target)
@@ -113,7 +114,7 @@ def find_starts(inspected: Inspected, config: RunConfig, recipe: Recipe) -> Star
     if config.init != "uniform":
         return found
     local = dict(zip(np.flatnonzero(tried.valid).tolist(), landscape.places[: len(own)], strict=True))
-    return _scattered(found, places or Places(target, len(found.valid)), local, seed, problem.name)
+    return _scattered(found, finite_at or FiniteAt(target, len(found.valid)), local, seed, problem.name)
 
 
 def _looked_at(inspected: Inspected) -> tuple[Callable[..., Any], Arguments]:
@@ -127,27 +128,27 @@ def _looked_at(inspected: Inspected) -> tuple[Callable[..., Any], Arguments]:
 
 
 def _by_strategy(
-    inspected: Inspected, config: RunConfig, count: int, places: Places | None, *, many: bool
+    inspected: Inspected, config: RunConfig, count: int, finite_at: FiniteAt | None
 ) -> tuple[Starts, Mapping[str, np.ndarray]]:
     """Return the points of the strategy, and the same in unconstrained coordinates."""
     problem, _, arguments, structure, minibatches = inspected
     names = problem.name, "start"
-    if places is not None and config.init == "uniform":
-        found = uniform_points([derive(config.seed, *names, index) for index in range(count)], places)
+    if finite_at is not None and config.init == "uniform":
+        found = uniform_points([derive(config.seed, *names, index) for index in range(count)], finite_at)
     else:
         start_keys, init = keys(config.seed, count, *names), strategy(config.init, structure)
-        if places is not None and many:
-            found = starting_points_of_many(start_keys, places, problem.model, arguments, init)
+        if finite_at is not None:
+            found = starting_points_of_many(start_keys, finite_at, problem.model, arguments, init)
         else:
             found = starting_points(start_keys, *_looked_at(inspected), init)
-    looked = Work(gradients=found.tried)
+    looked = Work(gradients=found.gradients)
     if minibatches is not None and not minibatches.local:
         size, part = minibatches.plates[minibatches.main]
         looked = looked.of_part(part, size)
     return Starts(values=found.values, valid=np.asarray(found.valid), work=looked), found.unconstrained
 
 
-def _scattered(found: Starts, places: Places, local: Mapping[int, Any], seed: int, name: str) -> Starts:
+def _scattered(found: Starts, finite_at: FiniteAt, local: Mapping[int, Any], seed: int, name: str) -> Starts:
     """Return the starts moved about what the search found from each of them, where the density is finite there."""
     assert found.points is not None
     scattered = np.stack(
@@ -156,7 +157,8 @@ def _scattered(found: Starts, places: Places, local: Mapping[int, Any], seed: in
             for index, point in enumerate(found.points)
         ]
     )
-    moved, finite = places(scattered)
+    before = finite_at.computed
+    moved, finite = finite_at(scattered)
     keep = np.asarray(finite)
     return replace(
         found,
@@ -166,7 +168,7 @@ def _scattered(found: Starts, places: Places, local: Mapping[int, Any], seed: in
         },
         valid=keep | found.valid,
         points=np.where(keep[:, None], scattered, found.points),
-        work=found.work + Work(gradients=len(scattered)),
+        work=found.work + Work(gradients=finite_at.computed - before),
     )
 
 

@@ -26,6 +26,7 @@ from numpyro.infer import NUTS
 
 from guidebench.inference.coordinates import Affine, apply
 from guidebench.inference.device.compiled import compile_for, over_draws
+from guidebench.inference.device.jaxprs import inside
 from guidebench.inference.device.precision import as_double, double
 from guidebench.inference.modes import Landscape
 from guidebench.inference.target import Target
@@ -265,12 +266,11 @@ def _constants(program: ClosedJaxpr | Jaxpr) -> Iterator[Any]:
         program = program.jaxpr
     for equation in program.eqns:
         yield from (one.val for one in equation.invars if isinstance(one, Literal))
-        for parameter in equation.params.values():
-            for part in parameter if isinstance(parameter, (tuple, list)) else (parameter,):
-                if isinstance(part, (ClosedJaxpr, Jaxpr)):
-                    yield from _constants(part)
-                elif isinstance(part, (np.ndarray, jax.Array)):
-                    yield part
+        for part in inside(equation):
+            if isinstance(part, (ClosedJaxpr, Jaxpr)):
+                yield from _constants(part)
+            elif isinstance(part, (np.ndarray, jax.Array)):
+                yield part
 
 
 def _plain(value: Any) -> np.ndarray:

@@ -95,7 +95,7 @@ def starting_points(
     model: Callable[..., Any],
     arguments: Arguments,
     init: Callable[..., Any],
-) -> Found:
+) -> StartingPoints:
     """Return one starting point of a strategy per key.
 
     NumPyro tries up to 100 draws of it until the log joint density and its gradient are finite; how many it tried, it
@@ -113,17 +113,21 @@ def starting_points(
         return {name: values[name] for name in start.z}, dict(start.z), finite
 
     values, unconstrained, valid = jax.device_get(once(jax.vmap(find, in_axes=(0, None)), keys, dict(arguments.arrays)))
-    return Found(values, unconstrained, valid, len(keys))
+    return StartingPoints(values, unconstrained, valid, len(keys))
 
 
 def starting_points_of_many(
-    keys: Key[Array, " R"], places: Places, model: Callable[..., Any], arguments: Arguments, init: Callable[..., Any]
-) -> Found:
+    keys: Key[Array, " R"],
+    finite_at: FiniteAt,
+    model: Callable[..., Any],
+    arguments: Arguments,
+    init: Callable[..., Any],
+) -> StartingPoints:
     """Return what :func:`starting_points` does where latent sites are so many that NumPyro's own search takes minutes.
 
     A point that is not valid is drawn anew, :data:`TRIES_OF_MANY` times at most.
     """
-    target = places.target
+    target, before = finite_at.target, finite_at.computed
 
     def find(key: Key[Array, ""], traced: Mapping[str, Any]) -> dict[str, Array]:
         args, kwargs = arguments.call(model, traced)
@@ -131,15 +135,15 @@ def starting_points_of_many(
             sites = trace(substitute(seed(model, key), substitute_fn=init)).get_trace(*args, **kwargs)
         return {name: biject_to(sites[name]["fn"].support).inv(sites[name]["value"]) for name in target.shapes}
 
-    points, valid, tried = np.zeros((len(keys), target.dim)), np.zeros(len(keys), bool), 0
+    points, valid = np.zeros((len(keys), target.dim)), np.zeros(len(keys), bool)
     for attempt in range(TRIES_OF_MANY):
         fresh = jax.vmap(lambda key, number=attempt: jax.random.fold_in(key, number))(keys)
         drawn = target.flatten(jax.device_get(jax.vmap(find, in_axes=(0, None))(fresh, dict(arguments.arrays))))
-        points, tried = np.where(valid[:, None], points, drawn), tried + int(np.sum(~valid))
-        values, valid = places(points)
+        points = np.where(valid[:, None], points, drawn)
+        values, valid = finite_at(points)
         if valid.all():
             break
-    return Found(values, target.split(points), valid, tried)
+    return StartingPoints(values, target.split(points), valid, finite_at.computed - before)
 
 
 def prior_points(
@@ -173,8 +177,10 @@ def prior_points(
     return np.asarray(points[np.isfinite(points).all(axis=1)])
 
 
-class Places:
+class FiniteAt:
     """Says of points whether target and gradient are finite there; one compiled program for so many at a time.
+
+    `computed` counts the gradients so far, those that only fill a batch up among them.
 
     Parameters
     ----------
@@ -185,7 +191,7 @@ class Places:
     """
 
     def __init__(self, target: Target, count: int) -> None:
-        self.target, self.count = target, count
+        self.target, self.count, self.computed = target, count, 0
         self._arrays = dict(target.arguments.arrays)
         like = jax.ShapeDtypeStruct((count, target.dim), jnp.result_type(float))
         self._program = soon(jax.vmap(self._at, in_axes=(0, None)), like, self._arrays, level=0)
@@ -200,6 +206,7 @@ class Places:
             jax.device_get(self._program(filled[first : first + self.count], self._arrays))
             for first in range(0, len(filled), self.count)
         ]
+        self.computed += len(filled)
         values, finite = jax.tree.map(lambda *each: np.concatenate(each)[: len(asked)], *parts)
         return self.target.unpack(values[PACKED]) if self.target.many else values, finite
 
@@ -213,7 +220,7 @@ class Places:
         return values, finite
 
 
-class Found(NamedTuple):
+class StartingPoints(NamedTuple):
     """One starting point per restart.
 
     Attributes
@@ -224,17 +231,17 @@ class Found(NamedTuple):
         The same in unconstrained coordinates.
     valid : array of bool
         Whether the density and its gradient are finite there, shape ``(R,)``.
-    tried : int
-        Points that were looked at, as far as that is known.
+    gradients : int
+        How many were computed, as far as that is known.
     """
 
     values: dict[str, Shaped[np.ndarray, "R ..."]]
     unconstrained: dict[str, Shaped[np.ndarray, "R ..."]]
     valid: Bool[np.ndarray, " R"]
-    tried: int
+    gradients: int
 
 
-def uniform_points(seeds: Sequence[int], places: Places) -> Found:
+def uniform_points(seeds: Sequence[int], finite_at: FiniteAt) -> StartingPoints:
     """Return points that are uniform(-2, 2) in unconstrained coordinates, as NumPyro's ``init_to_uniform`` draws them.
 
     A point that is not valid is drawn anew, :data:`TRIES` times at most.
@@ -243,17 +250,17 @@ def uniform_points(seeds: Sequence[int], places: Places) -> Found:
     ----------
     seeds : sequence of int
         One per restart.
-    places : Places
+    finite_at : FiniteAt
         Says what is valid.
     """
-    target = places.target
+    target, before = finite_at.target, finite_at.computed
     streams = [np.random.default_rng(seed) for seed in seeds]
-    points, valid, tried = np.zeros((len(seeds), target.dim), jnp.result_type(float)), np.zeros(len(seeds), bool), 0
+    points, valid = np.zeros((len(seeds), target.dim), jnp.result_type(float)), np.zeros(len(seeds), bool)
     values: dict[str, Any] = {}
     for _ in range(TRIES):
         drawn = np.stack([stream.uniform(-RADIUS, RADIUS, target.dim) for stream in streams]).astype(points.dtype)
-        points, tried = np.where(valid[:, None], points, drawn), tried + int(np.sum(~valid))
-        values, valid = places(points)
+        points = np.where(valid[:, None], points, drawn)
+        values, valid = finite_at(points)
         if valid.all():
             break
-    return Found(values, target.split(points), valid, tried)
+    return StartingPoints(values, target.split(points), valid, finite_at.computed - before)

@@ -21,7 +21,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
-from numpyro.distributions.distribution import MaskedDistribution
 from numpyro.distributions.transforms import biject_to
 from numpyro.handlers import block, seed, substitute, trace
 from numpyro.infer.util import log_density, potential_energy
@@ -38,6 +37,7 @@ from guidebench.inference.subsampling import (
     on_a_part,
     on_some,
 )
+from guidebench.inference.wrappers import masked
 
 
 def many_alike(structure: ModelStructure, minibatches: Minibatches | None) -> bool:
@@ -345,7 +345,7 @@ class Target:
 
 def _as_they_are(site: Mapping[str, Any]) -> bool:
     """Return whether the density of a latent site counts as it is."""
-    return site["scale"] is None and not isinstance(site["fn"], MaskedDistribution)
+    return site["scale"] is None and not masked(site["fn"])
 
 
 def _log_volume(site: Mapping[str, Any], free: Array) -> Float[Array, ""]:

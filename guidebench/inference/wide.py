@@ -115,7 +115,7 @@ class _Functions:
             return jnp.mean(values), jnp.mean(gradients, axis=0), jnp.mean(gradients * noise, axis=0)
 
         few = level_for_few(target.evaluated + self.dim)
-        self._bound = soon(bound, *self._noise[:2], self._noise[:AT_ONCE], self._traced, level=few)
+        self._bound = soon(bound, *self._noise[:2], self._noise[:AT_ONCE], self._traced, level=1)
         self._slope = soon(slope, self._noise[0], self._traced, level=1)
         self._diagonal = soon(diagonal, self._noise[0], self._noise[:PROBES], self._traced, level=few)
         self._many = soon(many, self._noise, self._traced, level=few)

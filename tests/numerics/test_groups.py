@@ -16,7 +16,7 @@ from guidebench.engine import chained
 from guidebench.inference.arguments import Arguments
 from guidebench.inference.chains.groups import Groups, run_groups
 from guidebench.inference.chains.moves import CHAINS, Moves
-from guidebench.inference.chains.run import Settled
+from guidebench.inference.chains.run import Settled, run_chains
 from guidebench.inference.modes import Landscape, explore
 from guidebench.inference.structure import inspect_model
 from guidebench.inference.target import Target
@@ -37,6 +37,43 @@ def test_groups_from_the_best_gaussian_and_from_a_wider_one_agree_on_a_skewed_po
     for one in found.found:
         assert np.abs(one.latents["g"].mean(axis=(0, 1)) - 1.5).max() < 0.07 * 0.75**0.5
         np.testing.assert_allclose(one.latents["g"].std(axis=(0, 1)), 0.75**0.5, rtol=0.07)
+
+
+def population(groups: int) -> Callable[..., Any]:
+    """Many effects that move with the mean of their population, which no scale of a single one says."""
+
+    def model() -> None:
+        mean = numpyro.sample("mean", dist.Normal(0.0, 3.0))
+        numpyro.sample("effect", dist.Normal(mean, 0.5).expand([groups]).to_event(1))
+
+    return model
+
+
+def test_of_many_latents_the_wider_group_runs_in_the_coordinates_of_the_first() -> None:
+    moves, landscape = prepared(population(150))
+    assert not moves.dense
+    found = run_groups(moves, landscape, 0, 400_000)
+    assert found.failure == ""
+    first, wider = found.found
+    assert wider.gradients < 2 * first.gradients
+    sd = np.hypot(3, 0.5)
+    for one in found.found:
+        assert abs(one.latents["mean"].mean()) < 0.1 * 3
+        assert one.latents["mean"].std() == pytest.approx(3, rel=0.1)
+        assert np.abs(one.latents["effect"].mean(axis=(0, 1))).max() < 0.1 * sd
+        np.testing.assert_allclose(one.latents["effect"].std(axis=(0, 1)), sd, rtol=0.1)
+
+
+def test_coordinates_of_others_that_do_not_fit_are_chosen_anew() -> None:
+    """Whitened by points that are ten times too narrow in a half of the coordinates, and elsewhere."""
+    moves, _ = prepared(lambda: numpyro.sample("x", dist.Normal(0.0, 1.0).expand([150]).to_event(1)))
+    rng = np.random.default_rng(0)
+    wrong = 1 + rng.standard_normal((1_000, 150)) * np.where(np.arange(150) < 75, 0.1, 1.0)
+    found = run_chains(moves, 2 * rng.standard_normal((1_000, 150)), 0, 400_000, whitened_by=wrong)
+    assert found.settled, found.note
+    x = found.latents["x"].reshape(-1, 150)
+    assert np.abs(x.mean(axis=0)).max() < 0.1
+    assert np.abs(x.std(axis=0) - 1).max() < 0.1
 
 
 def test_groups_that_ran_for_different_times_make_one_reference() -> None:

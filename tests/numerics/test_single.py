@@ -47,6 +47,15 @@ class Mistaken:
         raise NotImplementedError
 
 
+class MistakenElsewhere(Mistaken):
+    """The same, mistaken near the posterior only."""
+
+    def log_density(self, flat: Any, traced: Mapping[str, Any]) -> Any:
+        """Return the density, half as wide near the middle in single precision."""
+        right = -0.5 * jnp.sum(flat**2)
+        return right if flat.dtype == np.float64 else jnp.where(jnp.sum(flat**2) > 9 * DIM, right, 4 * right)
+
+
 def moves(model: Callable[..., Any], **data: Any) -> Moves:
     arguments = Arguments.split(model, data)
     return Moves(Target.of(model, arguments, inspect_model(model, arguments)), data)
@@ -76,6 +85,27 @@ def test_mistaken_slopes_leave_the_distribution_as_it_is(monkeypatch: pytest.Mon
     assert abs(x.mean()) < 0.01
     assert x.std() == pytest.approx(1, abs=0.01)
     assert np.abs(x.std(axis=0) - 1).max() < 0.09
+
+
+def test_chains_that_move_to_where_the_slopes_are_mistaken_leave_single_precision() -> None:
+    """Good where they begin, and 50 % off beyond, where the posterior is: nothing says so but the acceptance."""
+    run = Moves(MistakenElsewhere(), {})
+    start = 20 + 0.1 * np.random.default_rng(0).standard_normal((1_000, DIM))
+    assert at(run, start)
+    found = run_chains(run, start, 0, 400_000)
+    assert found.settled, found.note
+    assert 0 < found.work.densities < found.transitions * CHAINS
+    x = found.latents["x"].reshape(-1, DIM)
+    assert np.abs(x.mean(axis=0)).max() < 0.1
+    assert np.abs(x.std(axis=0) - 1).max() < 0.1
+
+
+def test_all_chains_in_one_program_as_on_other_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(of_moves, "PARTS", 1)
+    found = run_chains(normals(), np.random.default_rng(0).standard_normal((1_000, DIM)), 0, 100_000)
+    assert found.settled, found.note
+    assert found.work.densities == found.transitions * CHAINS
+    assert np.abs(found.latents["x"].reshape(-1, DIM).std(axis=0) - 1).max() < 0.1
 
 
 def test_densities_at_the_ends_are_counted() -> None:

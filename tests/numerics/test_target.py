@@ -226,7 +226,41 @@ def without_its_prior(y: Any = None) -> None:
     numpyro.sample("y", dist.Normal(0.0, s), obs=y)
 
 
-@pytest.mark.parametrize("model", [within_another, in_steps, of_half_the_weight, without_its_prior])
+def without_priors_in_a_plate(y: Any = None) -> None:
+    with numpyro.plate("n", 3), numpyro.handlers.mask(mask=False):
+        s = numpyro.sample("s", dist.HalfNormal(1.0))
+    numpyro.sample("y", dist.Normal(0.0, jnp.sum(s)), obs=y)
+
+
+def without_some_priors(y: Any = None) -> None:
+    mask = jnp.array([True, False, True])
+    with numpyro.plate("m", 2, dim=-2), numpyro.plate("n", 3), numpyro.handlers.mask(mask=mask):
+        s = numpyro.sample("s", dist.HalfNormal(1.0))
+    numpyro.sample("y", dist.Normal(0.0, jnp.sum(s)), obs=y)
+
+
+def without_priors_in_steps(y: Any = None) -> None:
+    def step(level: Any, y: Any) -> tuple[Any, Any]:
+        with numpyro.plate("k", 2), numpyro.handlers.mask(mask=False):
+            s = numpyro.sample("s", dist.Gamma(2.0, 1.0))
+        numpyro.sample("y", dist.Normal(jnp.sum(s), 1.0), obs=y)
+        return level, None
+
+    scan(step, jnp.ones(()), y * jnp.ones(3))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        within_another,
+        in_steps,
+        of_half_the_weight,
+        without_its_prior,
+        without_priors_in_a_plate,
+        without_some_priors,
+        without_priors_in_steps,
+    ],
+)
 def test_the_volume_is_what_density_and_joint_density_differ_by(model: Callable[..., Any]) -> None:
     """Whatever a support depends on, and whatever NumPyro makes of the volume under a mask or a scale."""
     target = target_of(model, y=np.array(0.7))

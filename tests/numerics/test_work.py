@@ -17,6 +17,7 @@ from guidebench.inference import nuts
 from guidebench.inference.arguments import Arguments
 from guidebench.inference.chains.moves import CHAINS, Moves
 from guidebench.inference.chains.run import run_chains
+from guidebench.inference.chains.whitening import by_moments, plain
 from guidebench.inference.coordinates import Affine
 from guidebench.inference.derivatives import DRAWS, Functions
 from guidebench.inference.device.precision import double
@@ -24,6 +25,7 @@ from guidebench.inference.large import expand
 from guidebench.inference.mixture import witness
 from guidebench.inference.modes import explore
 from guidebench.inference.pointwise import AT_A_TIME, Pointwise
+from guidebench.inference.start import FiniteAt, uniform_points
 from guidebench.inference.structure import inspect_model
 from guidebench.inference.target import Target
 from guidebench.inference.wide import PROBES, explore_wide
@@ -36,8 +38,8 @@ SIZE = 3
 class Counted:
     """A posterior that counts how often its log density is computed, each lane of what is vectorised."""
 
-    def __init__(self) -> None:
-        self._calls = 0
+    def __init__(self, size: int = SIZE) -> None:
+        self._calls, self._size = 0, size
 
         @jax.custom_jvp
         def nothing(u: jax.Array) -> jax.Array:
@@ -48,7 +50,7 @@ class Counted:
         self._nothing = nothing
 
     def model(self, y: Any = 0.5) -> None:
-        u = numpyro.sample("u", dist.Normal(0.0, 1.0).expand([SIZE]).to_event(1))
+        u = numpyro.sample("u", dist.Normal(0.0, 1.0).expand([self._size]).to_event(1))
         numpyro.factor("counted", self._nothing(u))
         numpyro.sample("y", dist.Normal(u.sum(), 1.0), obs=y)
 
@@ -69,8 +71,31 @@ def counted() -> Counted:
 
 @pytest.fixture
 def target(counted: Counted) -> Target:
+    return target_of(counted)
+
+
+def target_of(counted: Counted) -> Target:
     arguments = Arguments.split(counted.model, {})
     return Target.of(counted.model, arguments, inspect_model(counted.model, arguments))
+
+
+def test_starting_points_count_by_whole_batches(counted: Counted, target: Target) -> None:
+    finite_at = FiniteAt(target, 4)
+    counted.calls()
+    finite_at(np.zeros((5, SIZE)))
+    assert counted.calls() == finite_at.computed == 8
+    found = uniform_points([1, 2, 3], finite_at)
+    assert counted.calls() == found.gradients == 4
+
+
+def test_where_many_coordinates_begin_both_precisions_count() -> None:
+    counted = Counted(120)
+    moves = Moves(target_of(counted), {})
+    draws = np.random.default_rng(0).standard_normal((CHAINS, 120))
+    whitening = plain(by_moments(draws, dense=False))
+    counted.calls()
+    assert moves.single_will_do(moves.begin(draws, whitening, 0.2), whitening)
+    assert counted.calls() == 2 * CHAINS
 
 
 def test_the_pieces_of_a_search_count_every_lane(counted: Counted, target: Target) -> None:

@@ -4,7 +4,8 @@ One group begins at the best Gaussian that a search found, one at a wider one (o
 others in every chain, so that few chains are far out in each), and one at every mode.  Chains of a group that is alone
 may all miss what none of them reaches; groups from different places that agree in all means and sds are harder to fool
 (Margossian et al. 2024, nested R-hat, doi:10.1214/24-BA1453, compares such groups by their variances; here their
-moments are held against the errors that decide of a guide).
+moments are held against the errors that decide of a guide).  The wider group runs in coordinates that the first has
+settled in: these decide how quickly chains arrive, not where, and are chosen anew where they do not fit.
 """
 
 from __future__ import annotations
@@ -92,8 +93,8 @@ def run_groups(
             return Groups(tuple(found), f"nothing was left for group {number + 1} of {len(places)}", before)
         over, pooled = partial(_over, left, before), min(len(places), 2)
         # Coordinates for what begins more widely at the same place are known from what began there.
-        settled = found[-1].points if widened != 1 and found else None
-        one = run_chains(moves, draws, int(rng.integers(2**31)), most, over, pooled=pooled, settled=settled)
+        known = found[-1].points if widened != 1 and found else None
+        one = run_chains(moves, draws, int(rng.integers(2**31)), most, over, pooled=pooled, whitened_by=known)
         if not one.settled:
             failure = f"group {number + 1} of {len(places)} did not settle: {one.note}"
             return Groups(tuple(found), failure, total(each.work for each in (*found, one)))

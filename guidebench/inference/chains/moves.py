@@ -80,8 +80,8 @@ class Watched(NamedTuple):
 class Given(NamedTuple):
     """The arguments of the programs, and those of paths in single precision where these are to be taken."""
 
-    double: dict[str, Any]
-    single: dict[str, Any] | None
+    in_double: dict[str, Any]
+    in_single: dict[str, Any] | None
 
 
 @runtime_checkable
@@ -126,7 +126,7 @@ class Posterior(Protocol):
 
 
 class Moves:
-    """The program of one target, in float64.
+    """The programs of one target: all in float64 but for the paths of many coordinates.
 
     Parameters
     ----------
@@ -153,7 +153,8 @@ class Moves:
             like, traced = self._like(), self.traced(self._plain())
             few = min(level_for_few(target.evaluated + target.dim), self._level)
             self._begin = soon(self._first, like, traced, level=few)
-            #: One of these, and the first where single precision will not do.
+            #: The program of a block in double precision, made by :meth:`given` where it turns out to be needed beside
+            #: the one that decides about paths in single precision.
             self._advance = self._advancing() if self._single is None else None
             self._end = None if self._single is None else self._ending(self._single)
             if not self.dense:
@@ -225,7 +226,7 @@ class Moves:
             return False
         size, traced = CHAINS // self.parts, self._single.traced(whitening)
         parts = [_part(state, at, at + size) for at in range(0, CHAINS, size)]
-        return all(self._single.apart(part.z, part.gradient, traced) <= SLOPES_APART for part in parts)
+        return max(self._single.apart(part.z, part.gradient, traced) for part in parts) <= SLOPES_APART
 
     def given(
         self,
@@ -236,7 +237,10 @@ class Moves:
         *,
         single: bool,
     ) -> Given:
-        """Return what :meth:`advance` needs; the parameters are those of :meth:`traced`."""
+        """Return what :meth:`advance` needs, and compile what that takes.
+
+        The parameters are those of :meth:`traced`, and `single`, whether paths go by slopes in single precision.
+        """
         in_single = self._single.traced(whitening) if single and self._single is not None else None
         if in_single is None and self._advance is None:
             self._advance = self._advancing()
@@ -272,12 +276,12 @@ class Moves:
         )
 
     def _advanced(self, state: State, key: Key[Array, ""], number: int, given: Given) -> tuple[State, Watched]:
-        if given.single is not None:
-            state, seen = self._by_single(state, key, number, given.single, given.double)
+        if given.in_single is not None:
+            state, seen = self._by_single(state, key, number, given.in_single, given.in_double)
         else:
             assert self._advance is not None
             with double():  # of this thread
-                state, seen = self._advance(state, key, np.int32(number), given.double)
+                state, seen = self._advance(state, key, np.int32(number), given.in_double)
         found: tuple[State, Watched] = (state, seen) if self.parts == 1 else jax.device_get((state, seen))
         return found
 

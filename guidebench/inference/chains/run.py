@@ -44,6 +44,9 @@ LEAST = FIRST * BLOCK * CHAINS * 4
 ACCEPT = 0.8, 0.95, 0.99
 MOST_LOST = 0.001
 
+#: Acceptance, in the last block, below which it is asked whether the slopes are to blame.
+LOW = 0.4
+
 #: Blocks of the most careful steps after which chains that lose so many times as many paths as they may are given up.
 GIVEN_UP_AFTER, HOPELESS = 24, 5
 
@@ -153,15 +156,15 @@ class _Run:
         draws: Float64[np.ndarray, "S D"],
         seed: int,
         wanted: float,
-        settled: Float64[np.ndarray, "N D"] | None,
+        whitened_by: Float64[np.ndarray, "N D"] | None,
     ) -> None:
         self.moves, self.seed, self.wanted = moves, seed, wanted
         rng = np.random.default_rng(seed)
         enough = len(draws) >= CHAINS
         chosen = rng.permutation(len(draws))[:CHAINS] if enough else rng.integers(0, len(draws), CHAINS)
         self.gradients = self.densities = self.beginnings = 0
-        self.known = settled is not None
-        self.whitening = self._whitened(draws if settled is None else settled, arrived=self.known)
+        self.known = whitened_by is not None
+        self.whitening = self._whitened(draws if whitened_by is None else whitened_by, arrived=self.known)
         self.state = self._begun(draws[chosen])
         raw = moves.watched(self.state, self.whitening)
         finite = raw[np.isfinite(raw).all(axis=1)]
@@ -290,6 +293,14 @@ class _Run:
             return self.moves.unconstrained(self.state, self.whitening)
         return self.second_half()[..., -self.moves.target.dim :].reshape(-1, self.moves.target.dim)
 
+    def leave_single(self) -> bool:
+        """Ask again whether single precision does where chains are now; return whether they go on without it."""
+        if not self.single:
+            return False
+        self.state = self._begun(self.moves.unconstrained(self.state, self.whitening))
+        self._begin()
+        return not self.single
+
     def go_carefully(self) -> bool:
         """Aim at a higher acceptance, by shorter steps, and forget what was seen; return whether that was possible."""
         if self.careful + 1 == len(ACCEPT):
@@ -302,8 +313,9 @@ class _Run:
     def whiten(self, *, moving: bool) -> None:
         """Whiten anew by where chains are, where the coordinates do not fit them.
 
-        Of many they are few directions that do, found where the chains were: where these still move, they are found
-        anew.  Coordinates that were known from others are left alone until there was time to arrive.
+        In many coordinates a few directions were found by the curvature where chains were then; while means still move
+        (`moving`), they are found anew in any case.  What others have settled in is left alone until there was time to
+        arrive.
         """
         if self.known and self.blocks < FIRST:
             if moving:
@@ -311,8 +323,8 @@ class _Run:
             return
         if self.whitened == MOST_WHITENED:
             return
-        points = self.points()
-        if not (moving and not self.moves.dense) and self._fits(points):
+        points, anew = self.points(), moving and not self.moves.dense
+        if not anew and self._fits(points):
             return
         u = self.moves.unconstrained(self.state, self.whitening)
         self.whitening = self._whitened(points, arrived=True)
@@ -323,7 +335,7 @@ class _Run:
     def _fits(self, points: Float64[np.ndarray, "S D"]) -> bool:
         """Return whether points are about as wide in every direction, whitened."""
         z = self.whitening.inverse(points)
-        variances = np.concatenate([z, z @ self.whitening.believed()], axis=1).var(axis=0)
+        variances = np.concatenate([z, z @ self.whitening.unclipped()], axis=1).var(axis=0)
         variances = variances[variances > 0]
         spread = [variances.min(), variances.max()]
         if self.moves.dense:
@@ -349,7 +361,7 @@ def run_chains(
     over: Callable[[], bool] = lambda: False,
     *,
     pooled: int = 1,
-    settled: Float64[np.ndarray, "N D"] | None = None,
+    whitened_by: Float64[np.ndarray, "N D"] | None = None,
 ) -> Settled:
     """Run chains from draws until they are believed, or the budget is spent.
 
@@ -368,12 +380,12 @@ def run_chains(
     pooled : int, optional
         Runs whose draws are put together: of means, less is asked of each, by so much that all come to the same.  Of
         sds not, for in heavy tails their errors look smaller than they are.
-    settled : ndarray, optional
+    whitened_by : ndarray, optional
         Points of other chains that have settled, shape ``(N, D)``, that whiten the coordinates; else the draws do.
     """
     share = math.sqrt(pooled)
     with np.errstate(all="ignore"):
-        run, look = _Run(moves, draws, seed, KNOWN * share, settled), None
+        run, look = _Run(moves, draws, seed, KNOWN * share, whitened_by), None
         while run.gradients < budget and run.length < LOOKS[-1] and not over():
             run.step()
             if run.length not in LOOKS:
@@ -384,8 +396,10 @@ def run_chains(
             enough = well or run.gradients >= cheap
             if look.believed and enough and run.length >= FIRST:
                 break
+            if run.length >= FIRST and run.acceptance < LOW and run.leave_single():
+                continue
             if run.length >= FIRST and look.lost > MOST_LOST:
-                if run.go_carefully():
+                if run.leave_single() or run.go_carefully():
                     continue
                 if run.length >= GIVEN_UP_AFTER and look.lost > HOPELESS * MOST_LOST:
                     break

@@ -18,6 +18,7 @@ from jaxtyping import Array, Float, Float32, Int, Key
 from guidebench.inference.chains.path import BLOCK, Keys, Path, Plan, followed, planned
 from guidebench.inference.chains.whitening import Whitening
 from guidebench.inference.device.compiled import soon
+from guidebench.inference.device.precision import double
 
 
 class Going(NamedTuple):
@@ -95,7 +96,8 @@ class InSingle:
     def _go(
         self, z: Any, gradient: Any, plan: Plan, key: Key[Array, ""], number: int, traced: Mapping[str, Any]
     ) -> Path:
-        begin = (np.asarray(each).astype(np.float32) for each in (z, gradient))
+        with double():  # for they are in double precision
+            begin = [each.astype(np.float32) for each in (z, gradient)]
         path: Path = self._follow(*begin, plan, key, np.int32(number), dict(traced))
         return path
 

@@ -79,7 +79,7 @@ class Whitening:
         scaled = self.affine.inverse(u)
         return np.asarray(scaled + ((scaled @ self.vectors) * (1 / self.lengths - 1)) @ self.vectors.T)
 
-    def believed(self) -> Float64[np.ndarray, "D L"]:
+    def unclipped(self) -> Float64[np.ndarray, "D L"]:
         """Return the directions that are as long as they were found, not as long as is believed at most."""
         return self.vectors[:, (self.lengths < LONGEST) & (self.lengths > 1 / LONGEST)]
 

@@ -7,12 +7,15 @@ the CPU a program that runs once is therefore compiled without optimisation.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
 import jax
+from jax.extend.core import ClosedJaxpr
+
+from guidebench.inference.device.jaxprs import steps
 
 #: Numbers of data and latents up to which a program is not worth optimising, and from which on it is worth all of it.
 TINY, LARGE = 200, 10_000
@@ -26,6 +29,9 @@ LEAST_AT_ONCE = 32
 
 #: Numbers that a program looks up at a time to be one of lookups, and by how much matrices may be larger.
 MANY_LOOKUPS, MATRICES = 1_000, 10
+
+#: Programs that are compiled side by side, at most.
+MOST_COMPILED = 4
 
 #: XLA's option for the way in which it fuses loops on a CPU.
 _EMITTERS = "xla_cpu_use_fusion_emitters"
@@ -92,29 +98,20 @@ def compile_values(function: Callable[..., Any], *args: Any, level: int) -> Call
     times slower.
     """
     traced = jax.jit(function).trace(*args)
-    plain = mostly_looked_up(traced.jaxpr.jaxpr)
+    plain = mostly_looked_up(traced.jaxpr)
     compiled: Callable[..., Any] = traced.lower().compile(compiler_options=options(level, plain=plain))
     return compiled
 
 
-def mostly_looked_up(program: Any) -> bool:
+def mostly_looked_up(program: ClosedJaxpr) -> bool:
     """Return whether a jaxpr looks up many numbers, and multiplies no matrix that is large beside them."""
     looked_up, multiplied = 0, 0
-    for step in _steps(program):
+    for step in steps(program):
         if step.primitive.name == "gather":
             looked_up = max(looked_up, step.outvars[0].aval.size)
         elif step.primitive.name == "dot_general":
             multiplied = max(multiplied, *(one.aval.size for one in step.invars))
     return looked_up >= MANY_LOOKUPS and multiplied <= MATRICES * looked_up
-
-
-def _steps(program: Any) -> Iterator[Any]:
-    """Yield the operations of a jaxpr, and of all that are within it."""
-    for step in program.eqns:
-        yield step
-        for inner in jax.tree.leaves(step.params, is_leaf=lambda one: hasattr(one, "eqns") or hasattr(one, "jaxpr")):
-            if hasattr(inner, "eqns") or hasattr(inner, "jaxpr"):
-                yield from _steps(getattr(inner, "jaxpr", inner))
 
 
 def soon(function: Callable[..., Any], *args: Any, level: int) -> Callable[..., Any]:
@@ -134,7 +131,8 @@ def soon(function: Callable[..., Any], *args: Any, level: int) -> Callable[..., 
 @cache
 def _compiling() -> ThreadPoolExecutor:
     """Return the threads that compile: XLA holds up no other thread of Python while it does."""
-    return ThreadPoolExecutor(max(os.cpu_count() or 1, 2), thread_name_prefix="compile")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return ThreadPoolExecutor(min(max(cores, 2), MOST_COMPILED), thread_name_prefix="compile")
 
 
 def once(function: Callable[..., Any], *args: Any) -> Any:
