@@ -211,8 +211,10 @@ def _run(registry: Registry, asked: Mapping[str, Any], progress: bool | None, ex
     with chosen(asked["config"], executor) as running:  # workers, if any, have as much to import as this process
         from guidebench.engine import run
         from guidebench.engine.request import Request
+        from guidebench.results.inference_data import arviz_meanwhile
 
         request = Request(name=asked["problems"][0].name, registry=registry, **asked)
+        arviz_meanwhile()
         with watch(progress) as watcher:
             record = run.compare(request, progress=watcher, executor=running, warn=_warn)
     sources = Sources(

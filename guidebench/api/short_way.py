@@ -92,10 +92,12 @@ def posterior(
         )
         from guidebench.engine.request import Request
         from guidebench.engine.until import until_trusted
+        from guidebench.results.inference_data import arviz_meanwhile
 
         request = Request(
             name=problem.name, problems=(adapted(problem, config),), guides=chosen, config=config, registry=registry
         )
+        arviz_meanwhile()
         with watch(progress) as watcher:
             found = until_trusted(request, progress=watcher, warn=comparing._warn)
     except RequestError as error:

@@ -26,12 +26,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
-from numpyro.distributions.transforms import biject_to
 
 from guidebench.engine.gate import Reference
 from guidebench.engine.workbench import Workbench
-from guidebench.inference.device.precision import double
+from guidebench.inference.device.compiled import once
+from guidebench.inference.device.precision import as_double, double
 from guidebench.inference.target import Target
 
 #: Draws that are looked at, and coordinates up to which the matrices of them are.
@@ -123,10 +125,10 @@ def unconstrained(
     chosen = np.arange(count) if count <= MOST_DRAWS else np.arange(MOST_DRAWS) * count // MOST_DRAWS
     values = {name: draws[name][chosen].astype(np.float64) for name in target.shapes}
     found = {name: PLAIN[kind](values[name]) for name, kind in (supports or {}).items() if kind in PLAIN}
-    if missing := [name for name in target.shapes if name not in found]:
-        transforms = target.supports(target.arguments.arrays)
+    if len(found) < len(target.shapes):
         with double():
-            found |= {name: np.asarray(biject_to(transforms[name]).inv(values[name])) for name in missing}
+            arrays = jax.tree.map(jnp.asarray, as_double(dict(target.arguments.arrays)))
+            return np.asarray(once(jax.vmap(target.free, in_axes=(0, None)), values, arrays))
     return target.flatten(found)
 
 

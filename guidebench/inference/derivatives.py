@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float64
 
-from guidebench.inference.device.compiled import compile_for, level_for, over_draws
+from guidebench.inference.device.compiled import compile_for, level_for, level_for_few, over_draws
 from guidebench.inference.target import Target
 from guidebench.results.work import Work
 
@@ -65,7 +65,10 @@ class Functions:
         self.traced = jax.tree.map(jnp.asarray, dict(traced))
         target.record(self.traced)
         self._target = target
-        self._level = min(level_for(target.evaluated + target.dim), 1)
+        numbers = target.evaluated + target.dim
+        self._level = min(level_for(numbers), 1)
+        #: Of what is called tens of times, not hundreds.
+        self._level_of_few = min(level_for_few(numbers), self._level)
 
     @cached_property
     def _slope(self) -> Callable[..., Any]:
@@ -78,7 +81,7 @@ class Functions:
         def all_second(points: Float[Array, "S D"], traced: Mapping[str, Any]) -> Any:
             return over_draws(lambda point: self._second_at(point, traced), points, size)
 
-        return compile_for(all_second, np.zeros((self.batch, self.dim)), self.traced, level=self._level)
+        return compile_for(all_second, np.zeros((self.batch, self.dim)), self.traced, level=self._level_of_few)
 
     @cached_property
     def _many(self) -> Callable[..., Any]:
@@ -88,7 +91,7 @@ class Functions:
             densities: Float[Array, " S"] = over_draws(lambda one: self._target.log_density(one, traced), flat, size)
             return densities
 
-        return compile_for(many, np.zeros((self.batch * DRAWS, self.dim)), self.traced, level=self._level)
+        return compile_for(many, np.zeros((self.batch * DRAWS, self.dim)), self.traced, level=self._level_of_few)
 
     def _slope_at(
         self, flat: Float[Array, " D"], traced: Mapping[str, Any]

@@ -7,12 +7,15 @@ groups.  No other module knows the difference: they all hand over and receive
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Thread
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -56,6 +59,17 @@ def arviz() -> Any:
             finally:
                 platformdirs.user_cache_dir = usual
     return az
+
+
+def arviz_meanwhile() -> None:
+    """Import ArviZ in a thread, for whoever needs it soon: XLA, which holds no lock of Python's, compiles meanwhile."""
+
+    def run() -> None:
+        with suppress(Exception):  # whoever needs it will say so
+            arviz()
+
+    if "arviz" not in sys.modules:
+        Thread(target=run, daemon=True).start()
 
 
 def from_groups(groups: Mapping[str, xr.Dataset]) -> InferenceData:
