@@ -33,7 +33,8 @@ import numpy as np
 from guidebench.engine.gate import Reference
 from guidebench.engine.workbench import Workbench
 from guidebench.inference.device.compiled import once
-from guidebench.inference.device.precision import as_double, double
+from guidebench.inference.device.precision import double
+from guidebench.inference.modes import in_double
 from guidebench.inference.target import Target
 
 #: Draws that are looked at, and coordinates up to which the matrices of them are.
@@ -124,12 +125,12 @@ def unconstrained(
     count = len(next(iter(draws.values())))
     chosen = np.arange(count) if count <= MOST_DRAWS else np.arange(MOST_DRAWS) * count // MOST_DRAWS
     values = {name: draws[name][chosen].astype(np.float64) for name in target.shapes}
-    found = {name: PLAIN[kind](values[name]) for name, kind in (supports or {}).items() if kind in PLAIN}
-    if len(found) < len(target.shapes):
-        with double():
-            arrays = jax.tree.map(jnp.asarray, as_double(dict(target.arguments.arrays)))
-            return np.asarray(once(jax.vmap(target.free, in_axes=(0, None)), values, arrays))
-    return target.flatten(found)
+    kinds = supports or {}
+    if all(kinds.get(name) in PLAIN for name in target.shapes):
+        return target.flatten({name: PLAIN[kinds[name]](value) for name, value in values.items()})
+    with double():
+        arrays = jax.tree.map(jnp.asarray, dict(in_double(target, target.arguments.arrays)))
+        return np.asarray(once(jax.vmap(target.free, in_axes=(0, None)), values, arrays))
 
 
 def shape_of(points: np.ndarray) -> _Shape:

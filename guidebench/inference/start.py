@@ -127,7 +127,7 @@ def starting_points_of_many(
 
     A point that is not valid is drawn anew, :data:`TRIES_OF_MANY` times at most.
     """
-    target, before = finite_at.target, finite_at.computed
+    target = finite_at.target
 
     def find(key: Key[Array, ""], traced: Mapping[str, Any]) -> dict[str, Array]:
         args, kwargs = arguments.call(model, traced)
@@ -135,15 +135,11 @@ def starting_points_of_many(
             sites = trace(substitute(seed(model, key), substitute_fn=init)).get_trace(*args, **kwargs)
         return {name: biject_to(sites[name]["fn"].support).inv(sites[name]["value"]) for name in target.shapes}
 
-    points, valid = np.zeros((len(keys), target.dim)), np.zeros(len(keys), bool)
-    for attempt in range(TRIES_OF_MANY):
-        fresh = jax.vmap(lambda key, number=attempt: jax.random.fold_in(key, number))(keys)
-        drawn = target.flatten(jax.device_get(jax.vmap(find, in_axes=(0, None))(fresh, dict(arguments.arrays))))
-        points = np.where(valid[:, None], points, drawn)
-        values, valid = finite_at(points)
-        if valid.all():
-            break
-    return StartingPoints(values, target.split(points), valid, finite_at.computed - before)
+    def draw(attempt: int) -> np.ndarray:
+        fresh = jax.vmap(lambda key: jax.random.fold_in(key, attempt))(keys)
+        return target.flatten(jax.device_get(jax.vmap(find, in_axes=(0, None))(fresh, dict(arguments.arrays))))
+
+    return _drawn_until_valid(draw, TRIES_OF_MANY, finite_at)
 
 
 def prior_points(
@@ -253,14 +249,24 @@ def uniform_points(seeds: Sequence[int], finite_at: FiniteAt) -> StartingPoints:
     finite_at : FiniteAt
         Says what is valid.
     """
-    target, before = finite_at.target, finite_at.computed
     streams = [np.random.default_rng(seed) for seed in seeds]
-    points, valid = np.zeros((len(seeds), target.dim), jnp.result_type(float)), np.zeros(len(seeds), bool)
-    values: dict[str, Any] = {}
-    for _ in range(TRIES):
-        drawn = np.stack([stream.uniform(-RADIUS, RADIUS, target.dim) for stream in streams]).astype(points.dtype)
-        points = np.where(valid[:, None], points, drawn)
-        values, valid = finite_at(points)
+
+    def draw(_: int) -> np.ndarray:
+        drawn = [stream.uniform(-RADIUS, RADIUS, finite_at.target.dim) for stream in streams]
+        return np.asarray(drawn, jnp.result_type(float))
+
+    return _drawn_until_valid(draw, TRIES, finite_at)
+
+
+def _drawn_until_valid(
+    draw: Callable[[int], Float[np.ndarray, "R D"]], tries: int, finite_at: FiniteAt
+) -> StartingPoints:
+    """Return points in unconstrained coordinates, each of the first attempt at which it is valid, or of the last."""
+    before, points = finite_at.computed, draw(0)
+    values, valid = finite_at(points)
+    for attempt in range(1, tries):
         if valid.all():
             break
-    return StartingPoints(values, target.split(points), valid, finite_at.computed - before)
+        points = np.where(valid[:, None], points, draw(attempt))
+        values, valid = finite_at(points)
+    return StartingPoints(values, finite_at.target.split(points), valid, finite_at.computed - before)
