@@ -13,6 +13,7 @@ import pytest
 
 from guidebench.inference.arguments import Arguments
 from guidebench.inference.chains import moves as of_moves
+from guidebench.inference.chains import run as of_run
 from guidebench.inference.chains.moves import CHAINS, Moves
 from guidebench.inference.chains.path import BLOCK
 from guidebench.inference.chains.run import run_chains
@@ -98,6 +99,14 @@ def test_chains_that_move_to_where_the_slopes_are_mistaken_leave_single_precisio
     x = found.latents["x"].reshape(-1, DIM)
     assert np.abs(x.mean(axis=0)).max() < 0.1
     assert np.abs(x.std(axis=0) - 1).max() < 0.1
+
+
+def test_slopes_that_are_not_to_blame_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked at every look, as where acceptance is low for another reason."""
+    monkeypatch.setattr(of_run, "LOW", 1.1)
+    found = run_chains(normals(), np.random.default_rng(0).standard_normal((1_000, DIM)), 0, 400_000)
+    assert found.settled, found.note
+    assert found.work.densities == found.transitions * CHAINS
 
 
 def test_all_chains_in_one_program_as_on_other_devices(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -295,11 +295,15 @@ class _Run:
 
     def leave_single(self) -> bool:
         """Ask again whether single precision does where chains are now; return whether they go on without it."""
-        if not self.single:
+        asked, before = self.single, self.state
+        if not asked:
             return False
-        self.state = self._begun(self.moves.unconstrained(self.state, self.whitening))
+        self.state = self._begun(self.moves.unconstrained(before, self.whitening))
+        if self.single:
+            self.state = before  # nothing has changed
+            return False
         self._begin()
-        return not self.single
+        return True
 
     def go_carefully(self) -> bool:
         """Aim at a higher acceptance, by shorter steps, and forget what was seen; return whether that was possible."""
