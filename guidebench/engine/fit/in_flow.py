@@ -99,5 +99,5 @@ def _run(case: Case, frame: Frame, params: Params, most: int) -> Settled:
         case.bench.target, case.bench.search_values, make_guide(case.guide, frame.model), frame, params
     )
     seed = derive(case.config.seed, *case.names, "chains in flow")
-    points = np.random.default_rng(seed).standard_normal((WHITENED_BY, moves.target.dim))
+    points = np.random.default_rng(seed).standard_normal((WHITENED_BY, moves.posterior.dim))
     return run_chains(moves, points, seed, most, case.meter.over)

@@ -14,8 +14,9 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from guidebench.inference.chains.halves import Half, change, correlations, errors, remembered
-from guidebench.inference.chains.moves import CHAINS, Moves, State
+from guidebench.inference.chains.moves import CHAINS, Moves
 from guidebench.inference.chains.path import BLOCK
+from guidebench.inference.chains.states import State
 from guidebench.inference.chains.whitening import PROBES, Whitening, by_curvature, by_moments, plain
 from guidebench.results.noise import allowance, worst
 from guidebench.results.work import NOTHING, Work
@@ -171,8 +172,8 @@ class _Run:
         self.offset, scale = finite.mean(axis=0), finite.std(axis=0)
         self.scale, self.least = np.where(scale > 0, scale, 1.0), np.full(len(scale), 1e-300)
         # All sds off by a share move the log density by D times that: it counts in units of the dimension, too.
-        energy = sum(moves.sizes.values())
-        self.scale[energy] = max(self.scale[energy], moves.target.dim / 4)
+        energy = moves.posterior.energy
+        self.scale[energy] = max(self.scale[energy], moves.posterior.dim / 4)
         self.least[energy] = 1.0
         self.first = (raw - self.offset) / self.scale
         self.blocks = self.whitened = self.careful = 0
@@ -182,7 +183,7 @@ class _Run:
         self._begin()
 
     def _begin(self) -> None:
-        empty = np.zeros((CHAINS, self.moves.quantities))
+        empty = np.zeros((CHAINS, self.moves.posterior.count))
         self.seen, self.lost = Half(empty, empty, 0), 0
         self.marks: dict[int, tuple[Half, np.ndarray, int]] = {}
         self.kept: list[tuple[int, np.ndarray]] = []
@@ -192,7 +193,7 @@ class _Run:
 
     def _begun(self, u: Float64[np.ndarray, "C D"]) -> State:
         """Return the state of chains at these points."""
-        state = self.moves.begin(u, self.whitening, FIRST_STEP * self.moves.target.dim**-0.25)
+        state = self.moves.begin(u, self.whitening, FIRST_STEP * self.moves.posterior.dim**-0.25)
         #: Whether paths go by slopes in single precision from there.
         self.single = self.moves.single_will_do(state, self.whitening)
         self.beginnings += CHAINS * (1 + self.moves.offers_single)
@@ -241,7 +242,7 @@ class _Run:
         first, middle, lost = self.marks[self.length // 2]
         second = self.seen.minus(first)
         self.looked = first, second, self.last
-        found, noise = change(first, second, self.least), allowance(self.moves.quantities)
+        found, noise = change(first, second, self.least), allowance(self.moves.posterior.count)
         own = errors(second, self.least)
         return _Look(
             remembered=remembered(self.first, self.last, middle),
@@ -256,9 +257,9 @@ class _Run:
     def unknown(self) -> tuple[str, ...]:
         """Return the sites of a quantity that kept the chains from being believed when they were looked at last."""
         if self.looked is None:
-            return tuple(self.moves.sizes)
+            return tuple(self.moves.posterior.sizes)
         first, second, last = self.looked
-        found, noise = change(first, second, self.least), allowance(self.moves.quantities)
+        found, noise = change(first, second, self.least), allowance(self.moves.posterior.count)
         mean_error, sd_error = errors(second, self.least)
         beyond = (
             (np.abs(found.mean) - noise * found.mean_error > MOVED_MEAN)
@@ -267,8 +268,8 @@ class _Run:
             | _badly_known(sd_error, KNOWN)
             | (correlations(self.first, last) - noise / math.sqrt(CHAINS) > REMEMBERED)
         )
-        names = dict.fromkeys(self.moves.site_of(int(index)) for index in np.flatnonzero(beyond))
-        return tuple(name for name in self.moves.sizes if name in names)
+        names = dict.fromkeys(self.moves.posterior.site_of(int(index)) for index in np.flatnonzero(beyond))
+        return tuple(name for name in self.moves.posterior.sizes if name in names)
 
     def second_half(self) -> Float64[np.ndarray, "C S K"]:
         """Return the quantities, in their own units, where chains were now and then in the second half."""
@@ -281,17 +282,17 @@ class _Run:
     def latents(self) -> dict[str, Float64[np.ndarray, "C S ..."]]:
         """Return the same by latent site."""
         found, begin, draws = {}, 0, self.second_half()
-        for name, size in self.moves.sizes.items():
+        for name, size in self.moves.posterior.sizes.items():
             part = draws[..., begin : begin + size]
-            found[name] = part.reshape(*draws.shape[:2], *self.moves.shapes[name])
+            found[name] = part.reshape(*draws.shape[:2], *self.moves.posterior.shapes[name])
             begin += size
         return found
 
     def points(self) -> Float64[np.ndarray, "S D"]:
         """Return unconstrained points of the second half."""
-        if not self.moves.watches_u:
+        if not self.moves.posterior.watches_u:
             return self.moves.unconstrained(self.state, self.whitening)
-        return self.second_half()[..., -self.moves.target.dim :].reshape(-1, self.moves.target.dim)
+        return self.second_half()[..., -self.moves.posterior.dim :].reshape(-1, self.moves.posterior.dim)
 
     def leave_single(self) -> bool:
         """Ask again whether single precision does where chains are now; return whether they go on without it."""
@@ -419,7 +420,7 @@ def run_chains(
         remembered=1.0 if look is None else look.remembered,
         drift=math.inf if look is None else max(look.mean_drift, look.sd_drift),
         latents=run.latents() if believed else {},
-        points=run.points() if believed else np.zeros((0, moves.target.dim)),
+        points=run.points() if believed else np.zeros((0, moves.posterior.dim)),
         work=Work(gradients=run.gradients + run.beginnings, densities=run.densities),
         unknown=() if believed else run.unknown(),
     )
