@@ -11,18 +11,22 @@ posterior that is far from Gaussian.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float64
 
-from guidebench.inference.derivatives import Functions, covariance_of
+from guidebench.inference.derivatives import DRAWS, Functions, covariance_of
 from guidebench.inference.peaks import whitened
 
 #: Steps towards the fixed point of Gaussian variational inference, their damping, and the dimensions they cost.
 REFINEMENTS = 25
 DAMPING = 0.4
 MOST_REFINED = 100
+
+#: Times the usual draws, with which Gaussians of other origins are compared.
+CHECKED = 4
 
 #: Standard deviations of the round Gaussians that are tried at the end of each path, whatever the curvature says.
 PLAIN_SCALES = (0.01, 0.1, 1.0)
@@ -151,12 +155,37 @@ def _elbos(
     return elbos
 
 
+def _elbo(
+    functions: Functions,
+    mean: Float64[np.ndarray, " D"],
+    factor: Float64[np.ndarray, "D D"],
+    noise: Float64[np.ndarray, "S D"],
+) -> float:
+    return float(_elbos(functions, mean[None], factor[None], noise)[0])
+
+
+def better(functions: Functions, candidates: Sequence[Gaussian], rng: np.random.Generator) -> Gaussian:
+    """Return the one with the largest ELBO under new noise, which no candidate was made to fit."""
+    noise = rng.standard_normal((CHECKED, DRAWS // 2, functions.dim))
+    elbos = [
+        float(np.mean([_elbo(functions, one.mean, _dense(one), np.concatenate([half, -half])) for half in noise]))
+        for one in candidates
+    ]
+    best = int(np.argmax(np.where(np.isfinite(elbos), elbos, -np.inf)))
+    return replace(candidates[best], elbo=elbos[best])
+
+
+def _dense(gaussian: Gaussian) -> Float64[np.ndarray, "D D"]:
+    return np.asarray(np.diag(gaussian.factor) if gaussian.factor.ndim == 1 else gaussian.factor)
+
+
 def refined(functions: Functions, start: Gaussian, noise: Float64[np.ndarray, "S D"]) -> Gaussian:
     """Take damped steps towards the fixed point of Gaussian variational inference; return the best Gaussian met."""
     if functions.dim > MOST_REFINED:
         return start
-    best, damping = start, DAMPING
-    precision = np.linalg.inv(start.factor @ start.factor.T)
+    factor = _dense(start)
+    best, damping = replace(start, factor=factor, elbo=_elbo(functions, start.mean, factor, noise)), DAMPING
+    precision = np.linalg.inv(factor @ factor.T)
     for _ in range(REFINEMENTS):
         _, gradients, hessians = functions.second(best.mean + noise @ best.factor.T)
         if not (np.isfinite(gradients).all() and np.isfinite(hessians).all()):
@@ -169,7 +198,7 @@ def refined(functions: Functions, start: Gaussian, noise: Float64[np.ndarray, "S
         except np.linalg.LinAlgError:
             break
         mean = best.mean + damping * covariance @ gradients.mean(axis=0)
-        elbo = float(_elbos(functions, mean[None], factor[None], noise)[0])
+        elbo = _elbo(functions, mean, factor, noise)
         if np.isfinite(elbo) and elbo > best.elbo:
             settled = elbo < best.elbo + 1e-4
             best, precision = Gaussian(mean=mean, factor=factor, elbo=elbo), proposed

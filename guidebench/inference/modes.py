@@ -8,7 +8,9 @@ Along each path, local Gaussians
 are compared by their ELBO, and the best one gives the location and the scales in which guides are
 trained.  At the end of a path that is Laplace's approximation.  The best may lie earlier: the mode of
 a funnel is far from its mass (Zhang et al. 2022, Pathfinder, JMLR 23(306), arXiv:2108.03782, with
-exact second derivatives in the place of L-BFGS's).  The best is refined by a few variational steps
+exact second derivatives in the place of L-BFGS's).  Where no path ends at a mode, and in many coordinates,
+it may lie on none of them: independent Gaussians of the largest ELBO
+(:mod:`guidebench.inference.independent`) are one more.  The best is refined by a few variational steps
 (:mod:`guidebench.inference.gaussians`).
 """
 
@@ -24,7 +26,8 @@ from jaxtyping import Float, Float64
 
 from guidebench.inference.derivatives import DRAWS, Functions, covariance_of, scaled_curvature
 from guidebench.inference.device.precision import as_double, double
-from guidebench.inference.gaussians import Gaussian, along, elsewhere, refined
+from guidebench.inference.gaussians import MOST_REFINED, Gaussian, along, better, elsewhere, far, refined
+from guidebench.inference.independent import Independent
 from guidebench.inference.peaks import Mode, apart, described, more_are_likely, probably_all, that_matter
 from guidebench.inference.scattered import scattered
 from guidebench.inference.target import Target
@@ -133,12 +136,16 @@ def explore(
         functions = Functions(target, len(starts) + chosen, in_double(target, values))
         found = Landscape(best=None, local=nothing, places=nothing)
         with suppress(np.linalg.LinAlgError):
-            found = _explore(functions, starts, seed, pool if chosen else None)
+            found = _explore(target, functions, starts, seed, pool if chosen else None)
     return replace(found, work=functions.work)
 
 
 def _explore(
-    functions: Functions, starts: Float[np.ndarray, "S D"], seed: int, pool: Float[np.ndarray, "P D"] | None
+    target: Target,
+    functions: Functions,
+    starts: Float[np.ndarray, "S D"],
+    seed: int,
+    pool: Float[np.ndarray, "P D"] | None,
 ) -> Landscape:
     if pool is not None:
         starts = np.concatenate([starts, pool[scattered(pool, functions.many(pool), min(CHOSEN, len(pool)))]])
@@ -165,9 +172,26 @@ def _explore(
     if not found:
         return seen
     first = max(found, key=lambda one: one.elbo)
-    best = refined(functions, first, noise)
-    places = [one if one is not None and elsewhere(one, first) else best for one in local]
+    begun = first
+    if functions.dim > MOST_REFINED or not ended:
+        begun = better(functions, [first, _independent(target, functions, starts[0], first, rng)], rng)
+    best = refined(functions, begun, noise)
+    if functions.dim > MOST_REFINED or not ended:
+        best = better(functions, [begun, best], rng)
+    # Where the best is far from the paths, these were all in the wrong place.
+    there = begun is first or not far(begun, first)
+    places = [one if one is not None and there and elsewhere(one, first) else best for one in local]
     return replace(seen, best=best, places=tuple(places))
+
+
+def _independent(
+    target: Target, functions: Functions, start: Float[np.ndarray, " D"], first: Gaussian, rng: np.random.Generator
+) -> Gaussian:
+    """Return independent Gaussians with the largest ELBO, from the best of the paths and from plain points."""
+    bound = Independent(target, functions.traced, rng)
+    found = bound.largest([bound.at(first.mean, first.conditional_sds()), *bound.plain(start)])
+    functions.work += bound.work
+    return found
 
 
 @runtime_checkable

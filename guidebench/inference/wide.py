@@ -8,9 +8,9 @@ scales
 for random signs v (Hutchinson's estimate of a diagonal; each costs two gradients).  Given all others a coordinate has
 this standard deviation, which is where independent Normals end up.
 
-From the best of them, and from two plain points, L-BFGS then finds the independent Gaussians with the largest ELBO
-under fixed noise: a hierarchical model has its mass far from its modes.  Where climbs ended at several modes, the mass
-of each is the ELBO of the Gaussians that it leads to.
+From the best of them, and from two plain points, come the independent Gaussians with the largest ELBO
+(:mod:`guidebench.inference.independent`).  Where climbs ended at several modes, the mass of each is the ELBO of those
+that it leads to.
 
 References
 ----------
@@ -31,12 +31,11 @@ from jaxtyping import Array, Float, Float64
 from guidebench.inference.derivatives import BATCH_SHARE, hessian_product
 from guidebench.inference.device.compiled import level_for_few, over_draws, soon
 from guidebench.inference.device.precision import double
-from guidebench.inference.gaussians import FARTHEST, LARGEST, PLAIN_SCALES, Gaussian, elsewhere, far
+from guidebench.inference.gaussians import PLAIN_SCALES, Gaussian, elsewhere, far
+from guidebench.inference.independent import DRAWS, FEW, Independent, possible
 from guidebench.inference.modes import Landscape, in_double
 from guidebench.inference.peaks import Mode, that_matter
 from guidebench.inference.target import Target
-from guidebench.inference.training.lbfgs import minimise
-from guidebench.inference.training.noise import balanced
 from guidebench.results.work import Work
 
 #: Starts that are climbed from: the first of those there are, and the last.
@@ -49,27 +48,12 @@ MOST_ITERATIONS = 200
 #: bound, far from all mass.
 PER_PATH = 6
 
-#: Random signs, and draws of each Gaussian, which come in pairs of opposites.
+#: Random signs of an estimate.
 PROBES = 16
-DRAWS = 32
-
-#: Independent Gaussians are refined with a few draws first, and the best of them with more then, in rounds of L-BFGS
-#: that gain more than so many nats.  A round ends where a few steps gain next to nothing, or there were too many.
-FEW = 8
-MOST_ROUNDS = 3
-WORTH = 1.0
-GAIN, WINDOW = 0.05, 5
-MOST_STEPS = 80
-
-#: Sds of independent Gaussians at a start, from where they are refined, too: a density may be singular at its mode.
-PLAIN = 0.1
 
 #: Two independent Gaussians that modes led to are of different ones where some mean is farther off than so many sds;
 #: the noise that they were found with moves the worst of thousands by two.
 DIFFERENT = 3.0
-
-#: Draws that are computed at a time.
-AT_ONCE = 8
 
 #: A path ended at a mode where steps of its scales would gain less than this, in nats.
 SETTLED = 1e-2
@@ -82,11 +66,12 @@ class _Functions:
     """The compiled pieces of the search, in float64, and the work that all calls so far have made."""
 
     def __init__(self, target: Target, traced: Mapping[str, Any], seed: int) -> None:
-        self.dim, self.work = target.dim, Work()
+        self.dim, self._work = target.dim, Work()
         self._traced = jax.tree.map(jnp.asarray, dict(traced))
         target.record(self._traced)
-        self._rng = rng = np.random.default_rng(seed)
-        self._noise = balanced(rng, DRAWS, self.dim)  # an independent Gaussian target then has no noise at all
+        self._rng = np.random.default_rng(seed)
+        #: Independent Gaussians on the target.
+        self.independent = Independent(target, self._traced, self._rng)
 
         def slope(flat: Float[Array, " D"], traced: Mapping[str, Any]) -> tuple[Float[Array, ""], Float[Array, " D"]]:
             return jax.value_and_grad(target.log_density)(flat, traced)
@@ -99,37 +84,25 @@ class _Functions:
 
             return jnp.mean(over_draws(at, signs, BATCH_SHARE * (target.evaluated + self.dim)), axis=0)
 
-        def many(flat: Float[Array, "S D"], traced: Mapping[str, Any]) -> Float[Array, " S"]:
-            found: Float[Array, " S"] = over_draws(
-                lambda one: target.log_density(one, traced), flat, target.evaluated + self.dim
-            )
-            return found
+        few, like = level_for_few(target.evaluated + self.dim), np.zeros((PROBES, self.dim))
+        self._slope = soon(slope, like[0], self._traced, level=1)
+        self._diagonal = soon(diagonal, like[0], like, self._traced, level=few)
 
-        def bound(
-            mean: Float[Array, " D"], scales: Float[Array, " D"], noise: Float[Array, "P D"], traced: Mapping[str, Any]
-        ) -> tuple[Float[Array, ""], Float[Array, " D"], Float[Array, " D"]]:
-            def at(one: Float[Array, " D"]) -> tuple[Float[Array, ""], Float[Array, " D"]]:
-                return jax.value_and_grad(target.log_density)(mean + scales * one, traced)
-
-            values, gradients = over_draws(at, noise, BATCH_SHARE * (target.evaluated + self.dim))
-            return jnp.mean(values), jnp.mean(gradients, axis=0), jnp.mean(gradients * noise, axis=0)
-
-        few = level_for_few(target.evaluated + self.dim)
-        self._bound = soon(bound, *self._noise[:2], self._noise[:AT_ONCE], self._traced, level=1)
-        self._slope = soon(slope, self._noise[0], self._traced, level=1)
-        self._diagonal = soon(diagonal, self._noise[0], self._noise[:PROBES], self._traced, level=few)
-        self._many = soon(many, self._noise, self._traced, level=few)
+    @property
+    def work(self) -> Work:
+        """What all calls so far have computed."""
+        return self._work + self.independent.work
 
     def slope(self, flat: Float64[np.ndarray, " D"]) -> tuple[float, Float64[np.ndarray, " D"]]:
         """Return the target and its gradient at one point."""
-        self.work += Work(gradients=1)
+        self._work += Work(gradients=1)
         value, gradient = self._slope(flat, self._traced)
         return float(value), np.asarray(gradient)
 
     def scales(self, flat: Float64[np.ndarray, " D"]) -> Float64[np.ndarray, " D"] | None:
         """Return the standard deviation of each coordinate given all others, or ``None`` where it curves upwards."""
         signs = self._rng.choice([-1.0, 1.0], (PROBES, self.dim))
-        self.work += Work(gradients=2 * PROBES)  # one, and a product with the Hessian
+        self._work += Work(gradients=2 * PROBES)  # one, and a product with the Hessian
         curvature = -np.asarray(self._diagonal(flat, signs, self._traced))
         positive = curvature > 0
         if not np.isfinite(curvature).all() or positive.mean() < 0.5:
@@ -137,41 +110,10 @@ class _Functions:
         # Where noise has made it negative, or the target is flat, the others say what size is usual.
         return np.asarray(1 / np.sqrt(np.where(positive, curvature, np.median(curvature[positive]))))
 
-    def elbo(self, mean: Float64[np.ndarray, " D"], scales: Float64[np.ndarray, " D"]) -> float:
-        """Return the ELBO of independent Gaussians, under the same noise for all."""
-        self.work += Work(densities=DRAWS)
-        densities = np.asarray(self._many(mean + scales * self._noise, self._traced))
-        return float(densities.mean() + np.log(scales).sum() + self.dim / 2 * (1 + np.log(2 * np.pi)))
-
-    def maximised(
-        self, mean: Float64[np.ndarray, " D"], scales: Float64[np.ndarray, " D"], count: int
-    ) -> tuple[Float64[np.ndarray, " D"], Float64[np.ndarray, " D"]]:
-        r"""Return mean and scales of the largest ELBO under one sample of so many draws, in nats.
-
-        In units of where it begins, :math:`m = m_0 + s_0 a` and :math:`s = s_0 e^b`.
-        """
-        noise = balanced(self._rng, count, self.dim)
-
-        def loss(flat: Float64[np.ndarray, " K"]) -> tuple[float, Float64[np.ndarray, " K"]]:
-            steps, logs = np.split(flat, 2)
-            own = scales * np.exp(logs)
-            parts = [
-                self._bound(mean + scales * steps, own, noise[at : at + AT_ONCE], self._traced)
-                for at in range(0, count, AT_ONCE)
-            ]
-            self.work += Work(gradients=count)
-            value, slope, along = (np.mean([np.asarray(one[place]) for one in parts], axis=0) for place in range(3))
-            return -float(value + logs.sum()), -np.concatenate([slope * scales, along * own + 1])
-
-        path = minimise(loss, np.zeros(2 * self.dim), gain=GAIN, window=WINDOW, most=MOST_STEPS)
-        steps, logs = np.split(path.point, 2)
-        return mean + scales * steps, scales * np.exp(logs)
-
     def between(self, one: Float64[np.ndarray, " D"], other: Float64[np.ndarray, " D"]) -> float:
         """Return the lowest value of the target at points between two."""
         parts = np.linspace(0, 1, DRAWS)[:, None]
-        self.work += Work(densities=DRAWS)
-        return float(np.min(np.asarray(self._many(one + parts * (other - one), self._traced))))
+        return float(np.min(self.independent.densities(one + parts * (other - one))))
 
 
 def explore_wide(
@@ -203,8 +145,8 @@ def explore_wide(
                     modes.append(end)
         usable = [one for one in local if one is not None]
         first = max(usable, key=lambda one: one.elbo, default=None)
-        begun = [*([] if first is None else [first]), *_plain(functions, starts)]
-        best = _refined(functions, begun) if begun else None
+        begun = [*([] if first is None else [first]), *functions.independent.plain(starts[0])]
+        best = functions.independent.largest(begun) if begun else None
         found = [mode for mode, _ in modes]
         if best is not None and len(found) > 1:
             found = _weighed(functions, best, found)
@@ -277,52 +219,12 @@ def _best(functions: _Functions, path: Float64[np.ndarray, "K D"]) -> Gaussian |
     candidates += [(path[-1], np.full(functions.dim, scale)) for scale in PLAIN_SCALES]
     best: Gaussian | None = None
     for mean, scales in candidates:
-        if scales is None or not _possible(mean, scales):
+        if scales is None or not possible(mean, scales):
             continue
-        elbo = functions.elbo(mean, scales)
-        if np.isfinite(elbo) and (best is None or elbo > best.elbo):
-            best = Gaussian(mean=mean, factor=scales, elbo=elbo)
+        found = functions.independent.at(mean, scales)
+        if np.isfinite(found.elbo) and (best is None or found.elbo > best.elbo):
+            best = found
     return best
-
-
-def _refined(functions: _Functions, starts: Sequence[Gaussian]) -> Gaussian:
-    """Return the independent Gaussians of the largest ELBO that fixed noise leads to from any of these.
-
-    A few draws lead most of the way, more of them the rest from where it is best.  What they have gained is seen under
-    other noise, that of all ELBOs here: scales may fit the noise they were found with.
-    """
-    found = [_climbed(functions, one, FEW) for one in starts]
-    return _climbed(functions, max(found, key=lambda one: one.elbo), DRAWS)
-
-
-def _plain(functions: _Functions, starts: Float[np.ndarray, "S D"]) -> list[Gaussian]:
-    """Return narrow independent Gaussians where nothing is known of the density: at the first start, and at zero."""
-    scales = np.full(functions.dim, PLAIN)
-    found = [
-        Gaussian(mean=mean, factor=scales, elbo=functions.elbo(mean, scales))
-        for mean in (np.asarray(starts[0], np.float64), np.zeros(functions.dim))
-    ]
-    return [one for one in found if np.isfinite(one.elbo)]
-
-
-def _climbed(functions: _Functions, best: Gaussian, count: int) -> Gaussian:
-    """Return what rounds with so many draws lead to, each in units of where the last one ended."""
-    for _ in range(MOST_ROUNDS):
-        mean, scales = functions.maximised(best.mean, best.factor, count)
-        elbo = functions.elbo(mean, scales) if _possible(mean, scales) else np.nan
-        before = best.elbo if np.isfinite(best.elbo) else -np.inf
-        if not np.isfinite(elbo) or elbo <= before:
-            break
-        best = Gaussian(mean=mean, factor=scales, elbo=elbo)
-        if elbo - before < WORTH:
-            break
-    return best
-
-
-def _possible(mean: Float64[np.ndarray, " D"], scales: Float64[np.ndarray, " D"]) -> bool:
-    """Return whether a posterior can have this mean and these scales."""
-    inside = (scales > 1 / LARGEST) & (scales < LARGEST) & (np.abs(mean) < FARTHEST * scales)
-    return bool(np.isfinite(mean).all() and inside.all())
 
 
 def _mode(functions: _Functions, end: Float64[np.ndarray, " D"]) -> tuple[Mode, float] | None:
@@ -342,12 +244,11 @@ def _weighed(functions: _Functions, best: Gaussian, modes: Sequence[Mode]) -> li
     """
     found = [Mode(location=best.mean, factor=best.factor, log_mass=best.elbo)]
     for mode in modes:
-        scales = np.asarray(mode.factor)
-        start = Gaussian(mean=mode.location, factor=scales, elbo=functions.elbo(mode.location, scales))
-        end = _climbed(functions, start, FEW)
+        start = functions.independent.at(mode.location, np.asarray(mode.factor))
+        end = functions.independent.climbed(start, FEW)
         if not np.isfinite(end.elbo) or not _different(end, found):
             continue
-        end = _climbed(functions, end, DRAWS)  # as many as found the best
+        end = functions.independent.climbed(end, DRAWS)  # as many as found the best
         if _different(end, found):
             found.append(Mode(location=end.mean, factor=end.factor, log_mass=end.elbo))
     return found

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from guidebench.inference.convergence import tolerance
-from guidebench.inference.training.lbfgs import Path, minimise
+from guidebench.inference.training.lbfgs import Path, Point, minimise
 from guidebench.inference.training.objective import Objective, Sample
 from guidebench.inference.training.polish import polish
 from guidebench.inference.training.results import Callbacks
@@ -67,20 +67,23 @@ class Leg(NamedTuple):
     ----------
     theta : ndarray
         Its parameters, flat and unconstrained, shape ``(K,)``.
-    losses, points : tuple
-        Of every iteration so far, and the parameters there.
+    losses : tuple of float
+        Of every iteration so far.
+    points : tuple of Point
+        The parameters after them, or after some of them.
     level : bool
         Whether nothing more was to be gained where it ended.
     """
 
     theta: Float64[np.ndarray, " K"]
     losses: tuple[float, ...] = ()
-    points: tuple[Float64[np.ndarray, " K"], ...] = ()
+    points: tuple[Point, ...] = ()
     level: bool = False
 
     def after(self, path: Path) -> Leg:
         """Return the leg with another minimisation behind it."""
-        return Leg(path.point, (*self.losses, *path.losses), (*self.points, *path.points), path.level)
+        points = [Point(len(self.losses) + iteration, point) for iteration, point in path.points]
+        return Leg(path.point, (*self.losses, *path.losses), (*self.points, *points), path.level)
 
 
 class Found(NamedTuple):

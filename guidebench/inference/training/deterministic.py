@@ -136,13 +136,13 @@ def _snapshots(objective: Objective, leg: Leg, count: int, dtype: jnp.dtype) -> 
     """Return the small parameters of the best start along its way; those of others were not kept."""
     if not leg.points:
         return {}, np.zeros(0, int)
-    kept = np.unique(np.linspace(0, len(leg.points) - 1, SNAPSHOTS).astype(int))
-    along = [_rounded(objective.params(leg.points[index]), dtype) for index in kept]
+    kept = [leg.points[index] for index in np.unique(np.linspace(0, len(leg.points) - 1, SNAPSHOTS).astype(int))]
+    along = [_rounded(objective.params(point), dtype) for _, point in kept]
     small = [name for name, value in along[0].items() if isinstance(value, np.ndarray) and value.size <= RECORDED_SIZE]
     return {
         name: np.broadcast_to(np.stack([one[name] for one in along])[None], (count, len(kept), *along[0][name].shape))
         for name in small
-    }, kept + 1
+    }, np.array([iteration for iteration, _ in kept])
 
 
 def _rounded(params: Params, dtype: jnp.dtype) -> Params:

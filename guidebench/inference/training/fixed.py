@@ -31,8 +31,8 @@ from guidebench.inference.device.compiled import compile_for, level_for, once
 from guidebench.inference.training.noise import Counted, Given
 from guidebench.inference.training.results import MakeGuide, Params
 
-#: Draws that one call of the program computes.
-AT_ONCE = 8
+#: Draws that one call of the program computes: at least, and at most, for a guide with many parameters to a coordinate.
+AT_ONCE, MOST_AT_ONCE = 8, 64
 
 #: A guide is Gaussian where its draws bend no more than this as their noise grows, relative to their spread.
 STRAIGHT = 1e-5
@@ -217,7 +217,7 @@ def start(make_guide: MakeGuide, frame: Frame, keys: Key[Array, " R"]) -> Starte
     if not np.all(bent < STRAIGHT):
         return None
     points = _flat(params)
-    at_once = AT_ONCE if base.size else 1
+    at_once = draws_at_once(points.shape[1], base.size)
     given = keys[0], frame.first(), traced
     program = compile_for(
         fixed.evaluate,
@@ -228,6 +228,18 @@ def start(make_guide: MakeGuide, frame: Frame, keys: Key[Array, " R"]) -> Starte
         level=level_for(frame.arguments.size() + points.shape[1]),
     )
     return Started(lambda theta, noise, plain: program(theta, noise, plain, given), points, at_once, fixed)
+
+
+def draws_at_once(parameters: int, size: int) -> int:
+    r"""Return how many draws, of so many numbers each, a call computes: a power of two; one of a guide that is a point.
+
+    Each call computes with every parameter once, whatever its draws, as with the K = D (D + 1) / 2 numbers of a matrix.
+    With :math:`K / 8` numbers in its draws that is no more than it takes to follow these.
+    """
+    if not size:
+        return 1
+    share = max(parameters / (AT_ONCE * size), 1.0)
+    return int(min(AT_ONCE * 2 ** int(np.log2(share)), MOST_AT_ONCE))
 
 
 def _flat(params: Params) -> Float64[np.ndarray, "R K"]:

@@ -17,6 +17,21 @@ MEMORY = 20
 #: How far above the highest loss so far one that is not finite counts, relative to that.
 CLIFF = 10.0
 
+#: No coordinate moves by more in one iteration, or by more than this many times what the last one moved by.  A longer
+#: step is a guess about a place that nothing is known of, and where scales are below what float64 can tell from nothing
+#: a density may seem to have no bound.
+FARTHEST, GROWS = 10.0, 3.0
+
+#: Numbers of all points together that are remembered of a path.
+REMEMBERED = 4_000_000
+
+
+class Point(NamedTuple):
+    """Where a minimisation was after so many iterations, shape ``(K,)``."""
+
+    iteration: int
+    point: Float64[np.ndarray, " K"]
+
 
 class Path(NamedTuple):
     """Where a minimisation ended.
@@ -27,15 +42,15 @@ class Path(NamedTuple):
         The best point met, shape ``(K,)``.
     losses : tuple of float
         After every iteration.
-    points : tuple of ndarray
-        The same.
+    points : tuple of Point
+        After every iteration, or every second, fourth, ... where there are many numbers.
     level : bool
         Whether it ended because it gained next to nothing; otherwise iterations ran out.
     """
 
     point: Float64[np.ndarray, " K"]
     losses: tuple[float, ...]
-    points: tuple[Float64[np.ndarray, " K"], ...]
+    points: tuple[Point, ...]
     level: bool
 
 
@@ -58,12 +73,12 @@ def minimise(function: Smooth, start: Float64[np.ndarray, " K"], *, gain: float,
     from scipy.optimize import minimize
 
     losses: list[float] = []
-    points: list[Float64[np.ndarray, " K"]] = []
+    trail = Trail(start)
     highest = -np.inf
 
     def finite(point: Float64[np.ndarray, " K"]) -> tuple[float, Float64[np.ndarray, " K"]]:
         nonlocal highest
-        value, slope = function(point)
+        value, slope = function(point) if trail.reaches(point) else (np.inf, np.zeros_like(point))
         if not (np.isfinite(value) and np.isfinite(slope).all()):
             # Higher than all so far: the line search steps back.  It cannot reckon with infinity.
             return highest + CLIFF * (1 + abs(highest)) if np.isfinite(highest) else np.inf, np.zeros_like(point)
@@ -72,7 +87,7 @@ def minimise(function: Smooth, start: Float64[np.ndarray, " K"], *, gain: float,
 
     def after_each(intermediate_result: object) -> None:
         losses.append(float(intermediate_result.fun))  # type: ignore[attr-defined]
-        points.append(np.array(intermediate_result.x))  # type: ignore[attr-defined]
+        trail.add(np.array(intermediate_result.x), losses[-1])  # type: ignore[attr-defined]
         if len(losses) > window and losses[-window - 1] - losses[-1] < gain:
             raise StopIteration
 
@@ -80,6 +95,39 @@ def minimise(function: Smooth, start: Float64[np.ndarray, " K"], *, gain: float,
     found = minimize(finite, start, jac=True, method="L-BFGS-B", options=options, callback=after_each)
     if not losses:
         return Path(start, (), (), bool(np.max(np.abs(found.jac)) < 1e-6))
-    best = int(np.argmin(losses))
     stopped = len(losses) > window and losses[-window - 1] - losses[-1] < gain
-    return Path(points[best], tuple(losses), tuple(points), bool(stopped or len(losses) < most))
+    return Path(trail.best, tuple(losses), tuple(trail.points), bool(stopped or len(losses) < most))
+
+
+class Trail:
+    """Where a minimisation has been: its best point, some of the others, and how far the next one may be.
+
+    Parameters
+    ----------
+    start : ndarray
+        Shape ``(K,)``.
+    """
+
+    def __init__(self, start: Float64[np.ndarray, " K"]) -> None:
+        self._last, self._moved, self._iteration, self._every = start, 0.0, 0, 1
+        self._lowest = np.inf
+        #: The point of the lowest loss.
+        self.best = start
+        #: What is remembered.
+        self.points: list[Point] = []
+
+    def reaches(self, point: Float64[np.ndarray, " K"]) -> bool:
+        """Return whether a point is near enough to the last one to be tried."""
+        return bool(np.max(np.abs(point - self._last)) <= max(FARTHEST, GROWS * self._moved))
+
+    def add(self, point: Float64[np.ndarray, " K"], loss: float) -> None:
+        """Remember where an iteration ended."""
+        self._iteration += 1
+        self._moved, self._last = float(np.max(np.abs(point - self._last))), point
+        if loss < self._lowest:
+            self.best, self._lowest = point, loss
+        if self._iteration % self._every == 0:
+            self.points.append(Point(self._iteration, point))
+        if len(self.points) > 2 and len(self.points) * len(point) > REMEMBERED:
+            self._every *= 2
+            self.points = [one for one in self.points if one.iteration % self._every == 0]
