@@ -191,7 +191,7 @@ def _independent(
     bound = Independent(target, functions.traced, rng)
     found = bound.largest([bound.at(first.mean, first.conditional_sds()), *bound.plain(start)])
     functions.work += bound.work
-    return found
+    return found if functions.dim > MOST_REFINED else replace(found, factor=np.diag(found.factor))
 
 
 @runtime_checkable

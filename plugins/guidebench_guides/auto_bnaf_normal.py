@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from guidebench import Guide
-from guidebench_guides.limits import MOST_LAYERS, MOST_UNITS, counted, too_many
+from guidebench_guides.limits import MOST_LAYERS, MOST_UNITS, counted, too_many_for_a_flow
 
 
 def build(model: Callable[..., Any], *, num_flows: int = 1, hidden_factor: int = 8, hidden_layers: int = 2) -> Any:
@@ -30,17 +30,10 @@ def build(model: Callable[..., Any], *, num_flows: int = 1, hidden_factor: int =
     return AutoBNAFNormal(model, num_flows=num_flows, hidden_factors=[hidden_factor] * hidden_layers)
 
 
-def supports(structure: Any) -> str | None:
-    """Refuse one-dimensional posteriors, for an autoregressive network needs two dimensions, and very large ones."""
-    if structure.latent_dim < 2:
-        return "an autoregressive flow needs at least two latent dimensions; use auto_normal"
-    return too_many(structure)
-
-
 GUIDE = Guide(
     name="auto_bnaf_normal",
     build=build,
-    supports=supports,
+    supports=too_many_for_a_flow,
     summary="AutoBNAFNormal: block neural autoregressive flows from a standard Gaussian",
     # The layers of such a network are block lower triangular with a positive diagonal, which a lower triangle is, too:
     # standardising by it puts one more linear layer, fixed, behind the trained ones.

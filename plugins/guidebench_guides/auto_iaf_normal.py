@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from guidebench import Guide
-from guidebench_guides.limits import MOST_LAYERS, MOST_UNITS, counted, too_many
+from guidebench_guides.limits import MOST_LAYERS, MOST_UNITS, counted, too_many_for_a_flow
 
 
 def build(model: Callable[..., Any], *, num_flows: int = 3, hidden_size: int | None = None) -> Any:
@@ -29,17 +29,10 @@ def build(model: Callable[..., Any], *, num_flows: int = 3, hidden_size: int | N
     return AutoIAFNormal(model, num_flows=num_flows, hidden_dims=hidden_dims)
 
 
-def supports(structure: Any) -> str | None:
-    """Refuse one-dimensional posteriors, for an autoregressive network needs two dimensions, and very large ones."""
-    if structure.latent_dim < 2:
-        return "an autoregressive flow needs at least two latent dimensions; use auto_normal"
-    return too_many(structure)
-
-
 GUIDE = Guide(
     name="auto_iaf_normal",
     build=build,
-    supports=supports,
+    supports=too_many_for_a_flow,
     summary="AutoIAFNormal: inverse autoregressive flows from a diagonal Gaussian",
     # A lower-triangular linear map is itself an autoregressive layer, if one with constant networks: standardising by
     # it adds such a layer, fixed, in front of the trained ones.

@@ -24,7 +24,9 @@ from guidebench.engine.prepared import Preparation, prepare
 from guidebench.engine.recipe import recipe_of
 from guidebench.engine.request import Settings
 from guidebench.engine.workbench import Workbench
+from guidebench.inference.training import lbfgs
 from guidebench.inference.training.course import gain
+from guidebench.inference.training.fixed import AT_ONCE, MOST_AT_ONCE, draws_at_once
 from guidebench.inference.training.lbfgs import minimise
 from guidebench.inference.training.noise import Counted, Given, antithetic, balanced
 from guidebench.inference.training.polish import polish
@@ -328,6 +330,51 @@ def test_lbfgs_steps_back_from_where_a_loss_is_not_finite() -> None:
         return float(value), np.array([1 - 1 / point[0]])
 
     assert minimise(cliff, np.array([30.0]), gain=1e-10, window=3, most=100).point[0] == pytest.approx(1, abs=1e-3)
+
+
+def test_lbfgs_does_not_leap_to_where_nothing_is_known_and_still_gets_far() -> None:
+    def with_a_pit(point: np.ndarray) -> tuple[float, np.ndarray]:
+        # Nearly straight where it begins: a step by its curvature there leads far beyond the bottom, into the pit.
+        away = np.hypot(1.0, point - 3.0)
+        return (
+            (float(away.sum()), (point - 3.0) / away) if np.all(np.abs(point) < 100) else (-1e9, np.zeros_like(point))
+        )
+
+    begun = np.array([-30.0])
+    assert minimise(with_a_pit, begun, gain=1e-10, window=3, most=100).point[0] == pytest.approx(3, abs=1e-3)
+
+    def far(point: np.ndarray) -> tuple[float, np.ndarray]:
+        return float(np.sum((point - 1e6) ** 2) / 2), point - 1e6
+
+    found = minimise(far, np.zeros(2), gain=1e-10, window=3, most=100)
+    np.testing.assert_allclose(found.point, 1e6, rtol=1e-9)
+    assert len(found.losses) < 25
+
+
+def test_of_long_paths_of_many_numbers_some_points_are_remembered_and_the_best_always(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def bowl(point: np.ndarray) -> tuple[float, np.ndarray]:
+        sizes = np.logspace(0, 4, len(point))
+        return float(np.sum(sizes * (point - 1) ** 2)), 2 * sizes * (point - 1)
+
+    whole = minimise(bowl, np.zeros(20), gain=1e-12, window=3, most=200)
+    assert [one.iteration for one in whole.points] == list(range(1, len(whole.losses) + 1))
+    monkeypatch.setattr(lbfgs, "REMEMBERED", 5 * 20)
+    thinned = minimise(bowl, np.zeros(20), gain=1e-12, window=3, most=200)
+    assert thinned.losses == whole.losses
+    np.testing.assert_array_equal(thinned.point, whole.point)
+    assert 2 <= len(thinned.points) <= 5
+    for iteration, point in thinned.points:
+        np.testing.assert_array_equal(point, whole.points[iteration - 1].point)
+
+
+def test_the_more_parameters_a_guide_has_beside_its_draws_the_more_of_these_are_computed_at_once() -> None:
+    assert draws_at_once(3, 0) == 1  # a point
+    assert draws_at_once(2 * 50, 50) == AT_ONCE  # independent coordinates
+    assert draws_at_once(26 * 29 // 2, 26) == AT_ONCE  # a small matrix
+    assert draws_at_once(1_000 * (2 + 32), 1_000) == 4 * AT_ONCE  # low rank
+    assert draws_at_once(1_000 * 1_003 // 2, 1_000) == MOST_AT_ONCE
 
 
 def test_a_polish_averages_noise_away_and_leaves_out_what_is_not_finite() -> None:

@@ -22,6 +22,7 @@ from guidebench.inference.target import Target
 from guidebench.inference.unconstrained import Unconstrain
 from guidebench.problems import funnel, two_modes
 from guidebench.results import Comparison
+from tests.numerics.bed.hierarchy import Groups
 
 Run = Callable[..., Comparison]
 
@@ -264,3 +265,26 @@ def test_where_second_derivatives_are_too_many_guides_are_standardised_by_their_
     assert fit.status.has_draws, fit.message
     assert fit.coordinates == "diagonal"
     assert fit.value("elbo") == pytest.approx(0, abs=1)
+
+
+@pytest.mark.parametrize("groups", [10, 150])
+def test_in_a_hierarchy_without_a_mode_independent_gaussians_find_the_mass(groups: int) -> None:
+    """The density has no bound where the groups do not differ: no climb ends at a mode, or anywhere near the mass."""
+    rng = np.random.default_rng(groups)
+    s = rng.uniform(0.3, 1.0, groups)
+    y = 1.0 + 0.8 * rng.standard_normal(groups) + s * rng.standard_normal(groups)
+
+    def model(y: Any) -> None:
+        mu = numpyro.sample("mu", dist.Normal(0.0, 5.0))
+        tau = numpyro.sample("tau", dist.HalfNormal(1.0))
+        with numpyro.plate("group", groups):
+            theta = numpyro.sample("theta", dist.Normal(mu, tau))
+            numpyro.sample("y", dist.Normal(theta, s), obs=y)
+
+    known = Groups(y=y, s=s, m=5.0, log_prior=lambda tau: 0.5 * np.log(2 / np.pi) - tau**2 / 2, low=-12.0, high=3.0)
+    evidence = known.log_evidence()
+    found = search(model, y=y)
+    assert found.starts == 0
+    assert found.best is not None
+    # Below the evidence, as every ELBO, and by no more than the shape of log tau and some correlation cost.
+    assert evidence - 2.5 < found.best.elbo < evidence + 0.5

@@ -16,7 +16,7 @@ from guidebench.metrics.errors import farthest
 from guidebench.metrics.evidence import Evidence, scalars
 from guidebench.metrics.moments import moments_of
 from guidebench.report import draws
-from guidebench_guides.limits import MOST_DIMENSIONS, too_many
+from guidebench_guides.limits import MOST_DIMENSIONS, MOST_OF_A_FLOW, too_many, too_many_for_a_flow
 from tests.made import values
 
 RNG = np.random.default_rng(0)
@@ -137,3 +137,17 @@ def test_a_full_matrix_over_too_many_dimensions_is_refused_with_its_size_and_wha
     assert "auto_low_rank_multivariate_normal" in said
     Structure.latent_dim = MOST_DIMENSIONS
     assert too_many(Structure) is None
+
+
+def test_a_flow_over_too_many_dimensions_is_refused_with_what_to_take_instead() -> None:
+    class Structure:
+        latent_dim = MOST_OF_A_FLOW + 1
+
+    said = too_many_for_a_flow(Structure)
+    assert said is not None
+    assert f"{MOST_OF_A_FLOW} dimensions are the most" in said
+    assert "auto_low_rank_multivariate_normal" in said
+    Structure.latent_dim = MOST_OF_A_FLOW
+    assert too_many_for_a_flow(Structure) is None
+    Structure.latent_dim = 1
+    assert "auto_normal" in str(too_many_for_a_flow(Structure))

@@ -8,6 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float64
 
+#: A point, the loss there and its slope.
+Known = tuple[Float64[np.ndarray, " K"], float, Float64[np.ndarray, " K"]]
+
 #: ``function(point)`` returns the loss and its gradient.
 Smooth = Callable[[Float64[np.ndarray, " K"]], tuple[float, Float64[np.ndarray, " K"]]]
 
@@ -17,10 +20,8 @@ MEMORY = 20
 #: How far above the highest loss so far one that is not finite counts, relative to that.
 CLIFF = 10.0
 
-#: No coordinate moves by more in one iteration, or by more than this many times what the last one moved by.  A longer
-#: step is a guess about a place that nothing is known of, and where scales are below what float64 can tell from nothing
-#: a density may seem to have no bound.
-FARTHEST, GROWS = 10.0, 3.0
+#: A step is long where some coordinate moves by more, and by more than this many times what the last step moved any.
+LONG, GROWS = 10.0, 3.0
 
 #: Numbers of all points together that are remembered of a path.
 REMEMBERED = 4_000_000
@@ -78,11 +79,12 @@ def minimise(function: Smooth, start: Float64[np.ndarray, " K"], *, gain: float,
 
     def finite(point: Float64[np.ndarray, " K"]) -> tuple[float, Float64[np.ndarray, " K"]]:
         nonlocal highest
-        value, slope = function(point) if trail.reaches(point) else (np.inf, np.zeros_like(point))
-        if not (np.isfinite(value) and np.isfinite(slope).all()):
+        value, slope = function(point)
+        if not (np.isfinite(value) and np.isfinite(slope).all()) or trail.leaps(point, value):
             # Higher than all so far: the line search steps back.  It cannot reckon with infinity.
             return highest + CLIFF * (1 + abs(highest)) if np.isfinite(highest) else np.inf, np.zeros_like(point)
         highest = max(highest, value)
+        trail.tried = point.copy(), value, slope
         return value, slope
 
     def after_each(intermediate_result: object) -> None:
@@ -100,7 +102,7 @@ def minimise(function: Smooth, start: Float64[np.ndarray, " K"], *, gain: float,
 
 
 class Trail:
-    """Where a minimisation has been: its best point, some of the others, and how far the next one may be.
+    """Where a minimisation has been: its best point, some of the others, and what the last one says of the next.
 
     Parameters
     ----------
@@ -111,19 +113,31 @@ class Trail:
     def __init__(self, start: Float64[np.ndarray, " K"]) -> None:
         self._last, self._moved, self._iteration, self._every = start, 0.0, 0, 1
         self._lowest = np.inf
+        #: The last point at which all was finite, with loss and slope: an iteration ends at one.
+        self.tried: Known | None = None
+        self._known: Known | None = None
         #: The point of the lowest loss.
         self.best = start
         #: What is remembered.
         self.points: list[Point] = []
 
-    def reaches(self, point: Float64[np.ndarray, " K"]) -> bool:
-        """Return whether a point is near enough to the last one to be tried."""
-        return bool(np.max(np.abs(point - self._last)) <= max(FARTHEST, GROWS * self._moved))
+    def leaps(self, point: Float64[np.ndarray, " K"], loss: float) -> bool:
+        """Return whether a point is far from the last one and its loss lower than the slope there promises.
+
+        A convex loss lies nowhere below its tangents.  Where scales are below what float64 can tell from nothing, a
+        density may seem to have no bound: no step is long enough to get there but one that is a guess.
+        """
+        if self._known is None:
+            return False
+        last, before, slope = self._known
+        step = point - last
+        return bool(np.max(np.abs(step)) > max(LONG, GROWS * self._moved) and loss < before + slope @ step)
 
     def add(self, point: Float64[np.ndarray, " K"], loss: float) -> None:
         """Remember where an iteration ended."""
         self._iteration += 1
         self._moved, self._last = float(np.max(np.abs(point - self._last))), point
+        self._known = self.tried if self.tried is not None and np.array_equal(self.tried[0], point) else None
         if loss < self._lowest:
             self.best, self._lowest = point, loss
         if self._iteration % self._every == 0:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from scipy.special import logsumexp
 
 from tests.numerics.bed import grids
 from tests.numerics.bed.problem import Draws, Moments
@@ -51,6 +52,12 @@ class Groups:
         """Return the log density of log tau, up to a constant."""
         tau = np.exp(log_tau)
         return self.given(tau)[0] + self.log_prior(tau) + log_tau
+
+    def log_evidence(self) -> float:
+        """Return log p(y), where `log_prior` is normalised."""
+        axis = np.linspace(self.low, self.high, self.nodes)
+        log_mass = logsumexp(self.log_density(axis)) + np.log(axis[1] - axis[0])
+        return float(log_mass - len(self.y) / 2 * np.log(2 * np.pi) - np.log(self.m))
 
     @cached_property
     def cells(self) -> grids.Cells:
