@@ -164,7 +164,7 @@ def _elbo(
     return float(_elbos(functions, mean[None], factor[None], noise)[0])
 
 
-def better(functions: Functions, candidates: Sequence[Gaussian], rng: np.random.Generator) -> Gaussian:
+def best_of(functions: Functions, candidates: Sequence[Gaussian], rng: np.random.Generator) -> Gaussian:
     """Return the one with the largest ELBO under new noise, which no candidate was made to fit."""
     noise = rng.standard_normal((CHECKED, DRAWS // 2, functions.dim))
     elbos = [

@@ -26,7 +26,7 @@ from jaxtyping import Float, Float64
 
 from guidebench.inference.derivatives import DRAWS, Functions, covariance_of, scaled_curvature
 from guidebench.inference.device.precision import as_double, double
-from guidebench.inference.gaussians import MOST_REFINED, Gaussian, along, better, elsewhere, far, refined
+from guidebench.inference.gaussians import MOST_REFINED, Gaussian, along, best_of, elsewhere, far, refined
 from guidebench.inference.independent import Independent
 from guidebench.inference.peaks import Mode, apart, described, more_are_likely, probably_all, that_matter
 from guidebench.inference.scattered import scattered
@@ -172,26 +172,29 @@ def _explore(
     if not found:
         return seen
     first = max(found, key=lambda one: one.elbo)
-    begun = first
-    if functions.dim > MOST_REFINED or not ended:
-        begun = better(functions, [first, _independent(target, functions, starts[0], first, rng)], rng)
-    best = refined(functions, begun, noise)
-    if functions.dim > MOST_REFINED or not ended:
-        best = better(functions, [begun, best], rng)
+    if ended and functions.dim <= MOST_REFINED:
+        begun, best = first, refined(functions, first, noise)
+    else:
+        begun = best_of(functions, [first, *_independent(target, functions, starts[0], first, rng)], rng)
+        best = best_of(functions, [begun, refined(functions, begun, noise)], rng)
     # Where the best is far from the paths, these were all in the wrong place.
-    there = begun is first or not far(begun, first)
+    there = not far(begun, first)
     places = [one if one is not None and there and elsewhere(one, first) else best for one in local]
     return replace(seen, best=best, places=tuple(places))
 
 
 def _independent(
     target: Target, functions: Functions, start: Float[np.ndarray, " D"], first: Gaussian, rng: np.random.Generator
-) -> Gaussian:
-    """Return independent Gaussians with the largest ELBO, from the best of the paths and from plain points."""
-    bound = Independent(target, functions.traced, rng)
-    found = bound.largest([bound.at(first.mean, first.conditional_sds()), *bound.plain(start)])
-    functions.work += bound.work
-    return found if functions.dim > MOST_REFINED else replace(found, factor=np.diag(found.factor))
+) -> list[Gaussian]:
+    """Return the independent Gaussians with the largest ELBO, from the best of the paths and from plain points."""
+    independent = Independent(target, functions.traced, rng)
+    begun = [independent.at(first.mean, first.conditional_sds()), *independent.plain(start)]
+    begun = [one for one in begun if np.isfinite(one.elbo)]
+    found = [independent.largest(begun)] if begun else []
+    functions.work += independent.work
+    if functions.dim > MOST_REFINED:
+        return found
+    return [replace(one, factor=np.diag(one.factor)) for one in found]
 
 
 @runtime_checkable
