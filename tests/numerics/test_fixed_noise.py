@@ -33,6 +33,7 @@ from guidebench.inference.training.polish import polish
 from guidebench.plugins.registry import load_registry
 from guidebench.request.selection import choose_guides
 from guidebench.results import Status
+from tests.numerics.bed.hierarchy import Groups
 
 COVARIANCE = np.array([[1.0, 0.9, 0.2], [0.9, 1.0, 0.1], [0.2, 0.1, 4.0]])
 MEAN = np.array([3.0, -2.0, 50.0])
@@ -104,6 +105,27 @@ def test_a_full_gaussian_is_the_posterior_where_that_is_one(name: str) -> None:
     np.testing.assert_allclose(draws.log_weights, 0, atol=5e-3)
     assert found.status is Status.CONVERGED
     assert found.training.gradients < 16_000
+
+
+def test_a_full_gaussian_over_many_groups_ends_just_below_the_evidence_and_not_where_scales_round_to_nothing() -> None:
+    groups = 150
+    rng = np.random.default_rng(groups)
+    s = rng.uniform(0.3, 1.5, groups)
+    y = 1.0 + 0.8 * rng.standard_normal(groups) + s * rng.standard_normal(groups)
+
+    def model() -> None:
+        mu = numpyro.sample("mu", dist.Normal(0.0, 5.0))
+        tau = numpyro.sample("tau", dist.HalfNormal(1.0))
+        with numpyro.plate("group", groups):
+            theta = numpyro.sample("theta", dist.Normal(mu, tau))
+            numpyro.sample("y", dist.Normal(theta, s), obs=y)
+
+    known = Groups(y=y, s=s, m=5.0, log_prior=lambda tau: 0.5 * np.log(2 / np.pi) - tau**2 / 2, low=-12.0, high=3.0)
+    evidence, found = known.log_evidence(), fitted(model, "auto_multivariate_normal")
+    elbo = float(np.mean(found.draws().log_weights))
+    assert evidence - 1.5 < elbo < evidence
+    assert found.status is Status.CONVERGED
+    assert found.training.gradients < 100_000  # with K = 11,628 parameters
 
 
 def test_low_rank_leaves_the_saddle_at_which_its_factor_is_nothing() -> None:
