@@ -116,6 +116,12 @@ class Frame:
     kind: Literal["own", "unconstrained", "diagonal", "affine"] = "own"
     stochastic: tuple[Callable[..., Any], Arguments] | None = None
 
+    @property
+    def data_size(self) -> int:
+        """How many numbers a density is computed from, without the map of the coordinates."""
+        arrays = self.arguments.arrays
+        return self.arguments.size() if self.kind == "own" else Arguments(arrays=arrays["data"], static={}).size()
+
     def in_training(self) -> Frame:
         """Return the frame with the model that training sees in the place of its own."""
         if self.stochastic is None:

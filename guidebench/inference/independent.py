@@ -125,7 +125,7 @@ class Independent:
             mean, scales = self._maximised(best.mean, best.factor, count)
             found = self.at(mean, scales) if possible(mean, scales) else None
             before = best.elbo if np.isfinite(best.elbo) else -np.inf
-            if found is None or not found.elbo > before:  # where it is not a number, too
+            if found is None or not np.isfinite(found.elbo) or found.elbo <= before:
                 break
             best = found
             if best.elbo - before < WORTH:

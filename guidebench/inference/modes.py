@@ -62,8 +62,8 @@ class Landscape:
     Attributes
     ----------
     best : Gaussian or None
-        The local Gaussian with the largest ELBO, refined; ``None`` where nothing was finite, or second
-        derivatives would be too many.
+        The local Gaussian with the largest ELBO, refined, or independent ones where theirs is larger; ``None`` where
+        nothing was finite, or second derivatives would be too many.
     local : tuple of Gaussian
         The best along the path of each start, in their order; those that were chosen from a pool come last.
     places : tuple of Gaussian
@@ -176,10 +176,11 @@ def _explore(
         begun, best = first, refined(functions, first, noise)
     else:
         begun = best_of(functions, [first, *_independent(target, functions, starts[0], first, rng)], rng)
-        best = best_of(functions, [begun, refined(functions, begun, noise)], rng)
+        on = refined(functions, begun, noise)
+        best = begun if on is begun else best_of(functions, [begun, on], rng)
     # Where the best is far from the paths, these were all in the wrong place.
     there = not far(begun, first)
-    places = [one if one is not None and there and elsewhere(one, first) else best for one in local]
+    places = [one if one is not None and there and elsewhere(one, begun) else best for one in local]
     return replace(seen, best=best, places=tuple(places))
 
 

@@ -85,11 +85,12 @@ def chain_starts(landscape: Landscape | None, points: Float[np.ndarray, "R D"], 
 
     With several modes the chains take turns at them, so that modes between which NUTS does not travel
     show up as chains that disagree.  With one they start in the local Gaussians that a search found from
-    different places, and without any at the `points` themselves; the noise is of that scale.
+    different places, or in the best of all where these are far worse, and without any at the `points` themselves; the
+    noise is of that scale.
     """
     found: list[tuple[np.ndarray, np.ndarray]] = [(point, np.ones_like(point)) for point in points]
     if landscape is not None and landscape.best is not None:
-        local = [one for one in landscape.local if one is not None]
+        local = [one for one in (*landscape.local, landscape.best) if one is not None]
         least = max(one.elbo for one in local) - FAR
         found = [(one.mean, one.factor) for one in local if one.elbo > least]
     if landscape is not None and len(landscape.modes) > 1:

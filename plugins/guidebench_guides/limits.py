@@ -43,8 +43,9 @@ def too_many_for_a_flow(structure: Any) -> str | None:
     if size <= MOST_OF_A_FLOW:
         return None
     return (
-        f"the networks of a flow over {size:,} latent dimensions would train for hours, and {MOST_OF_A_FLOW:,} "
-        "dimensions are the most; auto_low_rank_multivariate_normal follows correlations with far fewer numbers"
+        f"the networks of a flow over {size:,} latent dimensions would train for a quarter of an hour or far "
+        f"longer, and {MOST_OF_A_FLOW:,} dimensions are the most; "
+        "auto_low_rank_multivariate_normal follows correlations with far fewer numbers"
     )
 
 

@@ -42,7 +42,12 @@ def test_the_class_name_is_accepted_and_none_is_in_the_default_set(name: str) ->
     ("name", "dim", "words"),
     [
         ("auto_bnaf_normal", 1, "at least two latent dimensions"),
-        ("auto_bnaf_normal", 2_000, "1,000 dimensions are the most"),
+        ("auto_bnaf_normal", 201, "200 dimensions are the most"),
+        ("auto_bnaf_normal", 200, None),
+        ("auto_iaf_normal", 201, "200 dimensions are the most"),
+        ("auto_iaf_normal", 200, None),
+        ("auto_multivariate_normal", 1_001, "1,000 dimensions are the most"),
+        ("auto_multivariate_normal", 1_000, None),
         ("auto_bnaf_normal", 2, None),
         ("auto_diagonal_normal", 100_000, None),
         ("auto_low_rank_multivariate_normal", 1, None),

@@ -14,8 +14,13 @@ import pytest
 
 from guidebench.contracts import Problem
 from guidebench.inference.arguments import Arguments, as_arrays
+from guidebench.inference.derivatives import Functions
+from guidebench.inference.device.precision import double
+from guidebench.inference.gaussians import Gaussian, best_of
+from guidebench.inference.independent import Independent
 from guidebench.inference.mode_shares import mode_shares
 from guidebench.inference.modes import MOST_DIMENSIONS, Landscape, explore
+from guidebench.inference.nuts import chain_starts
 from guidebench.inference.peaks import Mode
 from guidebench.inference.structure import inspect_model
 from guidebench.inference.target import Target
@@ -267,24 +272,78 @@ def test_where_second_derivatives_are_too_many_guides_are_standardised_by_their_
     assert fit.value("elbo") == pytest.approx(0, abs=1)
 
 
-@pytest.mark.parametrize("groups", [10, 150])
-def test_in_a_hierarchy_without_a_mode_independent_gaussians_find_the_mass(groups: int) -> None:
-    """The density has no bound where the groups do not differ: no climb ends at a mode, or anywhere near the mass."""
-    rng = np.random.default_rng(groups)
-    s = rng.uniform(0.3, 1.0, groups)
-    y = 1.0 + 0.8 * rng.standard_normal(groups) + s * rng.standard_normal(groups)
+class Hierarchy:
+    """Groups whose density has no bound where they do not differ: no climb ends at a mode, or near the mass."""
 
-    def model(y: Any) -> None:
+    def __init__(self, groups: int) -> None:
+        rng = np.random.default_rng(groups)
+        self.s = s = rng.uniform(0.3, 1.0, groups)
+        self.y = 1.0 + 0.8 * rng.standard_normal(groups) + s * rng.standard_normal(groups)
+        self.known = Groups(
+            y=self.y, s=s, m=5.0, log_prior=lambda tau: 0.5 * np.log(2 / np.pi) - tau**2 / 2, low=-12.0, high=3.0
+        )
+
+    def model(self, y: Any) -> None:
         mu = numpyro.sample("mu", dist.Normal(0.0, 5.0))
         tau = numpyro.sample("tau", dist.HalfNormal(1.0))
-        with numpyro.plate("group", groups):
+        with numpyro.plate("group", len(self.s)):
             theta = numpyro.sample("theta", dist.Normal(mu, tau))
-            numpyro.sample("y", dist.Normal(theta, s), obs=y)
+            numpyro.sample("y", dist.Normal(theta, self.s), obs=y)
 
-    known = Groups(y=y, s=s, m=5.0, log_prior=lambda tau: 0.5 * np.log(2 / np.pi) - tau**2 / 2, low=-12.0, high=3.0)
-    evidence = known.log_evidence()
-    found = search(model, y=y)
+
+@pytest.mark.parametrize("groups", [10, 150])
+def test_in_a_hierarchy_without_a_mode_independent_gaussians_find_the_mass(groups: int) -> None:
+    made = Hierarchy(groups)
+    found, evidence = search(made.model, y=made.y), made.known.log_evidence()
     assert found.starts == 0
     assert found.best is not None
     # Below the evidence, as every ELBO, and by no more than the shape of log tau and some correlation cost.
     assert evidence - 2.5 < found.best.elbo < evidence + 0.5
+    assert found.best.factor.ndim == (2 if groups == 10 else 1)
+    places = chain_starts(found, np.zeros((2, groups + 2)), 4, 0)
+    moments = made.known.moments()
+    np.testing.assert_array_less(
+        np.abs(places.centres[:, 0] - moments["mu"][0]), 3 * moments["mu"][1]
+    )  # not in the neck
+
+
+def test_guides_are_standardised_by_independent_gaussians_where_these_are_better(run: Run) -> None:
+    made = Hierarchy(120)
+    problem = Problem(name="groups", model=made.model, kwargs={"y": made.y})
+    fit = run(problem, "auto_multivariate_normal", steps=20, restarts=1, draws=200)["auto_multivariate_normal"]
+    assert fit.coordinates == "diagonal"
+
+
+def test_the_best_gaussian_is_that_of_the_largest_finite_elbo_whatever_the_shape_of_its_factor() -> None:
+    def model() -> None:
+        numpyro.sample("x", dist.Normal(0.0, 2.0).expand([3]).to_event(1))
+
+    arguments = Arguments.split(model, {})
+    with double():
+        functions = Functions(Target.of(model, arguments, inspect_model(model, arguments)), 2, {})
+        made = [
+            Gaussian(mean=np.zeros(3), factor=np.eye(3), elbo=np.inf),
+            Gaussian(mean=np.zeros(3), factor=np.full(3, 2.0), elbo=-5.0),
+            Gaussian(mean=np.full(3, np.nan), factor=np.eye(3), elbo=0.0),
+        ]
+        found = best_of(functions, made, np.random.default_rng(0))
+    np.testing.assert_array_equal(found.factor, made[1].factor)
+    assert found.elbo == pytest.approx(0.0, abs=0.3)  # the posterior itself, of evidence 1
+    np.testing.assert_array_equal(found.dense(), 2 * np.eye(3))
+
+
+def test_independent_gaussians_in_one_coordinate_and_none_of_an_infinite_elbo(monkeypatch: pytest.MonkeyPatch) -> None:
+    def model() -> None:
+        numpyro.sample("x", dist.Normal(7.0, 0.5))
+
+    arguments = Arguments.split(model, {})
+    with double():
+        target = Target.of(model, arguments, inspect_model(model, arguments))
+        target.record({})
+        independent = Independent(target, {}, np.random.default_rng(0))
+        found = independent.largest(independent.plain(np.zeros(1)))
+        assert found.mean[0] == pytest.approx(7, abs=1e-2)
+        assert found.factor[0] == pytest.approx(0.5, rel=1e-2)
+        assert found.elbo == pytest.approx(0, abs=1e-3)
+        monkeypatch.setattr(independent, "elbo", lambda mean, scales: np.inf)
+        assert independent.climbed(found, 8) is found

@@ -136,7 +136,9 @@ def _snapshots(objective: Objective, leg: Leg, count: int, dtype: jnp.dtype) -> 
     """Return the small parameters of the best start along its way; those of others were not kept."""
     if not leg.points:
         return {}, np.zeros(0, int)
-    kept = [leg.points[index] for index in np.unique(np.linspace(0, len(leg.points) - 1, SNAPSHOTS).astype(int))]
+    known = np.array([iteration for iteration, _ in leg.points])
+    wanted = np.linspace(known[0], known[-1], SNAPSHOTS).astype(int)
+    kept = [leg.points[index] for index in np.unique(np.searchsorted(known, wanted))]
     along = [_rounded(objective.params(point), dtype) for _, point in kept]
     small = [name for name, value in along[0].items() if isinstance(value, np.ndarray) and value.size <= RECORDED_SIZE]
     return {

@@ -27,7 +27,7 @@ from numpyro.infer.util import log_density
 from guidebench.inference.arguments import Arguments
 from guidebench.inference.coordinates import Frame
 from guidebench.inference.density import TraceELBO, check_sites, draw_guide
-from guidebench.inference.device.compiled import compile_for, level_for, once
+from guidebench.inference.device.compiled import CACHED_VALUES, compile_for, level_for, once
 from guidebench.inference.training.noise import Counted, Given
 from guidebench.inference.training.results import MakeGuide, Params
 
@@ -217,7 +217,7 @@ def start(make_guide: MakeGuide, frame: Frame, keys: Key[Array, " R"]) -> Starte
     if not np.all(bent < STRAIGHT):
         return None
     points = _flat(params)
-    at_once = draws_at_once(points.shape[1], base.size)
+    at_once = draws_at_once(points.shape[1], base.size, frame.data_size)
     given = keys[0], frame.first(), traced
     program = compile_for(
         fixed.evaluate,
@@ -230,16 +230,26 @@ def start(make_guide: MakeGuide, frame: Frame, keys: Key[Array, " R"]) -> Starte
     return Started(lambda theta, noise, plain: program(theta, noise, plain, given), points, at_once, fixed)
 
 
-def draws_at_once(parameters: int, size: int) -> int:
-    r"""Return how many draws, of so many numbers each, a call computes: a power of two; one of a guide that is a point.
+def draws_at_once(parameters: int, size: int, data: int = 0) -> int:
+    """Return how many draws a call computes: a power of two; one of a guide that is a point.
 
-    Each call computes with every parameter once, whatever its draws, as with the K = D (D + 1) / 2 numbers of a matrix.
-    With :math:`K / 8` numbers in its draws that is no more than it takes to follow these.
+    Each call computes with every parameter once, whatever its draws, as with the D (D + 1) / 2 numbers of a matrix.  So
+    it takes as many draws as have up to as many numbers as there are parameters, but for those that the data do not
+    allow.
+
+    Parameters
+    ----------
+    parameters : int
+        Of the guide, K.
+    size : int
+        Numbers of a draw.
+    data : int, optional
+        Numbers of the data, with which every draw computes.
     """
     if not size:
         return 1
-    share = max(parameters / (AT_ONCE * size), 1.0)
-    return int(min(AT_ONCE * 2 ** int(np.log2(share)), MOST_AT_ONCE))
+    most = min(parameters / size, CACHED_VALUES / max(data, 1), MOST_AT_ONCE)
+    return int(max(2 ** int(np.log2(max(most, 1))), AT_ONCE))
 
 
 def _flat(params: Params) -> Float64[np.ndarray, "R K"]:

@@ -21,7 +21,9 @@ MEMORY = 20
 CLIFF = 10.0
 
 #: A step is long where some coordinate moves by more, and by more than this many times what the last step moved any.
+#: It is a leap where it gains more than so many times what the slope promised.
 LONG, GROWS = 10.0, 3.0
+TIMES = 10.0
 
 #: Numbers of all points together that are remembered of a path.
 REMEMBERED = 4_000_000
@@ -44,7 +46,7 @@ class Path(NamedTuple):
     losses : tuple of float
         After every iteration.
     points : tuple of Point
-        After every iteration, or every second, fourth, ... where there are many numbers.
+        After every iteration, or every second, fourth, ... and the last where there are many numbers.
     level : bool
         Whether it ended because it gained next to nothing; otherwise iterations ran out.
     """
@@ -84,7 +86,7 @@ def minimise(function: Smooth, start: Float64[np.ndarray, " K"], *, gain: float,
             # Higher than all so far: the line search steps back.  It cannot reckon with infinity.
             return highest + CLIFF * (1 + abs(highest)) if np.isfinite(highest) else np.inf, np.zeros_like(point)
         highest = max(highest, value)
-        trail.tried = point.copy(), value, slope
+        trail.tries(point, value, slope)
         return value, slope
 
     def after_each(intermediate_result: object) -> None:
@@ -113,35 +115,40 @@ class Trail:
     def __init__(self, start: Float64[np.ndarray, " K"]) -> None:
         self._last, self._moved, self._iteration, self._every = start, 0.0, 0, 1
         self._lowest = np.inf
-        #: The last point at which all was finite, with loss and slope: an iteration ends at one.
-        self.tried: Known | None = None
+        self._tried: Known | None = None
         self._known: Known | None = None
         #: The point of the lowest loss.
         self.best = start
         #: What is remembered.
         self.points: list[Point] = []
 
-    def leaps(self, point: Float64[np.ndarray, " K"], loss: float) -> bool:
-        """Return whether a point is far from the last one and its loss lower than the slope there promises.
+    def tries(self, point: Float64[np.ndarray, " K"], loss: float, slope: Float64[np.ndarray, " K"]) -> None:
+        """Remember a point at which all was finite: the first is the start, and an iteration ends at the last."""
+        self._tried = point.copy(), loss, slope
+        self._known = self._known or self._tried
 
-        A convex loss lies nowhere below its tangents.  Where scales are below what float64 can tell from nothing, a
-        density may seem to have no bound: no step is long enough to get there but one that is a guess.
+    def leaps(self, point: Float64[np.ndarray, " K"], loss: float) -> bool:
+        """Return whether a point is far from the last one and its loss far lower than the slope there promises.
+
+        A convex loss lies nowhere below its tangents, and one that falls as the logarithm of a distance by a few times
+        as much.  Where scales are below what float64 can tell from nothing, a density may seem to have no bound: only a
+        step that is a guess is long enough to get there, and it gains some ten to a hundred times what was promised.
         """
         if self._known is None:
             return False
         last, before, slope = self._known
         step = point - last
-        return bool(np.max(np.abs(step)) > max(LONG, GROWS * self._moved) and loss < before + slope @ step)
+        return bool(np.max(np.abs(step)) > max(LONG, GROWS * self._moved) and loss < before - TIMES * abs(slope @ step))
 
     def add(self, point: Float64[np.ndarray, " K"], loss: float) -> None:
         """Remember where an iteration ended."""
         self._iteration += 1
         self._moved, self._last = float(np.max(np.abs(point - self._last))), point
-        self._known = self.tried if self.tried is not None and np.array_equal(self.tried[0], point) else None
+        self._known = self._tried if self._tried is not None and np.array_equal(self._tried[0], point) else None
         if loss < self._lowest:
             self.best, self._lowest = point, loss
-        if self._iteration % self._every == 0:
-            self.points.append(Point(self._iteration, point))
+        # The last one is always there.
+        self.points = [one for one in self.points if one.iteration % self._every == 0]
+        self.points.append(Point(self._iteration, point))
         if len(self.points) > 2 and len(self.points) * len(point) > REMEMBERED:
             self._every *= 2
-            self.points = [one for one in self.points if one.iteration % self._every == 0]
