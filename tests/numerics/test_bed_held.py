@@ -78,6 +78,12 @@ def test_a_component_without_a_number_is_wrong() -> None:
     assert (found["sd_of"], found["right"]) == ("x[2]", False)
 
 
+def test_a_point_of_which_not_all_means_are_listed_has_no_sd() -> None:
+    (fit,) = one_fit("point", {("mean", "x[1]"): 0.0})["fits"]
+    assert not fit["raw"]["right"]
+    assert fit["raw"]["sd_error"] is None
+
+
 def test_what_exact_draws_miss_is_not_asked() -> None:
     answer = BED["neal-one"].answer
     found = held.errors_of(answer, {"v": 0.0, "x[0]": 0.0}, {"v": 3.0, "x[0]": 1e9})

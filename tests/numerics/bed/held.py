@@ -51,7 +51,9 @@ def _fit(bed: BedProblem, fit: Fit) -> dict[str, Any]:
         mean, sd, _ = KINDS_OF_DRAWS[draws]
         if drawn and mean in values and not bed.answer.keys() <= values[mean].keys():
             means, sds = _moments(fit, name)
-            values[mean], values[sd] = {**means, **values[mean]}, {**sds, **values[sd]}
+            values[mean] = {**means, **values[mean]}
+            if sd in values:  # a point has none
+                values[sd] = {**sds, **values[sd]}
     errors = {
         draws: errors_of(bed.answer, values.get(mean, {}), values.get(sd, {})) if drawn else None
         for draws, (mean, sd, _) in KINDS_OF_DRAWS.items()
