@@ -13,6 +13,7 @@ import pytest
 
 from guidebench.contracts import Guide, Problem
 from guidebench.inference.recipe import RECIPES
+from guidebench.inference.training.rounds import worse_than_begun
 from guidebench.results import Comparison, Status
 from guidebench.results.inference_data import group
 
@@ -112,3 +113,33 @@ def test_coefficients_of_ten_thousands_need_standardised_coordinates(
         assert max(mean_errors) > 1
         assert max(sd_errors) > 0.5
         assert fit.status is not Status.CONVERGED  # and it says so
+
+
+def test_a_flow_whose_networks_the_usual_rate_drives_apart_begins_anew_with_a_tenth_of_it(run: Run) -> None:
+    """Independent coordinates that are standard normal once standardised: the flow begins next to its optimum."""
+    y = np.random.default_rng(0).standard_normal(50).round(3)
+
+    def model(y: Any) -> None:
+        with numpyro.plate("each", len(y)):
+            x = numpyro.sample("x", dist.Normal(0.0, 1.0))
+            numpyro.sample("y", dist.Normal(x, 0.5), obs=y)
+
+    fit = run(Problem(name="fifty", model=model, kwargs={"y": y}), "auto_iaf_normal", draws=1_000)["auto_iaf_normal"]
+    first, second = fit.rounds
+    losses = group(fit.inference_data, "training")["loss"].to_numpy()
+    losses = losses.reshape(-1, first + second) if losses.shape[-1] == first + second else losses.T
+    assert losses[:, first - 100 : first].mean() > losses[:, :10].mean() + 10  # the usual rate
+    assert fit.status is Status.CONVERGED
+    evidence = dist.Normal(0.0, np.sqrt(1.25)).log_prob(y).sum()
+    assert fit.value("elbo") == pytest.approx(float(evidence), abs=0.1)
+
+
+def test_training_is_worse_than_it_began_where_every_restart_is_beyond_noise() -> None:
+    noise = np.random.default_rng(0).standard_normal((2, 200))
+    begun = 50 + noise
+    assert not worse_than_begun([begun, begun[:, ::-1]])  # settled where it began
+    assert not worse_than_begun([begun, begun + np.array([[-1.0], [500.0]])])  # one has come on
+    assert worse_than_begun([begun, begun + 500])
+    assert worse_than_begun([begun, np.full_like(begun, np.nan)])
+    assert worse_than_begun([begun + np.array([[0.0], [np.inf]]), begun + 500])
+    assert not worse_than_begun([np.full_like(begun, np.inf), begun + 500])

@@ -35,6 +35,14 @@ def new_round(carry: Carry, steps: int, rate: float) -> Carry:
     return averaging_anew(carry._replace(state=state))
 
 
+def from_the_start(carry: Carry, first: Carry) -> Carry:
+    """Return the parameters and moments of the first carry, and the random numbers and count of steps of this one."""
+    (count, _), (_, state) = carry.state.optim_state, first.state.optim_state
+    return carry._replace(
+        state=carry.state._replace(optim_state=(count, state), mutable_state=first.state.mutable_state)
+    )
+
+
 def averaging_anew(carry: Carry) -> Carry:
     """Return a carry whose mean parameters begin with the next step."""
     return carry._replace(

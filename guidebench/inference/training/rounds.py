@@ -1,6 +1,8 @@
 """The fold over rounds of training, and over the stretches of each: on the host, from one :class:`Course` to the next.
 
-In every round the learning rate decays anew, from a lower peak and over twice as many steps as in the one before.
+In every round the learning rate decays anew, from a lower peak and over twice as many steps as in the one before.  A
+round after which every restart is worse than where training began has had too high a rate, as the wide networks of a
+flow may: the next one goes back to the beginning, with a tenth of it.
 """
 
 from __future__ import annotations
@@ -14,13 +16,19 @@ from jaxtyping import Array, Float, Float64, Int
 
 from guidebench.inference.recipe import Recipe
 from guidebench.inference.training.best import Best
-from guidebench.inference.training.carry import Carry, averaging_anew, new_round
+from guidebench.inference.training.carry import Carry, averaging_anew, from_the_start, new_round
 from guidebench.inference.training.cut import Cut
 from guidebench.inference.training.program import Started
 from guidebench.inference.training.results import Callbacks, Params, Round
 
 #: Peak learning rate of a round over that of the round before.
 ROUND_RATE = 1 / 3
+
+#: The same beside it where no restart was better than at the beginning; over how many steps that is seen, first and
+#: last, and by how much worse it must be, in nats and in standard errors of the beginning.
+COOLED = 1 / 10
+FIRST_STEPS, LAST_STEPS = 10, 100
+WORSE, ERRORS = 1.0, 3.0
 
 
 class Course(NamedTuple):
@@ -46,6 +54,8 @@ class Course(NamedTuple):
         The steps without an improvement after which training was stopped.
     ended : bool
         Whether it was told to end.
+    cooled : float
+        Peak rates over what they would be, had no round ended worse than training began.
     """
 
     carry: Carry
@@ -58,6 +68,7 @@ class Course(NamedTuple):
     best: Best | None
     patience: int | None
     ended: bool = False
+    cooled: float = 1.0
 
     @property
     def done(self) -> int:
@@ -131,8 +142,12 @@ class Rounds:
     def _round(self, course: Course, span: Span) -> Course:
         """Train one round, to its end or until patience runs out."""
         if span.number:
+            if worse_than_begun(course.losses):
+                carry = from_the_start(course.carry, self.started.carry)
+                course = course._replace(carry=carry, cooled=COOLED * course.cooled)
             steps = (span.end - span.first) * self.cut.steps
-            course = course._replace(carry=new_round(course.carry, steps, ROUND_RATE**span.number))
+            rate = course.cooled * ROUND_RATE**span.number
+            course = course._replace(carry=new_round(course.carry, steps, rate))
         while course.done < span.end and course.patience is None and not course.ended:
             course = self._stretch(course, span)
         return course
@@ -182,6 +197,18 @@ class Rounds:
             skipped=skipped,
             skipped_lately=skipped - course.skipped,
         )
+
+
+def worse_than_begun(losses: Sequence[Float[Array | np.ndarray, "R _"]]) -> bool:
+    """Return whether every restart ends with larger losses than the best of them began with, or with none."""
+    first = np.asarray(losses[0], float)[:, :FIRST_STEPS]
+    last = np.asarray(losses[-1], float)[:, -LAST_STEPS:].mean(axis=1)
+    begun = first.mean(axis=1)
+    if not np.isfinite(begun).any():
+        return False  # nothing to go back to
+    best = int(np.nanargmin(np.where(np.isfinite(begun), begun, np.nan)))
+    most = begun[best] + WORSE + ERRORS * first[best].std() / np.sqrt(first.shape[1])
+    return not bool((last <= most).any())
 
 
 def joined(losses: Sequence[Float[Array, "R _"]]) -> Float64[np.ndarray, "R T"]:
