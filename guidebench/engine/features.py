@@ -103,7 +103,7 @@ def _shape(bench: Workbench, reference: Reference) -> _Shape | None:
             return None
         return shape_of(points)
     best = None if bench.prepared.landscape is None else bench.prepared.landscape.best
-    return None if best is None else _Shape(best.mean, best.dense() @ best.dense().T)
+    return None if best is None else _Shape(best.mean, best.covariance())
 
 
 def unconstrained(

@@ -73,6 +73,11 @@ class Gaussian:
         """Return the factor as a matrix."""
         return np.asarray(np.diag(self.factor) if self.factor.ndim == 1 else self.factor)
 
+    def covariance(self) -> Float64[np.ndarray, "D D"]:
+        """Return the covariance, shape ``(D, D)``."""
+        factor = self.dense()
+        return np.asarray(factor @ factor.T)
+
     def conditional_sds(self) -> Float64[np.ndarray, " D"]:
         r"""Return the standard deviation of each coordinate given all others, shape ``(D,)``.
 
@@ -190,7 +195,7 @@ def refined(functions: Functions, start: Gaussian, noise: Float64[np.ndarray, "S
         return start
     factor = start.dense()
     best, damping = replace(start, factor=factor, elbo=_elbo(functions, start.mean, factor, noise)), DAMPING
-    precision = np.linalg.inv(factor @ factor.T)
+    precision = np.linalg.inv(start.covariance())
     for _ in range(REFINEMENTS):
         _, gradients, hessians = functions.second(best.mean + noise @ best.factor.T)
         if not (np.isfinite(gradients).all() and np.isfinite(hessians).all()):

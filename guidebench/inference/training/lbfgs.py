@@ -125,7 +125,8 @@ class Trail:
     def tries(self, point: Float64[np.ndarray, " K"], loss: float, slope: Float64[np.ndarray, " K"]) -> None:
         """Remember a point at which all was finite: the first is the start, and an iteration ends at the last."""
         self._tried = point.copy(), loss, slope
-        self._known = self._known or self._tried
+        if not self._iteration and self._known is None:
+            self._known = self._tried
 
     def leaps(self, point: Float64[np.ndarray, " K"], loss: float) -> bool:
         """Return whether a point is far from the last one and its loss far lower than the slope there promises.
