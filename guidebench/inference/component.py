@@ -13,6 +13,9 @@ from scipy.special import gammaln
 
 from guidebench.inference.peaks import log_volume, whitened
 
+#: Points at a time: so few that all that is computed between them and their densities stays in the cache.
+BLOCK = 2_048
+
 
 @runtime_checkable
 class Part(Protocol):
@@ -74,15 +77,20 @@ class Component:
 
 def log_sum(components: Sequence[Part], points: Float64[np.ndarray, "S D"]) -> Float64[np.ndarray, " S"]:
     """Return the log of the sum of densities at points, in nats; minus infinity of none."""
-    found = np.full(len(points), -np.inf)
-    for one in components:
-        found = np.logaddexp(found, one.log_density(points))
-    return found
+    return _summed(components, [0.0] * len(components), points)
 
 
 def log_mixture(components: Sequence[Part], points: Float64[np.ndarray, "S D"]) -> Float64[np.ndarray, " S"]:
     """Return the log of the sum of densities, each times its share, at points, in nats."""
+    return _summed(components, [np.log(one.share) for one in components], points)
+
+
+def _summed(
+    components: Sequence[Part], log_shares: Sequence[float], points: Float64[np.ndarray, "S D"]
+) -> Float64[np.ndarray, " S"]:
     found = np.full(len(points), -np.inf)
-    for one in components:
-        found = np.logaddexp(found, np.log(one.share) + one.log_density(points))
+    for first in range(0, len(points), BLOCK):
+        rows = slice(first, first + BLOCK)
+        for one, log_share in zip(components, log_shares, strict=True):
+            found[rows] = np.logaddexp(found[rows], log_share + one.log_density(points[rows]))
     return found

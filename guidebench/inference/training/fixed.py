@@ -39,9 +39,9 @@ STRAIGHT = 1e-5
 
 
 class Base(NamedTuple):
-    """The noise a guide is made of: how many numbers, and whether that is all of it."""
+    """The noise a guide is made of: which of its numbers a matrix mixes over coordinates, and whether these are all."""
 
-    size: int
+    mixed: Bool[np.ndarray, " N"]
     complete: bool
 
 
@@ -66,15 +66,21 @@ class Fixed:
         What it is trained on.
     standard : bool
         Whether the latent sites are all real, and standardised.
-    size : int
-        Standard normal numbers that a draw takes.
+    mixed : ndarray
+        Of every standard normal number that a draw takes, whether a matrix of parameters mixes it over coordinates,
+        shape ``(N,)``.
     """
 
     make_guide: MakeGuide
     model: Callable[..., Any]
     arguments: Arguments
     standard: bool
-    size: int
+    mixed: Bool[np.ndarray, " N"]
+
+    @property
+    def size(self) -> int:
+        """Standard normal numbers that a draw takes."""
+        return len(self.mixed)
 
     def init(
         self, key: Key[Array, ""], start: Mapping[str, Any], noise: Float[Array, " N"], traced: Mapping[str, Any]
@@ -182,7 +188,7 @@ def base_noise(make_guide: MakeGuide, frame: Frame, key: Key[Array, ""]) -> Base
         args, kwargs = frame.arguments.call(frame.model, traced)
         counted = Counted(make_guide(start))
         trace(seed(counted, key)).get_trace(*args, **kwargs)
-        found.append(Base(counted.size, counted.complete))
+        found.append(Base(np.array(counted.mixed, bool), counted.complete))
 
     jax.eval_shape(look, frame.first(), dict(frame.arguments.arrays))
     return found[-1]
@@ -203,26 +209,26 @@ def start(make_guide: MakeGuide, frame: Frame, keys: Key[Array, " R"]) -> Starte
         One per restart, shape ``(R,)``.
     """
     base = base_noise(make_guide, frame, keys[0])
-    standard = frame.kind != "own"
-    if not base.complete or (base.size and not standard):
+    standard, size = frame.kind != "own", len(base.mixed)
+    if not base.complete or (size and not standard):
         return None
     fixed = Fixed(
-        make_guide=make_guide, model=frame.model, arguments=frame.arguments, standard=standard, size=base.size
+        make_guide=make_guide, model=frame.model, arguments=frame.arguments, standard=standard, mixed=base.mixed
     )
     traced = dict(frame.arguments.arrays)
-    noise = np.random.default_rng(0).standard_normal(base.size)
+    noise = np.random.default_rng(0).standard_normal(size)
     params, bent = jax.device_get(
         once(jax.vmap(fixed.init, in_axes=(0, 0, None, None)), keys, frame.starts, noise, traced)
     )
     if not np.all(bent < STRAIGHT):
         return None
     points = _flat(params)
-    at_once = draws_at_once(points.shape[1], base.size, frame.data_size)
+    at_once = draws_at_once(points.shape[1], size, frame.data_size)
     given = keys[0], frame.first(), traced
     program = compile_for(
         fixed.evaluate,
         points[0],
-        np.zeros((at_once, base.size)),
+        np.zeros((at_once, size)),
         np.bool_(False),
         given,
         level=level_for(frame.arguments.size() + points.shape[1]),

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
-from jaxtyping import Array, Float, Float64
+from jaxtyping import Array, Bool, Float, Float64
 from numpyro.distributions.flows import BlockNeuralAutoregressiveTransform, InverseAutoregressiveTransform
 from numpyro.primitives import Messenger
 
@@ -25,8 +25,13 @@ ENOUGH = 1.2
 #: Transforms by a network, after which nothing is Gaussian; to find that out by its draws would compile the network.
 FLOWS = BlockNeuralAutoregressiveTransform, InverseAutoregressiveTransform
 
-#: ``take(shape)`` returns standard normal noise of that shape.
-Take = Callable[[tuple[int, ...]], Float[Array, "..."]]
+
+@runtime_checkable
+class Take(Protocol):
+    """Where a site gets its noise from."""
+
+    def __call__(self, shape: tuple[int, ...], *, mixed: bool = False) -> Float[Array, "..."]:
+        """Return standard normal noise of a shape; where `mixed`, of the kind that a matrix mixes over coordinates."""
 
 
 class Drawn(NamedTuple):
@@ -59,7 +64,7 @@ class Given(Messenger):  # type: ignore[misc]
         if found is not None:
             msg["value"], msg["intermediates"] = found
 
-    def _take(self, shape: tuple[int, ...]) -> Float[Array, "..."]:
+    def _take(self, shape: tuple[int, ...], *, mixed: bool = False) -> Float[Array, "..."]:
         first, self._used = self._used, self._used + prod(shape)
         return self._noise[first : self._used].reshape(shape)
 
@@ -69,23 +74,24 @@ class Counted(Messenger):  # type: ignore[misc]
 
     Attributes
     ----------
-    size : int
-        How many standard normal numbers.
+    mixed : list of bool
+        Of every standard normal number, whether a matrix of parameters mixes it over coordinates.
     complete : bool
         Whether this is all the noise there is: no site is drawn in another way.
     """
 
     def __init__(self, guide: Callable[..., Any]) -> None:
         super().__init__(guide)
-        self.size, self.complete = 0, True
+        self.mixed: list[bool] = []
+        self.complete = True
 
     def process_message(self, msg: dict[str, Any]) -> None:
         """Count what a site takes."""
         if _is_drawn(msg):
             self.complete &= drawn(msg["fn"], self._take) is not None
 
-    def _take(self, shape: tuple[int, ...]) -> Float[Array, "..."]:
-        self.size += prod(shape)
+    def _take(self, shape: tuple[int, ...], *, mixed: bool = False) -> Float[Array, "..."]:
+        self.mixed.extend([mixed] * prod(shape))
         return jnp.zeros(shape)
 
 
@@ -115,9 +121,9 @@ def drawn(fn: Any, take: Take) -> Drawn | None:
     if isinstance(base, dist.Normal):
         return Drawn(base.loc + base.scale * take(shape), [])
     if isinstance(base, dist.MultivariateNormal):
-        return Drawn(base.loc + _times(base.scale_tril, take(shape)), [])
+        return Drawn(base.loc + _times(base.scale_tril, take(shape, mixed=True)), [])
     if isinstance(base, dist.LowRankMultivariateNormal):
-        few = take((*shape[:-1], base.cov_factor.shape[-1]))
+        few = take((*shape[:-1], base.cov_factor.shape[-1]), mixed=True)
         return Drawn(base.loc + _times(base.cov_factor, few) + jnp.sqrt(base.cov_diag) * take(shape), [])
     return None
 
@@ -133,12 +139,16 @@ def antithetic(rng: np.random.Generator, count: int, size: int) -> Float64[np.nd
     return _paired(half)
 
 
-def balanced(rng: np.random.Generator, count: int, size: int) -> Float64[np.ndarray, "S N"]:
-    r"""Return antithetic noise with the second moments of the standard normal.
+def balanced(
+    rng: np.random.Generator, count: int, size: int, mixed: Bool[np.ndarray, " N"] | None = None
+) -> Float64[np.ndarray, "S N"]:
+    r"""Return antithetic noise with the second moments of the standard normal, as far as its draws reach.
 
     Where there are pairs enough the whole second moment is the identity, so that an ELBO under it is exact
-    wherever the target is quadratic; else that of each coordinate is 1.  For noise that stays the same in all
-    evaluations: single draws are no longer normal.
+    wherever the target is quadratic.  With fewer, but enough for what a matrix of parameters mixes over coordinates,
+    these numbers are uncorrelated with each other and with all others: correlations that a sample only happens to have
+    are then nothing that the matrix could be fitted to.  Each number has the second moment 1 in any case.  For noise
+    that stays the same in all evaluations: single draws are no longer normal.
 
     Parameters
     ----------
@@ -146,14 +156,23 @@ def balanced(rng: np.random.Generator, count: int, size: int) -> Float64[np.ndar
         Makes it.
     count, size : int
         Its shape; `count` is even.
+    mixed : ndarray, optional
+        Which numbers a matrix mixes, shape ``(N,)``; none without.
     """
     half = rng.standard_normal((count // 2, size))
+    some = np.zeros(size, bool) if mixed is None else mixed
     if len(half) >= ENOUGH * size:
-        values, vectors = np.linalg.eigh(half.T @ half / len(half))
-        half = half @ (vectors / np.sqrt(values)[None, :]) @ vectors.T
-    else:
-        half = half / np.sqrt(np.mean(half**2, axis=0, keepdims=True))
-    return _paired(half)
+        return _paired(_uncorrelated(half))
+    if len(half) >= ENOUGH * np.sum(some):
+        half[:, some] = _uncorrelated(half[:, some])
+        half[:, ~some] -= half[:, some] @ (half[:, some].T @ half[:, ~some]) / len(half)
+    return _paired(half / np.sqrt(np.mean(half**2, axis=0, keepdims=True)))
+
+
+def _uncorrelated(half: Float64[np.ndarray, "H N"]) -> Float64[np.ndarray, "H N"]:
+    """Return numbers with the identity for their second moment, as near to the given ones as can be."""
+    values, vectors = np.linalg.eigh(half.T @ half / len(half))
+    return np.asarray(half @ (vectors / np.sqrt(values)[None, :]) @ vectors.T)
 
 
 def _paired(half: Float64[np.ndarray, "H N"]) -> Float64[np.ndarray, "S N"]:

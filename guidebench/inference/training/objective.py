@@ -44,6 +44,11 @@ class Objective:
         return self._started.fixed.size
 
     @property
+    def mixed(self) -> int:
+        """How many of them a matrix of parameters mixes over coordinates."""
+        return int(np.sum(self._started.fixed.mixed))
+
+    @property
     def at_once(self) -> int:
         """Draws of one call of the program."""
         return self._started.at_once
@@ -52,7 +57,7 @@ class Objective:
         """Return a sample to be used over and over, with the moments of the normal; of a point one empty draw."""
         if not self.size:
             return (np.zeros((1, 0)),)
-        return self._split(balanced(self._rng, self._whole(count), self.size))
+        return self._split(balanced(self._rng, self._whole(count), self.size, self._started.fixed.mixed))
 
     def fresh(self, count: int) -> Sample:
         """Return a sample of plain antithetic draws."""
