@@ -22,7 +22,9 @@ from guidebench.inference.mixture import (
     POINTS,
     Component,
     about,
+    covering,
     witness,
+    worth_of_a_gaussian,
 )
 from guidebench.inference.modes import Landscape
 from guidebench.inference.pointwise import Pointwise
@@ -331,7 +333,49 @@ def test_it_grows_into_the_neck_of_the_eight_schools(seed: int) -> None:
     assert found.draws["tau"].std() / sd == pytest.approx(1, abs=0.05)
 
 
+def banana() -> None:
+    x = numpyro.sample("x", dist.Normal(0.0, 1.0))
+    numpyro.sample("y", dist.Normal(x**2, 0.3))
+    numpyro.sample("z", dist.Normal(jnp.arange(8.0), 1.0).to_event(1))
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_arms_of_a_banana_are_met_though_the_first_weights_tell_nothing_of_them(seed: int) -> None:
+    one = searched(banana, seed)
+    assert worth_of_a_gaussian(covering(one.landscape), np.random.default_rng(0)) > 0.2
+    found = witness(one.pointwise, one.landscape, seed)
+    assert found.accepted, found.reason
+    assert found.points > (2 + MORE) * POINTS
+    y = found.draws["y"]
+    sd = np.sqrt(2 + 0.3**2)
+    assert (y.mean() - 1) / sd == pytest.approx(0, abs=0.04)
+    assert y.std() / sd == pytest.approx(1, abs=0.05)
+    assert found.draws["x"].std() == pytest.approx(1, abs=0.04)
+
+
 # -- its parts
+
+
+def test_what_weights_are_worth_of_a_gaussian_is_an_integral() -> None:
+    def t(where: float, share: float) -> Component:
+        return Component(location=np.array([where]), factor=np.array([[2.0]]), freedom=3.0, share=share)
+
+    x = np.linspace(-18, 18, 4_001)
+    normal, student = stats.norm.pdf(x, scale=2.0), stats.t.pdf(x, df=3, scale=2.0)
+    alone = 1 / float(np.sum(normal**2 / student) * (x[1] - x[0]))
+    rng = np.random.default_rng(0)
+    assert worth_of_a_gaussian([t(0.0, 1.0)], rng) == pytest.approx(alone, rel=0.01)
+    # Of two that are far apart the other one's share is lost.
+    assert worth_of_a_gaussian([t(0.0, 0.3), t(1e4, 0.7)], rng) == pytest.approx(0.7 * alone, rel=0.01)
+
+
+def test_without_end_of_freedom_a_component_is_a_gaussian() -> None:
+    factor = np.array([[2.0, 0.0], [1.5, 0.5]])
+    one = Component(location=np.array([1.0, -1.0]), factor=factor, freedom=np.inf, share=1.0)
+    points = one.draw(200_000, np.random.default_rng(0))
+    expected = stats.multivariate_normal(one.location, factor @ factor.T)
+    np.testing.assert_allclose(one.log_density(points[:100]), expected.logpdf(points[:100]), rtol=1e-10)
+    np.testing.assert_allclose(np.cov(points.T), factor @ factor.T, rtol=0.03)
 
 
 def test_a_component_is_a_student_t() -> None:
