@@ -16,6 +16,9 @@ from guidebench.inference.train import Evaluations, Training
 MOST_BYTES = 400_000_000
 GROUPS = 5
 
+#: Single precision is fine where its steps are at most such a part of an sd.
+FINE = 1e-3
+
 #: Numbers that a constant may have to be written beside the draws of every guide.
 MOST_CONSTANT = 1_000_000
 
@@ -43,6 +46,25 @@ def said_of_kept(kept: int, made: int, bytes_per_draw: int) -> str:
 def bytes_of(values: Mapping[str, np.ndarray]) -> int:
     """Return what one draw of sites takes, of shape ``(S, ...)`` each."""
     return sum(draws[:1].nbytes for draws in values.values())
+
+
+def fitting(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return draws of sites, in single precision where all would take too much in double and nothing is lost by it.
+
+    Nothing is where the steps of single precision are at most a thousandth of the sd of every component.
+    """
+    made = min((len(draws) for draws in values.values()), default=0)
+    if made <= may_be_kept(bytes_of(values)):
+        return dict(values)
+    return {name: draws.astype(np.float32) if _fine_in_single(draws) else draws for name, draws in values.items()}
+
+
+def _fine_in_single(draws: np.ndarray) -> bool:
+    if draws.dtype != np.float64:
+        return False
+    with np.errstate(all="ignore"):
+        steps = np.max(np.abs(draws), axis=0) * np.finfo(np.float32).eps
+        return bool(np.all((steps <= FINE * np.std(draws, axis=0)) | (np.ptp(draws, axis=0) == 0)))
 
 
 def of_draws(values: Mapping[str, np.ndarray], sites: Mapping[str, Site]) -> xr.Dataset:

@@ -27,7 +27,7 @@ from guidebench.testing.subject import Subject
 from guidebench.testing.toys import Toy
 
 #: Phases of a fit in which an exception says that the guide cannot be used on a model.
-LEARNING = ("supports", "train", "fit")
+LEARNING = ("supports", "build", "train", "fit")
 
 #: Draws of an untrained guide to look at.
 FIRST_DRAWS = 200

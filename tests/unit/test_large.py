@@ -103,6 +103,20 @@ def test_a_group_says_what_is_left_out_and_is_cut_by_all_its_variables(monkeypat
     assert not datasets.of_draws({"a": drawn["a"][:20]}, sites).attrs
 
 
+def test_before_draws_are_left_out_they_are_rounded_where_nothing_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    fine, far = rng.standard_normal((40, 10)), 1e6 + rng.standard_normal((40, 10))
+    far[:, 1:] = 0.0
+    drawn = {"a": fine, "b": far}
+    assert datasets.fitting(drawn)["a"].dtype == np.float64  # there is room for all
+    monkeypatch.setattr(datasets, "MOST_BYTES", 5 * 39 * 160)
+    fitted = datasets.fitting(drawn)
+    assert fitted["a"].dtype == np.float32
+    np.testing.assert_allclose(fitted["a"], fine, rtol=1e-7)
+    assert fitted["b"] is far  # steps of 0.06 would show
+    assert datasets.fitting({"a": np.arange(400)[:, None]})["a"].dtype == np.int64
+
+
 def test_a_series_of_sites_is_advised_to_be_a_plate() -> None:
     def sites(*names: str) -> list[Site]:
         return [Site(name=name, shape=(), dims=(), support="real", size=1) for name in names]

@@ -112,6 +112,7 @@ def told(case: Case, found: Settled, work: Work) -> Refreshed:
     if not found.settled:
         return Refreshed(chains, work)
     sites = {site.name: site for site in case.prepared.structure.latents}
-    draws = {name: value.reshape(-1, *value.shape[2:]) for name, value in found.latents.items()}
+    # What is judged is what is kept.
+    draws = datasets.fitting({name: value.reshape(-1, *value.shape[2:]) for name, value in found.latents.items()})
     group = marked(datasets.of_draws(draws, sites), draws).assign_attrs(source="chains")
     return Refreshed(chains, work, draws, effective(found.latents), group)
