@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float64
 from scipy.special import gammaln
 
-from guidebench.inference.peaks import log_volume, whitened
+from guidebench.inference.peaks import log_volume
 
 #: Points at a time: so few that all that is computed between them and their densities stays in the cache.
 BLOCK = 2_048
@@ -62,7 +62,7 @@ class Component:
 
     @cached_property
     def _inverse(self) -> Float64[np.ndarray, "D D"]:
-        return whitened(np.eye(len(self.location)), self.factor)
+        return np.linalg.inv(self.factor).T
 
     def squares(self, points: Float64[np.ndarray, "S D"]) -> Float64[np.ndarray, " S"]:
         """Return the squared Mahalanobis distances of points from the location, by the scale."""

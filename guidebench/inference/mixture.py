@@ -20,7 +20,7 @@ A mixture that is refused grows where its weights are large (:mod:`guidebench.in
 most, and passes the same checks with points of its own.  So does one that passes them with weights worth less than
 six tenths of what they would be, were the posterior one of its Gaussians: a posterior of another shape, as a banana,
 may have arms where no point fell, of which no weight tells (in trials an sd was 12 to 25 % short).  If what it grows
-into is worth no more than that either, it is believed only where the two have the same moments.
+into is worth no more than that either, the one that passes is believed only where the two have the same moments.
 
 Where draws of chains are at hand, which know of correlations and tails that no curvature at a mode tells, another one
 stands about these, in more dimensions.  It is believed only where it agrees with them.
@@ -199,15 +199,19 @@ def _grown(pointwise: Pointwise, mixture: Grown, look: Callable[..., Sampled], r
     for growth in range(GROWTHS + 1):
         found = look(mixture.components)
         points, work = points + found.result.points, work + found.result.work
-        unlike = "" if found.worth >= enough else "alone" if before is None else _unlike(before, found)
+        unlike = "nothing confirms it" if before is None else _unlike(before, found)
+        if found.result.accepted and (found.worth >= enough or not unlike):
+            break
+        if before is not None and before.result.accepted and not unlike:
+            found = before
+            break
         hopeless = before is not None and found.worth < min(GAIN * before.worth, SURE)
-        if (found.result.accepted and not unlike) or growth == GROWTHS or hopeless or not found.worth:
+        if growth == GROWTHS or hopeless or not found.worth:
+            found = found.refused(unlike) if found.result.accepted else found
             break
         before, some = found, slice(None, None, max(len(found.points) // POINTS, 1))
         mixture, count = grow(mixture, partial(_log_density, pointwise), found.points[some], found.log_p[some], rng)
         points, work = points + count, work + pointwise.work(count)
-    if found.result.accepted and unlike:
-        found = found.refused(unlike)
     return replace(found.result, points=points, work=work)
 
 
