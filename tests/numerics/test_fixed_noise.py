@@ -24,8 +24,9 @@ from guidebench.engine.prepared import Preparation, prepare
 from guidebench.engine.recipe import recipe_of
 from guidebench.engine.request import Settings
 from guidebench.engine.workbench import Workbench
-from guidebench.inference.training import lbfgs
-from guidebench.inference.training.course import Leg, gain
+from guidebench.inference.device.precision import double
+from guidebench.inference.training import deterministic, lbfgs
+from guidebench.inference.training.course import Course, Leg, gain
 from guidebench.inference.training.fixed import AT_ONCE, MOST_AT_ONCE, draws_at_once
 from guidebench.inference.training.lbfgs import minimise
 from guidebench.inference.training.noise import Counted, Given, antithetic, balanced
@@ -294,6 +295,37 @@ def test_training_by_steps_is_left_to_them() -> None:
 
 
 # -- the parts
+
+
+def test_a_sample_tells_how_far_its_optimum_is_from_that_of_all_noise(monkeypatch: pytest.MonkeyPatch) -> None:
+    courses: list[Course] = []
+
+    class Kept(Course):
+        def to_optimum(self, *args: Any, **options: Any) -> Any:
+            courses.append(self)
+            return super().to_optimum(*args, **options)
+
+    def rates() -> None:
+        with numpyro.plate("n", 20):
+            numpyro.sample("rate", dist.Gamma(0.7, 2.0))
+
+    monkeypatch.setattr(deterministic, "Course", Kept)
+    fitted(rates, "auto_normal")
+    (course,), count = courses, 64
+    objective, start = course.objective, np.zeros(40)
+
+    def optimum(sample: Any) -> Leg:
+        return Leg(start).after(minimise(lambda at: objective.slope(at, sample), start, gain=1e-7, window=5, most=300))
+
+    with double():
+        everything = objective.fixed(8_192)
+        lowest = optimum(everything).loss
+        legs = [optimum(objective.fixed(count)) for _ in range(60)]
+        said = np.array([course._excess(leg, count) for leg in legs])
+        true = np.array([objective.slope(leg.theta, everything)[0] - lowest for leg in legs])
+    error = said.std() / len(said) ** 0.5
+    assert true.mean() > 4 * error  # there is something to see
+    assert abs(said.mean() - true.mean()) < 3 * error
 
 
 def test_balanced_noise_has_the_moments_of_the_normal() -> None:
