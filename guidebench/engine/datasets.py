@@ -51,20 +51,24 @@ def bytes_of(values: Mapping[str, np.ndarray]) -> int:
 def fitting(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Return draws of sites, in single precision where all would take too much in double and nothing is lost by it.
 
-    Nothing is where the steps of single precision are at most a thousandth of the sd of every component.
+    Nothing is where the steps of single precision are at most a thousandth of the sd of every component, and no draw
+    becomes 0, 1 or infinite, which may be outside a support.
     """
     made = min((len(draws) for draws in values.values()), default=0)
     if made <= may_be_kept(bytes_of(values)):
         return dict(values)
-    return {name: draws.astype(np.float32) if _fine_in_single(draws) else draws for name, draws in values.items()}
+    return {name: _rounded(draws) for name, draws in values.items()}
 
 
-def _fine_in_single(draws: np.ndarray) -> bool:
+def _rounded(draws: np.ndarray) -> np.ndarray:
     if draws.dtype != np.float64:
-        return False
+        return draws
     with np.errstate(all="ignore"):
+        found = draws.astype(np.float32)
         steps = np.max(np.abs(draws), axis=0) * np.finfo(np.float32).eps
-        return bool(np.all((steps <= FINE * np.std(draws, axis=0)) | (np.ptp(draws, axis=0) == 0)))
+        fine = np.all((steps <= FINE * np.std(draws, axis=0)) | (np.ptp(draws, axis=0) == 0))
+    edges = all(np.array_equal(found == edge, draws == edge) for edge in (0, 1))
+    return found if fine and edges and np.array_equal(np.isfinite(found), np.isfinite(draws)) else draws
 
 
 def of_draws(values: Mapping[str, np.ndarray], sites: Mapping[str, Site]) -> xr.Dataset:

@@ -43,7 +43,7 @@ class Component:
     factor : ndarray
         Lower triangular, shape ``(D, D)``.
     freedom : float
-        Degrees of freedom; infinity of a Gaussian.
+        Degrees of freedom.
     share : float
         Those of a mixture add up to one.
     """
@@ -56,9 +56,8 @@ class Component:
     def draw(self, count: int, rng: np.random.Generator) -> Float64[np.ndarray, "S D"]:
         """Return independent draws."""
         normal = rng.standard_normal((count, len(self.location)))
-        if np.isfinite(self.freedom):
-            normal *= np.sqrt(self.freedom / rng.chisquare(self.freedom, (count, 1)))
-        return np.asarray(self.location + normal @ self.factor.T)
+        spread = np.sqrt(self.freedom / rng.chisquare(self.freedom, count))
+        return np.asarray(self.location + (normal * spread[:, None]) @ self.factor.T)
 
     @cached_property
     def _inverse(self) -> Float64[np.ndarray, "D D"]:
@@ -72,8 +71,6 @@ class Component:
         """Return the log density of points, in nats."""
         dim, freedom = len(self.location), self.freedom
         squares = self.squares(points)
-        if not np.isfinite(freedom):
-            return np.asarray(-dim / 2 * np.log(2 * np.pi) - log_volume(self.factor) - squares / 2)
         constant = gammaln((freedom + dim) / 2) - gammaln(freedom / 2) - dim / 2 * np.log(freedom * np.pi)
         return np.asarray(constant - log_volume(self.factor) - (freedom + dim) / 2 * np.log1p(squares / freedom))
 

@@ -19,6 +19,7 @@ from guidebench.engine.minibatches import Inspected, inspect_problem
 from guidebench.engine.request import Request
 from guidebench.engine.run import compare
 from guidebench.inference.device import threads
+from guidebench.plugins.isolation.state import restored
 from guidebench.plugins.registry import Broken, Registry, load_registry
 from guidebench.request.own_guides import YOURS
 from guidebench.request.selection import ChosenGuide, choose_guides
@@ -161,9 +162,10 @@ class Subject:
         The generators of the whole process have gone on, as they would be elsewhere in another one: the engine puts
         them back after each call of a guide, so that two runs would find them alike.
         """
-        random.random()  # noqa: S311 - not to be used
-        np.random.random()  # noqa: NPY002 - the one that others use
-        return run(toy, [self.chosen]).fits[0]
+        with restored():
+            random.random()  # noqa: S311 - not to be used
+            np.random.random()  # noqa: NPY002 - the one that others use
+            return run(toy, [self.chosen]).fits[0]
 
 
 def run(toy: Toy, guides: list[ChosenGuide]) -> Comparison:

@@ -25,8 +25,9 @@ from guidebench.engine.recipe import recipe_of
 from guidebench.engine.request import Settings
 from guidebench.engine.workbench import Workbench
 from guidebench.inference.device.precision import double
+from guidebench.inference.training import course as course_module
 from guidebench.inference.training import deterministic, lbfgs
-from guidebench.inference.training.course import Course, Leg, gain
+from guidebench.inference.training.course import LARGEST, Course, Leg, gain, rough
 from guidebench.inference.training.fixed import AT_ONCE, MOST_AT_ONCE, draws_at_once
 from guidebench.inference.training.lbfgs import minimise
 from guidebench.inference.training.noise import Counted, Given, antithetic, balanced
@@ -297,35 +298,75 @@ def test_training_by_steps_is_left_to_them() -> None:
 # -- the parts
 
 
-def test_a_sample_tells_how_far_its_optimum_is_from_that_of_all_noise(monkeypatch: pytest.MonkeyPatch) -> None:
-    courses: list[Course] = []
+def rates() -> None:
+    with numpyro.plate("n", 20):
+        numpyro.sample("rate", dist.Gamma(0.7, 2.0))
+
+
+@pytest.fixture
+def courses(monkeypatch: pytest.MonkeyPatch) -> list[Course]:
+    """Return the courses of what is trained from here on."""
+    found: list[Course] = []
 
     class Kept(Course):
         def to_optimum(self, *args: Any, **options: Any) -> Any:
-            courses.append(self)
+            found.append(self)
             return super().to_optimum(*args, **options)
 
-    def rates() -> None:
-        with numpyro.plate("n", 20):
-            numpyro.sample("rate", dist.Gamma(0.7, 2.0))
-
     monkeypatch.setattr(deterministic, "Course", Kept)
-    fitted(rates, "auto_normal")
-    (course,), count = courses, 64
-    objective, start = course.objective, np.zeros(40)
+    return found
+
+
+@pytest.mark.parametrize(("name", "count"), [("auto_normal", 64), ("auto_multivariate_normal", 100)])
+def test_between_what_two_samples_say_of_a_guide_lies_its_optimum(courses: list[Course], name: str, count: int) -> None:
+    fitted(rates, name)
+    (course,) = courses
+    objective = course.objective
+    begin = np.zeros(len(objective._started.points[0]))
 
     def optimum(sample: Any) -> Leg:
-        return Leg(start).after(minimise(lambda at: objective.slope(at, sample), start, gain=1e-7, window=5, most=300))
+        return Leg(begin).after(
+            minimise(lambda at: objective.slope(at, sample), begin, gain=1e-6, window=5, most=1_000)
+        )
 
     with double():
         everything = objective.fixed(8_192)
-        lowest = optimum(everything).loss
-        legs = [optimum(objective.fixed(count)) for _ in range(60)]
-        said = np.array([course._excess(leg, count) for leg in legs])
-        true = np.array([objective.slope(leg.theta, everything)[0] - lowest for leg in legs])
-    error = said.std() / len(said) ** 0.5
-    assert true.mean() > 4 * error  # there is something to see
-    assert abs(said.mean() - true.mean()) < 3 * error
+        lowest = objective.slope(optimum(everything).theta, everything)[0]
+        samples = [objective.fixed(count) for _ in range(40)]
+        legs = [optimum(sample) for sample in samples]
+        gaps = np.array([course._gap(leg, sample, count) for leg, sample in zip(legs, samples, strict=True)])
+        excess = np.array([objective.slope(leg.theta, everything)[0] - lowest for leg in legs])
+    error = gaps.std() / len(gaps) ** 0.5
+    assert excess.mean() > 2 * error  # there is something to see
+    assert excess.mean() - 3 * error < gaps.mean() < 3 * excess.mean() + 3 * error
+
+
+@pytest.mark.parametrize(("model", "level"), [(correlated, True), (rates, False)])
+def test_where_no_sample_is_larger_another_one_says_what_is_left(
+    courses: list[Course], monkeypatch: pytest.MonkeyPatch, model: Any, level: bool
+) -> None:
+    fitted(model, "auto_multivariate_normal")
+    (course,) = courses
+    count = course._first(10**6)
+    monkeypatch.setattr(course_module, "LARGEST", 2 * count)
+    with double():
+        sample = course.objective.fixed(count)
+        leg = Leg(np.zeros(len(course.objective._started.points[0])))
+        leg = leg.after(course._minimise(leg.theta, sample, 5, 1 / 40))
+        assert leg.level
+        gradients = course.objective.gradients
+        assert course._grown(leg, count, sample).level is level
+        assert course.objective.gradients == gradients + 2 * sum(map(len, sample))
+
+
+@pytest.mark.parametrize("mixed", [3, 300])
+def test_a_rough_sample_has_pairs_enough_for_what_is_mixed(mixed: int) -> None:
+    (few,) = rough(mixed, LARGEST)
+    which = np.arange(1_000) < mixed
+    noise = balanced(np.random.default_rng(0), few, 1_000, which)
+    np.testing.assert_allclose((noise.T @ noise / few)[which], np.eye(1_000)[which], atol=1e-9)
+    assert rough(mixed, few) == ()
+    assert rough(0, LARGEST) == ()
 
 
 def test_balanced_noise_has_the_moments_of_the_normal() -> None:

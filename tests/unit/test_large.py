@@ -103,18 +103,28 @@ def test_a_group_says_what_is_left_out_and_is_cut_by_all_its_variables(monkeypat
     assert not datasets.of_draws({"a": drawn["a"][:20]}, sites).attrs
 
 
-def test_before_draws_are_left_out_they_are_rounded_where_nothing_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("lost", "why"),
+    [
+        (1e6 + np.linspace(-1, 1, 40), "steps of 0.06 would show"),
+        (1 - np.geomspace(1e-9, 0.5, 40), "1 is not inside the unit interval"),
+        (np.geomspace(1e-60, 1.0, 40), "0 is not positive"),
+        (np.geomspace(1.0, 1e60, 40), "it is not infinite"),
+    ],
+)
+def test_before_draws_are_left_out_they_are_rounded_where_nothing_is_lost(
+    monkeypatch: pytest.MonkeyPatch, lost: np.ndarray, why: str
+) -> None:
     rng = np.random.default_rng(0)
-    fine, far = rng.standard_normal((40, 10)), 1e6 + rng.standard_normal((40, 10))
-    far[:, 1:] = 0.0
-    drawn = {"a": fine, "b": far}
-    assert datasets.fitting(drawn)["a"].dtype == np.float64  # there is room for all
-    monkeypatch.setattr(datasets, "MOST_BYTES", 5 * 39 * 160)
+    fine = np.concatenate([rng.standard_normal((40, 9)), np.full((40, 1), 7e8)], axis=1)  # one that does not vary
+    drawn = {"fine": fine, "lost": np.stack([lost, rng.standard_normal(40)], axis=1), "count": np.arange(40)}
+    assert datasets.fitting(drawn)["fine"].dtype == np.float64  # there is room for all
+    monkeypatch.setattr(datasets, "MOST_BYTES", 5 * 39 * datasets.bytes_of(drawn))
     fitted = datasets.fitting(drawn)
-    assert fitted["a"].dtype == np.float32
-    np.testing.assert_allclose(fitted["a"], fine, rtol=1e-7)
-    assert fitted["b"] is far  # steps of 0.06 would show
-    assert datasets.fitting({"a": np.arange(400)[:, None]})["a"].dtype == np.int64
+    assert fitted["fine"].dtype == np.float32
+    np.testing.assert_allclose(fitted["fine"], fine, rtol=1e-7)
+    assert fitted["lost"] is drawn["lost"], why
+    assert fitted["count"] is drawn["count"]
 
 
 def test_a_series_of_sites_is_advised_to_be_a_plate() -> None:

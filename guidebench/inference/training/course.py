@@ -12,6 +12,7 @@ from jaxtyping import Float64
 
 from guidebench.inference.convergence import tolerance
 from guidebench.inference.training.lbfgs import Path, Point, minimise
+from guidebench.inference.training.noise import ENOUGH
 from guidebench.inference.training.objective import Objective, Sample
 from guidebench.inference.training.polish import polish
 from guidebench.inference.training.results import Callbacks
@@ -19,7 +20,7 @@ from guidebench.inference.training.results import Callbacks
 #: Draws of the first fixed sample, at least, and per number of noise where second moments have to be exact; up to how
 #: many such numbers that is cheap for a guide of independent coordinates; how samples grow, and how far.
 FIRST = 32
-PER_NUMBER = 2.5
+PER_NUMBER = 3.0
 FEW = 256
 GROWTH = 4
 LARGEST = 8_192
@@ -55,11 +56,11 @@ PAUSE = 0.2
 NUDGE = 0.1
 
 #: Iterations over which L-BFGS must gain something, and what share of what counts: under the first sample, which costs
-#: little, and without noise; and under larger ones, near an optimum.
+#: little, and without noise; and under larger ones, or after a rough one, near an optimum.
 LONG, TIGHT = 5, 1 / 40
 WINDOW, LOOSE = 2, 1 / 10
 
-#: Share of what counts that iterations must gain under a sample before the first; by how many times it is smaller.
+#: Share of what counts that iterations must gain under a rough sample before the first; how many times it is smaller.
 ROUGH = 2.0
 ENOUGH_FEWER = 4
 
@@ -77,21 +78,17 @@ class Leg(NamedTuple):
         The parameters after them, or after some of them.
     level : bool
         Whether nothing more was to be gained where it ended.
-    loss : float
-        What its last sample makes of where it ended.
     """
 
     theta: Float64[np.ndarray, " K"]
     losses: tuple[float, ...] = ()
     points: tuple[Point, ...] = ()
     level: bool = False
-    loss: float = -np.inf
 
     def after(self, path: Path) -> Leg:
         """Return the leg with another minimisation behind it."""
         points = [Point(len(self.losses) + iteration, point) for iteration, point in path.points]
-        loss = min(path.losses, default=-np.inf)
-        return Leg(path.point, (*self.losses, *path.losses), (*self.points, *points), path.level, loss)
+        return Leg(path.point, (*self.losses, *path.losses), (*self.points, *points), path.level)
 
 
 class Found(NamedTuple):
@@ -141,6 +138,16 @@ def gain(before: Float64[np.ndarray, " S"], after: Float64[np.ndarray, " S"]) ->
         return Gain(np.inf, 0.0)
     difference = after - before
     return Gain(float(np.mean(difference)), float(np.std(difference, ddof=1)) / len(difference) ** 0.5)
+
+
+def rough(mixed: int, count: int) -> tuple[int, ...]:
+    """Return the size of a sample before the first, which has `count` draws, where a much smaller one is of use.
+
+    Where a matrix mixes few of the numbers, correlations with these are all that it could be fitted to at once.  What
+    else a small sample only happens to have is fitted to more slowly than the posterior, and soon left.
+    """
+    few = 2 * (int(np.ceil(ENOUGH * mixed)) + FIRST)
+    return (few,) if mixed and ENOUGH_FEWER * few <= count else ()
 
 
 class Clock:
@@ -232,7 +239,7 @@ class Course:
     def to_optimum(self, points: Float64[np.ndarray, "R K"], *, standard: bool, all_starts: bool) -> Found:
         """Take a Gaussian guide to its optimum from the best of the starts."""
         count = self._first(points.shape[1])
-        samples = [self.objective.fixed(size) for size in (*self._rough(count), count)]
+        samples = [self.objective.fixed(size) for size in (*rough(self.objective.mixed, count), count)]
         legs: list[Leg] = []
         for index, point in enumerate(points):
             if legs and self.clock.over:
@@ -243,7 +250,7 @@ class Course:
             legs.append(self._brought_near(Leg(begun), *samples))
         losses = tuple(float(-np.mean(self.objective.compared(leg.theta, COMPARED))) for leg in legs)
         best = _lowest(losses)
-        polished = self._polished(self._grown(legs[best], count))
+        polished = self._polished(self._grown(legs[best], count, samples[-1]))
         legs[best] = polished.leg
         return Found(tuple(legs), best, losses, polished.losses, polished.skipped)
 
@@ -254,26 +261,17 @@ class Course:
 
     def _brought_near(self, leg: Leg, *samples: Sample) -> Leg:
         """Take a start to its optimum under the last sample; one before it only shortens the way."""
-        *rough, first = samples
-        for sample in rough:
+        *before, first = samples
+        for sample in before:
             on = leg.after(self._minimise(leg.theta, sample, WINDOW, ROUGH))
             leg = on if self._gain(leg, on).mean > 0 else leg
-        return leg.after(self._minimise(leg.theta, first, *((WINDOW, LOOSE) if rough else (LONG, TIGHT))))
-
-    def _rough(self, count: int) -> tuple[int, ...]:
-        """Return the size of a sample before the first, where a much smaller one is of use.
-
-        Where a matrix mixes few of the numbers, correlations with these are all that it could be fitted to at once.
-        What else a small sample only happens to have is fitted to more slowly than the posterior, and soon left.
-        """
-        few = 2 * (self.objective.mixed + FIRST)
-        return (few,) if self.objective.mixed and ENOUGH_FEWER * few <= count else ()
+        return leg.after(self._minimise(leg.theta, first, *((WINDOW, LOOSE) if before else (LONG, TIGHT))))
 
     def _first(self, parameters: int) -> int:
         """Return the size of the first sample.
 
         A guide with a matrix of parameters would fit the second moments of a few draws in the place of the posterior:
-        it gets as many as it takes to have these exact.
+        it gets as many as it takes to have these exact, or the largest sample there is.
         """
         return max(FIRST, min(self._exact(), LARGEST) if parameters > 2 * self.dim else 0)
 
@@ -296,11 +294,14 @@ class Course:
         )
         return self._nudged(path.point)
 
-    def _grown(self, leg: Leg, count: int) -> Leg:
-        """Take a guide on under larger and larger samples, until they gain nothing on fresh draws."""
+    def _grown(self, leg: Leg, count: int, sample: Sample) -> Leg:
+        """Take a guide on under larger and larger samples, until they gain nothing on fresh draws.
+
+        Where none is larger, another one of the same size says how much is left to gain at most.
+        """
         size = max(GROWTH * count, self._exact() if self.objective.size <= FEW else 0)
         if size > LARGEST:
-            return leg._replace(level=leg.level and self._excess(leg, count) < self.worth)
+            return leg._replace(level=leg.level and abs(self._gap(leg, sample, count)) < self.worth)
         leg = leg._replace(level=False)
         while size <= LARGEST and self.objective.gradients < self.most / 2 and not self.clock.over:
             on = leg.after(self._minimise(leg.theta, self.objective.fixed(size)))
@@ -312,15 +313,17 @@ class Course:
             size *= GROWTH
         return leg
 
-    def _excess(self, leg: Leg, count: int) -> float:
-        r"""Return by how much a guide's loss is above its optimum, in nats, as its own sample lets one expect.
+    def _gap(self, leg: Leg, sample: Sample, count: int) -> float:
+        r"""Return how far a guide's loss is above its optimum at most, in nats, as its own sample lets one expect.
 
-        The optimum under a sample lies as far below that under all noise as what it comes to there lies above, to first
-        order: :math:`L(\theta_n) - L^* \approx (L(\theta_n) - L_n(\theta_n)) / 2`.  That the two bracket it holds
-        without any order (Mak, Morton & Wood 1999, doi:10.1016/S0167-6377(98)00054-6).  Another sample of the same kind
-        stands for all noise.
+        .. math:: \mathrm{E}[L_n(\theta_n)] \le L^* \le L(\theta_n)
+
+        for the guide :math:`\theta_n` that is the best under a sample, on average over samples whose mean is that of
+        all noise, as is nearly so of balanced ones (Mak, Morton & Wood 1999, doi:10.1016/S0167-6377(98)00054-6).
+        Another sample of the same kind stands for all noise.
         """
-        return (self.objective.slope(leg.theta, self.objective.fixed(count))[0] - leg.loss) / 2
+        other = self.objective.fixed(count)
+        return self.objective.slope(leg.theta, other)[0] - self.objective.slope(leg.theta, sample)[0]
 
     def _gain(self, before: Leg, after: Leg) -> Gain:
         """Compare two guides, with as many draws as it takes to see what counts."""

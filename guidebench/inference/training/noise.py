@@ -75,7 +75,7 @@ class Counted(Messenger):  # type: ignore[misc]
     Attributes
     ----------
     mixed : list of bool
-        Of every standard normal number, whether a matrix of parameters mixes it over coordinates.
+        Of every standard normal number, whether the matrix of a multivariate normal mixes it over coordinates.
     complete : bool
         Whether this is all the noise there is: no site is drawn in another way.
     """
