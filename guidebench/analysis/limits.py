@@ -9,7 +9,8 @@ Draws are wrong where an error is beyond its limit by more than :math:`z_n` of i
 where none is beyond 80 % of its limit, or four of its errors below that limit, by more than what the noise of n adds
 to that of one, :math:`\sqrt{2 \log n} - 1`, and at most by :data:`RESOLUTION`, as long as each is known to half its
 limit: whoever is told that draws are right is to find them so.  Between the two nothing can be told.  So neither word
-depends on how many latents there are, but on how well each of their errors is known.
+depends on how many latents there are, but on how well each of their errors is known.  Of an sd no more noise is added
+than normal draws have, for that of a heavy tail is in the draws themselves: who uses them meets it.
 
 Draws that were repaired are used as they came out: what noise did to them is an error of theirs, and no excuse.  So for
 them no more than :data:`SLACK` is allowed.
@@ -17,6 +18,7 @@ them no more than :data:`SLACK` is allowed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -32,6 +34,9 @@ SD_ERROR = 0.15
 #: and in draws that were repaired.
 RESOLUTION = 0.08
 SLACK = 0.02
+
+#: The Monte Carlo error of an sd, as a share, that a few thousand normal draws on either side have at most.
+NORMAL_NOISE = 0.02
 
 #: An error is surely within its limit where it is so by so many of its Monte Carlo errors, or up to this share of it;
 #: and it has to be known to that one.
@@ -91,7 +96,8 @@ def errors(numbers: Numbers, mean: str, sd: str, resolution: float = RESOLUTION)
     """Return the errors that two metrics hold, or ``None`` where one of them is missing."""
     if not numbers.get(mean) or not numbers.get(sd):
         return None
-    means, sds = _seen(numbers[mean], MEAN_ERROR, resolution), _seen(numbers[sd], SD_ERROR, resolution)
+    means = _seen(numbers[mean], MEAN_ERROR, resolution)
+    sds = _seen(numbers[sd], SD_ERROR, resolution, most=NORMAL_NOISE)
     wrong = [
         text.format(one.value) + (f" ({one.variable})" if one.variable else "")
         for one, text in ((means.wrong, "a mean is off by {:.2f} sd"), (sds.wrong, "an sd is off by {:.0%}"))
@@ -109,19 +115,22 @@ def errors(numbers: Numbers, mean: str, sd: str, resolution: float = RESOLUTION)
     return Errors(right=right, said=said, mean=means.largest, sd=sds.largest)
 
 
-def _seen(found: Sequence[MetricValue], limit: float, resolution: float) -> _Seen:
-    """Hold every component against the limit with its own error: one known badly must not hide one known well."""
+def _seen(found: Sequence[MetricValue], limit: float, resolution: float, most: float = math.inf) -> _Seen:
+    """Hold every component against the limit with its own error: one known badly must not hide one known well.
+
+    No more of an error than `most` excuses what is beyond a limit.
+    """
     count = sum(bool(one.variable) for one in found)
     allowed = allowance(count)
     noise = [(one, allowed * (one.mcse or 0.0)) for one in found]
-    wrong = [one for one, most in noise if not one.value - most <= limit]  # and so is what is no number
+    wrong = [one for one, by_chance in noise if not one.value - by_chance <= limit]  # and so is what is no number
     return _Seen(
         wrong=max(wrong, key=lambda one: (one.value, bool(one.variable)), default=None),
         known=all(
-            one.value <= limit - _margin(one, limit) + min(added(count) * (one.mcse or 0.0), resolution)
+            one.value <= limit - _margin(one, limit) + min(added(count) * min(one.mcse or 0.0, most), resolution)
             and (one.mcse or 0.0) <= WELL_KNOWN * limit
             for one in found
         ),
         largest=max(one.value for one in found),
-        room=max(one.value + most for one, most in noise),
+        room=max(one.value + by_chance for one, by_chance in noise),
     )
