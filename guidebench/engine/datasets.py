@@ -52,7 +52,7 @@ def fitting(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Return draws of sites, in single precision where all would take too much in double and nothing is lost by it.
 
     Nothing is where the steps of single precision are at most a thousandth of the sd of every component, and no draw
-    becomes 0, 1 or infinite, which may be outside a support.
+    becomes 0 or infinite, or 1 where all are below that, which may be outside a support.
     """
     made = min((len(draws) for draws in values.values()), default=0)
     if made <= may_be_kept(bytes_of(values)):
@@ -67,8 +67,9 @@ def _rounded(draws: np.ndarray) -> np.ndarray:
         found = draws.astype(np.float32)
         steps = np.max(np.abs(draws), axis=0) * np.finfo(np.float32).eps
         fine = np.all((steps <= FINE * np.std(draws, axis=0)) | (np.ptp(draws, axis=0) == 0))
-    edges = all(np.array_equal(found == edge, draws == edge) for edge in (0, 1))
-    return found if fine and edges and np.array_equal(np.isfinite(found), np.isfinite(draws)) else draws
+    edges = (0, 1) if np.max(draws) <= 1 else (0,)
+    fine &= all(np.array_equal(found == edge, draws == edge) for edge in edges)
+    return found if fine and np.array_equal(np.isfinite(found), np.isfinite(draws)) else draws
 
 
 def of_draws(values: Mapping[str, np.ndarray], sites: Mapping[str, Site]) -> xr.Dataset:
