@@ -72,7 +72,7 @@ STATUSES: Mapping[Status, Meaning] = {
     Status.CONVERGED: Meaning(
         "The loss no longer falls: no block of the last steps is lower than the one before by more than 0.02 nat and "
         "three standard errors, and the blocks are quiet enough to have shown 0.1 nat; or L-BFGS under fixed noise "
-        "came to an end by itself, and neither a larger sample (of the largest: what another one leaves room for) nor "
+        "came to an end by itself, and neither a larger sample (of the largest: what another one says is left) nor "
         "stochastic steps gained as much.",
         "Read the verdict: converged means that training is done, not that the guide is right.",
         "Another start might end elsewhere.",
