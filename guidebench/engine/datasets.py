@@ -67,7 +67,7 @@ def _rounded(draws: np.ndarray) -> np.ndarray:
         found = draws.astype(np.float32)
         steps = np.max(np.abs(draws), axis=0) * np.finfo(np.float32).eps
         fine = np.all((steps <= FINE * np.std(draws, axis=0)) | (np.ptp(draws, axis=0) == 0))
-    edges = (0, 1) if np.max(draws) <= 1 else (0,)
+    edges = (0, 1) if np.all(draws <= 1) else (0,)
     fine &= all(np.array_equal(found == edge, draws == edge) for edge in edges)
     return found if fine and np.array_equal(np.isfinite(found), np.isfinite(draws)) else draws
 

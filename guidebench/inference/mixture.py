@@ -228,9 +228,16 @@ def _confirmed(before: Sampled, found: Sampled) -> bool:
     """
     if not (before.settles and found.settles and (before.result.accepted or found.result.accepted)):
         return False
-    mean, sd = moments(found.points, found.weights)
-    other, spread = moments(before.points, before.weights)
-    return bool(np.all(np.abs(other - mean) <= MEAN_CONFIRMED * sd) and np.all(np.abs(spread / sd - 1) <= SD_CONFIRMED))
+    shift, share = _off(found, *moments(before.points, before.weights))
+    return bool(np.all(shift <= MEAN_CONFIRMED) and np.all(share <= SD_CONFIRMED))
+
+
+def _off(
+    found: Sampled, mean: Float64[np.ndarray, " D"], sd: Float64[np.ndarray, " D"]
+) -> tuple[Float64[np.ndarray, " D"], Float64[np.ndarray, " D"]]:
+    """Return how far other means are from those of weighted points, in sds of these, and other sds, as a share."""
+    own, spread = moments(found.points, found.weights)
+    return np.abs(mean - own) / spread, np.abs(sd / spread - 1)
 
 
 def worth_of_a_gaussian(dim: int) -> float:
@@ -473,9 +480,7 @@ def _apart(first: Sampled, again: Sampled) -> str:
 
 def _differing(found: Sampled, draws: Float64[np.ndarray, "S D"]) -> str:
     """Return how weighted points contradict the draws that they stand about, or nothing."""
-    mean, sd = moments(found.points, found.weights)
-    shift = np.abs(draws.mean(axis=0) - mean) / sd
-    share = np.abs(draws.std(axis=0) / sd - 1)
+    shift, share = _off(found, draws.mean(axis=0), draws.std(axis=0))
     if np.all(shift <= MEAN_APART) and np.all(share <= SD_APART):
         return ""
     return (

@@ -119,6 +119,7 @@ def test_before_draws_are_left_out_they_are_rounded_where_nothing_is_lost(
     fine = np.concatenate([rng.standard_normal((40, 9)), np.full((40, 1), 7e8)], axis=1)  # one that does not vary
     fine[0, 0] = 1 + 1e-9
     drawn = {"fine": fine, "lost": np.stack([lost, lost], axis=1), "count": np.arange(40)}
+    drawn["none"] = np.zeros((40, 0))  # a site of a plate with no members
     assert datasets.fitting(drawn)["fine"].dtype == np.float64  # there is room for all
     monkeypatch.setattr(datasets, "MOST_BYTES", 5 * 39 * datasets.bytes_of(drawn))
     fitted = datasets.fitting(drawn)
