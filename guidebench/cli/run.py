@@ -123,15 +123,19 @@ def _run(ready: _Ready, end_workers: Callable[[], None]) -> int:
     from guidebench.engine.progress import watch
     from guidebench.inference.device import cache
     from guidebench.report.ahead import Ahead
+    from guidebench.report.beside import Beside, worthwhile
 
     request, settings = ready.request, ready.request.config
     cache.enable()
     target = Path(settings.out) / request.name
     failed: list[Failure] = []
-    if settings.fresh or not standing.stamped(target):  # else it may be that nothing is to be drawn
-        Thread(target=_import_ahead, daemon=True).start()
-    ahead = Ahead(request.registry.sections, log_loss=settings.log_loss)
-    with watch(not settings.quiet) as watcher:
+    with ExitStack() as helping, watch(not settings.quiet) as watcher:
+        beside = None
+        if settings.fresh or not standing.stamped(target):  # else it may be that nothing is to be drawn
+            Thread(target=_import_ahead, daemon=True).start()
+            # Workers of the run take all cores, and leave this process to draw.
+            beside = helping.enter_context(Beside()) if settings.jobs is None and worthwhile() else None
+        ahead = Ahead(request.registry.sections, log_loss=settings.log_loss, beside=beside)
         warn = None if settings.quiet or settings.verbose else _warn  # the log, which is shown then, has it, too
         comparison = _compared(ready, watcher, ahead, warn)
         end_workers()

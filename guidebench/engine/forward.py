@@ -21,6 +21,9 @@ from guidebench.metrics.evidence import Heldout
 #: Predictions at the training data are left out where fewer draws of them than this can be kept.
 FEWEST = 100
 
+#: What the forward programs of training data and the prediction grid are called, and the groups that they fill.
+GROUPS = {"train": "posterior_predictive", "log_train": "log_likelihood", "predict": "predictions"}
+
 #: How XLA says that there is not enough memory.
 EXHAUSTED = "RESOURCE_EXHAUSTED"
 
@@ -58,35 +61,48 @@ def run_forward(
 def _run_forward(
     bench: Workbench, latents: Mapping[str, np.ndarray], fixed: Mapping[str, Any], seed: int
 ) -> tuple[Predictions, Heldout | None]:
-
-    def run(name: str) -> tuple[Forward, dict[str, np.ndarray]]:
-        count = affordable(bench.outputs(name.removeprefix("log_")))
-        some = {site: value[: max(count, FEWEST)] for site, value in latents.items()}
-        forward = bench.forward(name, some, fixed)
-        return forward, forward(jax.random.key(derive(seed, bench.prepared.problem.name, name)), some, fixed)
-
-    # Given a draw of a discrete latent site, the density of an observation is not that given the others.
-    pointwise = not bench.prepared.structure.discrete
-    groups = {}
-    if affordable(bench.outputs("train")) >= FEWEST:
-        groups = {"posterior_predictive": run("train")}
-        if pointwise:
-            groups["log_likelihood"] = run("log_train")
-    if bench.predict_values is not None:
-        groups["predictions"] = run("predict")
+    structure = bench.prepared.structure
+    few = {name: _affordable(bench, name, latents) for name in _programs(bench)}
+    # All of them are traced before the first is waited for: they are compiled side by side.
+    forward = {name: bench.forward(name, some, fixed) for name, some in few.items()}
+    found = {
+        name: program(jax.random.key(derive(seed, bench.prepared.problem.name, name)), few[name], fixed)
+        for name, program in forward.items()
+    }
+    groups = {group: (forward[name], found[name]) for name, group in GROUPS.items() if name in found}
     heldout = None
-    observed = [site.name for site in bench.prepared.structure.observed]
-    if bench.prepared.problem.heldout is not None and observed:
-        log_likelihood = run("log_heldout")[1] if pointwise else {}
-        _, predicted = run("heldout")
+    if "heldout" in found:
+        predicted, log_likelihood = found["heldout"], found.get("log_heldout", {})
         values, counts = bench.observed("heldout"), bench.prepared.heldout_counts
+        observed = [site.name for site in structure.observed if site.name in values]
         heldout = Heldout(
-            observed={name: values[name][counts.get(name, ...)] for name in observed if name in values},
-            predicted={name: predicted[name][:, counts.get(name, ...)] for name in observed if name in values},
+            observed={name: values[name][counts.get(name, ...)] for name in observed},
+            predicted={name: predicted[name][:, counts.get(name, ...)] for name in observed},
             log_likelihood={name: value[:, counts.get(name, ...)] for name, value in log_likelihood.items()},
-            discrete=frozenset(site.name for site in bench.prepared.structure.observed if site.discrete),
+            discrete=frozenset(site.name for site in structure.observed if site.discrete),
         )
     return Predictions(groups=groups), heldout
+
+
+def _programs(bench: Workbench) -> list[str]:
+    """Return the names of the forward programs that the fits of a problem take."""
+    prepared = bench.prepared
+    # Given a draw of a discrete latent site, the density of an observation is not that given the others.
+    logs = ["log_"] if not prepared.structure.discrete else []
+    names = []
+    if affordable(bench.outputs("train")) >= FEWEST:
+        names += ["train", *(f"{log}train" for log in logs)]
+    if bench.predict_values is not None:
+        names += ["predict"]
+    if prepared.problem.heldout is not None and prepared.structure.observed:
+        names += [*(f"{log}heldout" for log in logs), "heldout"]
+    return names
+
+
+def _affordable(bench: Workbench, name: str, latents: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return as many of the draws as predictions by one program can be kept of."""
+    count = max(affordable(bench.outputs(name.removeprefix("log_"))), FEWEST)
+    return {site: value[:count] for site, value in latents.items()}
 
 
 def label(bench: Workbench, draws: Draws, predictions: Predictions, *, weighted: bool) -> dict[str, xr.Dataset]:

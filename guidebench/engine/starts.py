@@ -14,10 +14,11 @@ from guidebench.config import RunConfig
 from guidebench.config.seeds import derive
 from guidebench.engine.minibatches import Inspected
 from guidebench.inference.arguments import Arguments
+from guidebench.inference.device.compiled import split
 from guidebench.inference.enumeration import marked
 from guidebench.inference.gaussians import Gaussian
 from guidebench.inference.large import explore_large
-from guidebench.inference.modes import Landscape
+from guidebench.inference.modes import Landscape, ahead
 from guidebench.inference.recipe import Recipe
 from guidebench.inference.start import (
     FiniteAt,
@@ -100,12 +101,13 @@ def find_starts(inspected: Inspected, config: RunConfig, recipe: Recipe) -> Star
     points = target.flatten(unconstrained).astype(np.float64)
     if not searching:
         return replace(plain, points=points, target=target)
-    own, seed = points[tried.valid], config.seed
+    own, seed, given = points[tried.valid], config.seed, search_values(values, arguments, target)
+    ahead(target, len(own) + PRIOR, given)
     few, pool = _from_the_prior(seed, problem.name, target, *_looked_at(inspected))
     landscape = explore_large(
         target,
         np.concatenate([own, few]),
-        search_values(values, arguments, target),
+        given,
         derive(seed, problem.name, "search"),
         pool,
     )
@@ -180,7 +182,7 @@ def _from_the_prior(
     Some of both are twice as far from the middle of the prior.
     """
     count = max(PRIOR, min(POOL, MOST_NUMBERS // target.dim))
-    found = jax.random.split(jax.random.key(derive(seed, name, "prior starts")), count)
+    found = split(jax.random.key(derive(seed, name, "prior starts")), count)
     try:
         points = prior_points(found, target, model, arguments).astype(np.float64)
     except Exception:  # noqa: BLE001 - a model whose prior cannot be drawn from can be searched and trained all the same

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float64
 
-from guidebench.inference.device.compiled import compile_for, level_for, level_for_few, over_draws
+from guidebench.inference.device.compiled import Soon, level_for, level_for_few, over_draws
 from guidebench.inference.target import Target
 from guidebench.results.work import Work
 
@@ -39,7 +39,7 @@ def hessian_product(
 
 
 class Functions:
-    """The pieces of a search in float64, each compiled when it is asked for first.
+    """The pieces of a search in float64, each compiled when it is asked for first; the target keeps them.
 
     Parameters
     ----------
@@ -71,27 +71,34 @@ class Functions:
         self._level_of_few = min(level_for_few(numbers), self._level)
 
     @cached_property
-    def _slope(self) -> Callable[..., Any]:
-        return compile_for(self._slope_at, np.zeros(self.dim), self.traced, level=self._level)
+    def _slope(self) -> Soon:
+        return self._target.compiled("slope", self._slope_at, np.zeros(self.dim), self.traced, level=self._level)
 
     @cached_property
-    def _second(self) -> Callable[..., Any]:
+    def _second(self) -> Soon:
         size = BATCH_SHARE * self.dim * self._target.evaluated
 
         def all_second(points: Float[Array, "S D"], traced: Mapping[str, Any]) -> Any:
             return over_draws(lambda point: self._second_at(point, traced), points, size)
 
-        return compile_for(all_second, np.zeros((self.batch, self.dim)), self.traced, level=self._level_of_few)
+        points = np.zeros((self.batch, self.dim))
+        return self._target.compiled("second", all_second, points, self.traced, level=self._level_of_few)
 
     @cached_property
-    def _many(self) -> Callable[..., Any]:
+    def _many(self) -> Soon:
         size = self._target.evaluated + self.dim
 
         def many(flat: Float[Array, "S D"], traced: Mapping[str, Any]) -> Float[Array, " S"]:
             densities: Float[Array, " S"] = over_draws(lambda one: self._target.log_density(one, traced), flat, size)
             return densities
 
-        return compile_for(many, np.zeros((self.batch * DRAWS, self.dim)), self.traced, level=self._level_of_few)
+        points = np.zeros((self.batch * DRAWS, self.dim))
+        return self._target.compiled("many", many, points, self.traced, level=self._level_of_few)
+
+    def ahead(self) -> None:
+        """Have all of them compiled, of a target that will be searched: in threads, one beside the other."""
+        for _ in (self._many, self._slope, self._second):
+            pass
 
     def _slope_at(
         self, flat: Float[Array, " D"], traced: Mapping[str, Any]

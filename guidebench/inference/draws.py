@@ -6,7 +6,6 @@ on the device; what becomes of them (ELBO, weights) is reduced in float64 on the
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -20,7 +19,7 @@ from jaxtyping import Array, Float, Float64, Key, Shaped
 from guidebench.inference.again import Again, noise_of
 from guidebench.inference.coordinates import Frame
 from guidebench.inference.density import draw, draw_guide
-from guidebench.inference.device.compiled import compile_values, level_for, options, over_draws
+from guidebench.inference.device.compiled import Soon, level_for, over_draws, soon, split, values_soon
 from guidebench.inference.device.precision import as_double, chosen, double
 from guidebench.inference.rescoring import PACKED, LogJoint
 from guidebench.inference.rounding import PROBED, Rounding, rounding_of
@@ -113,19 +112,19 @@ AT_ONCE = Scoring()
 
 @dataclass(frozen=True, kw_only=True)
 class Sampler:
-    """A compiled program that draws from one guide, given parameters.
+    """A program that draws from one guide, given parameters; a thread compiles it while Python goes on.
 
-    `own` is what each call costs beside the densities of the draws; `again` scores draws once more in float64, given
-    parameters, keys and what was random in them.
+    `own` is what each call costs beside the densities of the draws; `again` returns the program that scores the first
+    draws once more in float64, given parameters, keys and what was random in them, and is traced where it is asked for.
     """
 
-    program: Callable[..., Any]
-    again: Callable[[Params, Any], Any]
+    program: Soon
+    again: Callable[[], Soon]
+    exact: Mapping[str, Any]
     traced: Mapping[str, Any]
     start: Mapping[str, Any]
     sites: tuple[str, ...]
     count: int
-    compile_s: float
     scoring: Scoring
     own: Work = NOTHING
     unpack: Callable[[np.ndarray], dict[str, np.ndarray]] | None = None
@@ -139,21 +138,22 @@ class Sampler:
         """
         with chosen(self.scoring.x64):
             given = _in_precision(self.scoring, params)
-            found, _ = self.program(given, jax.random.split(key, self.count), self.start, self.traced)
+            found, _ = self.program(given, split(key, self.count), self.start, self.traced)
         draws = self._scored(found, most)
         return draws if keep_latents else replace(draws, latents={})
 
     def rounding(self, params: Params, key: Key[Array, ""]) -> Rounding:
         """Return what float32 costs the weights of the first draws with that key; nothing where it is not used."""
-        found, noise = self.program(params, jax.random.split(key, self.count), self.start, self.traced)
-        if not noise:
+        if not jax.tree.leaves(self.program.shapes[1]):
             return Rounding(0.0, 0)
-        few = jax.tree.map(lambda value: value[:PROBED], found)
+        again = self.again()
+        found, noise = self.program(params, split(key, self.count), self.start, self.traced)
+        few = jax.tree.map(lambda value: np.asarray(value)[:PROBED], found)
         single = self._scored(few, None).log_weights
         with double():
-            keys = jax.random.split(key, self.count)[:PROBED]
-            again = self.again(as_double(params), (keys, as_double(noise)))
-        return rounding_of(single, self._scored(again, None).log_weights)
+            keys = split(key, self.count)[:PROBED]
+            found, _ = again(as_double(params), (keys, as_double(noise)), as_double(self.start), self.exact)
+        return rounding_of(single, self._scored(found, None).log_weights)
 
     def _scored(self, found: Any, most: int | None) -> Draws:
         log_p, log_q, log_jacobian, latents = found
@@ -173,6 +173,10 @@ class Sampler:
 
 def _in_precision(scoring: Scoring, values: Any) -> Any:
     return as_double(values) if scoring.x64 else values
+
+
+def _double_shape(one: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(one.shape, np.float64) if jnp.issubdtype(one.dtype, jnp.floating) else one
 
 
 def guide_to_draw_from(
@@ -225,32 +229,29 @@ def make_sampler(
     program = _program(make_guide, frame, structure, to_draw_from, scoring)
     level = min(level_for(frame.arguments.size() + sum(map(np.size, jax.tree.leaves(params)))), 1)
     exact = dict(frame.arguments.arrays if scoring.exact is None else scoring.exact)
-    began = time.perf_counter()
     with chosen(scoring.x64):
         traced = exact if scoring.x64 else dict(frame.arguments.arrays)
         start, given = _in_precision(scoring, frame.first()), _in_precision(scoring, params)
-        compiled = compile_values(
-            program, given, jax.random.split(jax.random.key(0), count), start, traced, level=level
-        )
+        first = values_soon(program, given, split(jax.random.key(0), count), start, traced, level=level)
 
     @cache
-    def once_more() -> tuple[Callable[..., Any], Any]:
-        return jax.jit(partial(program, repeated=True), compiler_options=options(0)), as_double(frame.first())
-
-    def again(params: Params, draws: Any) -> Any:
-        repeated, begin = once_more()
-        return repeated(params, draws, begin, exact)[0]
+    def again() -> Soon:
+        with double():
+            keys = jax.ShapeDtypeStruct((min(PROBED, count),), jax.random.key(0).dtype)
+            noise = jax.tree.map(_double_shape, first.shapes[1])
+            given = as_double(params), (keys, noise), as_double(frame.first()), exact
+            return soon(partial(program, repeated=True), *given, level=0)
 
     return Sampler(
-        program=compiled,
+        program=first,
         again=again,
+        exact=exact,
         traced=traced,
         start=start,
         sites=tuple(site.name for site in structure.latents),
         count=count,
         scoring=scoring,
         unpack=None if frame.packing is None else frame.packing.unpack,
-        compile_s=time.perf_counter() - began,
         own=Work() if to_draw_from is None else Work(gradients=structure.latent_dim, densities=1),
     )
 

@@ -113,7 +113,7 @@ def unheld(
     wired : Wiring
         Which latent sites may have an improper prior; without any there is nothing to look for.
     batch : int
-        Points whose derivatives are computed at a time; as many as in a search, whose program is in the cache.
+        Points whose derivatives are computed at a time; as many as in a search, whose program it then is.
     """
     local = target.minibatches is not None and bool(target.minibatches.local)
     if not wired.suspects or target.dim > MOST_DIMENSIONS or (target.rows and local):

@@ -140,6 +140,13 @@ def explore(
     return replace(found, work=functions.work)
 
 
+def ahead(target: Target, starts: int, values: Mapping[str, Any]) -> None:
+    """Have what :func:`explore` runs from so many starts and a pool compiled in threads, while the pool is made."""
+    if target.dim <= MOST_DIMENSIONS and not target.rows:
+        with double():
+            Functions(target, starts + CHOSEN, in_double(target, values)).ahead()
+
+
 def _explore(
     target: Target,
     functions: Functions,

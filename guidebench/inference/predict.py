@@ -19,7 +19,7 @@ from numpyro.handlers import seed, substitute, trace
 from numpyro.primitives import Messenger
 
 from guidebench.inference.arguments import Arguments, runnable
-from guidebench.inference.device.compiled import compile_for, once, over_draws
+from guidebench.inference.device.compiled import Soon, once, over_draws, soon, split
 from guidebench.inference.structure import ModelStructure, Site, is_factor, site_dims
 
 
@@ -50,9 +50,9 @@ def without_observations(
 
 @dataclass(frozen=True, kw_only=True)
 class Forward:
-    """A compiled program from latent draws to named sites, and how their axes are called."""
+    """A program from latent draws to named sites, and how their axes are called."""
 
-    program: Callable[..., Any]
+    program: Soon
     traced: Mapping[str, Any]
     sites: Mapping[str, Site]
 
@@ -61,7 +61,7 @@ class Forward:
     ) -> dict[str, Shaped[np.ndarray, "S ..."]]:
         """Return each site's values, shape ``(S, ...)``; `fixed` are values of the model's own parameters."""
         count = len(next(iter(latents.values())))
-        found = self.program(jax.random.split(key, count), dict(latents), dict(fixed), self.traced)
+        found = self.program(split(key, count), dict(latents), dict(fixed), self.traced)
         return {name: np.asarray(value) for name, value in jax.device_get(found).items()}
 
 
@@ -72,7 +72,7 @@ def make_predictive(
     latents: Mapping[str, Shaped[np.ndarray, "S ..."]],
     fixed: Mapping[str, Any],
 ) -> Forward:
-    """Compile prediction at the arguments `values`: deterministic sites and unset observations.
+    """Trace prediction at the arguments `values`: deterministic sites and unset observations.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ def make_log_likelihood(
     latents: Mapping[str, Shaped[np.ndarray, "S ..."]],
     fixed: Mapping[str, Any],
 ) -> Forward:
-    """Compile the log likelihood of every single observation at the arguments `values`, in nats."""
+    """Trace the log likelihood of every single observation at the arguments `values`, in nats."""
     arguments = Arguments.split(model, values)
     names = [site.name for site in structure.observed]
 
@@ -163,9 +163,7 @@ def _compile(
 
     count = len(next(iter(latents.values())))
     traced = dict(arguments.arrays)
-    compiled = compile_for(
-        program, jax.random.split(jax.random.key(0), count), dict(latents), dict(fixed), traced, level=1
-    )
+    compiled = soon(program, split(jax.random.key(0), count), dict(latents), dict(fixed), traced, level=1)
     return Forward(program=compiled, traced=traced, sites=described)
 
 

@@ -11,7 +11,7 @@ every program that needs it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
@@ -27,6 +27,7 @@ from numpyro.infer.util import log_density, potential_energy
 
 from guidebench.inference import bundles, enumeration
 from guidebench.inference.arguments import Arguments, is_array, runnable
+from guidebench.inference.device.compiled import Soon, soon
 from guidebench.inference.lanes import whole
 from guidebench.inference.structure import ModelStructure
 from guidebench.inference.subsampling import (
@@ -82,6 +83,7 @@ class Target:
     _recorded: dict[tuple[Any, ...], tuple[Callable[..., Any], Any]] = field(
         default_factory=dict, repr=False, compare=False
     )
+    _compiled: dict[tuple[Any, ...], Soon] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(
@@ -119,7 +121,18 @@ class Target:
 
     def on_sample(self, count: int) -> Target:
         """Return a target in which `count` elements of the main plate stand for all of them."""
-        return replace(self, sample=count, _recorded={})
+        return replace(self, sample=count, _recorded={}, _compiled={})
+
+    def compiled(self, name: str, function: Callable[..., Any], *args: Any, level: int) -> Soon:
+        """Return a function of the target, compiled for arguments like `args` when it is asked for first.
+
+        Whoever asks for one of that name, for arguments of that shape, in the precision around it, is given the same.
+        """
+        leaves, structure = jax.tree.flatten(args)
+        key = name, level, _kind(leaves), structure
+        if key not in self._compiled:
+            self._compiled[key] = soon(function, *args, level=level)
+        return self._compiled[key]
 
     @property
     def dim(self) -> int:
@@ -282,12 +295,7 @@ class Target:
     @staticmethod
     def _key(function: Callable[..., Any], flat: Float[Array, " D"], traced: Mapping[str, Any]) -> tuple[Any, ...]:
         leaves, structure = jax.tree.flatten((flat, dict(traced)))
-        return (
-            function.__name__,
-            str(jnp.result_type(float)),
-            structure,
-            *((jnp.shape(leaf), str(jnp.result_type(leaf))) for leaf in leaves),
-        )
+        return function.__name__, structure, _kind(leaves)
 
     def _density(self, flat: Float[Array, " D"], traced: Mapping[str, Any]) -> Float[Array, ""]:
         if self.sample and self.minibatches is not None:
@@ -341,6 +349,11 @@ class Target:
         with block():  # what NumPyro makes of the volume under a mask or a scale, it alone knows
             log_joint, _ = log_density(seeded, args, kwargs, values)
         return values, self._density(flat, traced) - log_joint
+
+
+def _kind(leaves: Iterable[Any]) -> tuple[Any, ...]:
+    """Return what a program depends on besides its arguments' structure: the precision, and their shapes and types."""
+    return str(jnp.result_type(float)), *((jnp.shape(leaf), str(jnp.result_type(leaf))) for leaf in leaves)
 
 
 def _as_they_are(site: Mapping[str, Any]) -> bool:

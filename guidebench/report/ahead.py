@@ -1,17 +1,42 @@
-"""Sections that are drawn while a run still goes on: those of problems of which nothing will change any more."""
+"""Sections that are drawn while a run still goes on, or by another process beside this one.
+
+While it goes on: those of problems of which nothing will change any more.
+"""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from concurrent.futures import Future
+from threading import Lock, Thread
+from typing import Any, NamedTuple, Protocol
 
 from guidebench.contracts import Section
 from guidebench.plugins.isolation.failures import Failure
+from guidebench.report.beside import Drawn
 from guidebench.report.finish import compact_dpi
 from guidebench.report.page import Page
 from guidebench.report.rendered import OnFailure, Owned, Rendered, section_of
 from guidebench.results import Comparison, ProblemRecord
+
+
+class Draws(Protocol):
+    """What draws sections beside this process: :class:`guidebench.report.beside.Beside`."""
+
+    def draw(self, page: Page, names: set[str], one: Owned) -> Drawn | None:
+        """Return a section of a page, whose names of figures are given, or nothing where it could not be drawn."""
+
+
+class _Wanted(NamedTuple):
+    """A section that is to be drawn, of a page with these names of figures."""
+
+    page: Page
+    names: set[str]
+    one: Owned
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.page.problem.name, self.one.section.name
 
 
 class _Made(NamedTuple):
@@ -35,13 +60,17 @@ class Ahead:
         What the report consists of.
     log_loss : bool
         As for :func:`guidebench.report.write`.
+    beside : Draws, optional
+        Draws them while this process trains, and at the end from the last of them on, while this one draws from the
+        first.
     """
 
-    def __init__(self, sections: Sequence[Any], *, log_loss: bool = False) -> None:
+    def __init__(self, sections: Sequence[Any], *, log_loss: bool = False, beside: Draws | None = None) -> None:
         self._sections = [one for one in in_order(sections) if one.own]
         self._log_loss = log_loss
-        self._left: deque[tuple[Page, set[str], Owned]] = deque()
+        self._left: deque[_Wanted] = deque()
         self._made: dict[tuple[str, str], _Made] = {}
+        self._other = None if beside is None else _Other(beside)
 
     def take(self, comparison: Comparison, problem: ProblemRecord) -> None:
         """Take a problem whose fits are all there; the comparison has no others, but all problems of the run.
@@ -49,31 +78,84 @@ class Ahead:
         A run of one problem is over then, and its report says so.
         """
         if len(comparison.problems) > 1:
-            names: set[str] = set()
-            page = Page(comparison=comparison, problem=problem, log_loss=self._log_loss, _names=names)
-            self._left.extend((page, names, one) for one in self._sections)
+            self._add(comparison, problem)
+
+    def share(self, comparison: Comparison) -> None:
+        """Take the problem of a run of one, that is over, where somebody else draws its last sections meanwhile."""
+        if self._other is not None and len(comparison.problems) == 1:
+            self._add(comparison, comparison.problems[0])
+
+    def _add(self, comparison: Comparison, problem: ProblemRecord) -> None:
+        names: set[str] = set()
+        page = Page(comparison=comparison, problem=problem, log_loss=self._log_loss, _names=names)
+        wanted = [_Wanted(page, names, one) for one in self._sections]
+        if self._other is None:
+            self._left.extend(wanted)
+        else:
+            self._other.take(wanted)
 
     def work(self) -> bool:
         """Draw the next section; return whether there was one."""
         if not self._left:
             return False
-        page, names, one = self._left.popleft()
+        wanted = self._left.popleft()
+        page, names, one = wanted
         before, failures = frozenset(names), list[Failure]()
         made = section_of(page, one, failures.append)
         if not failures:  # else it will fail again where that is noted
             own = frozenset(names) - before
-            self._made[page.problem.name, one.section.name] = _Made(page, before, own, made)
+            self._made[wanted.key] = _Made(page, before, own, made)
         return True
 
     def section_of(self, page: Page, names: set[str], one: Owned, on_failure: OnFailure) -> Rendered | None:
         """Return a section of a page: as it was drawn, or drawn now. `names` are those of the figures so far."""
-        found = self._made.pop((page.problem.name, one.section.name), None) if one.own else None
+        found, key = None, (page.problem.name, one.section.name)
+        if one.own:
+            found = self._made.pop(key, None) if self._other is None else self._other.made(key)
         # A figure is named by the first name that is free.  So its name is the same where it is still free, and what
         # was taken still is.
         if found is None or not found.before <= names or found.names & names or not _alike(found.page, page):
             return section_of(page, one, on_failure)
         names |= found.names
         return found.section
+
+
+class _Other:
+    """What another process draws: the last that is left, as long as nobody here has begun it."""
+
+    def __init__(self, beside: Draws) -> None:
+        self._beside = beside
+        self._lock = Lock()
+        self._left: dict[tuple[str, str], _Wanted] = {}
+        self._begun: dict[tuple[str, str], Future[_Made | None]] = {}
+        self._busy = False
+
+    def take(self, wanted: Sequence[_Wanted]) -> None:
+        """Add sections to those that are left."""
+        with self._lock:
+            self._left |= {one.key: one for one in wanted}
+            if self._busy or not self._left:
+                return
+            self._busy = True
+        Thread(target=self._give, daemon=True).start()
+
+    def made(self, key: tuple[str, str]) -> _Made | None:
+        """Return a section that was begun, once it is there; of one that was not nobody will draw it any more."""
+        with self._lock:
+            self._left.pop(key, None)
+            begun = self._begun.pop(key, None)
+        return None if begun is None else begun.result()
+
+    def _give(self) -> None:
+        while True:
+            with self._lock:
+                if not self._left:
+                    self._busy = False
+                    return
+                key, wanted = self._left.popitem()
+                future = self._begun[key] = Future[_Made | None]()
+            drawn = self._beside.draw(*wanted)
+            future.set_result(None if drawn is None else _Made(wanted.page, frozenset(), drawn.names, drawn.section))
 
 
 def _alike(then: Page, now: Page) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -34,17 +35,14 @@ SECTIONS = (
 )
 
 
-def _lazily(module: str) -> Callable[[Page], Any]:
+def _build(module: str, page: Page) -> Any:
     # Declaring must cost nothing: the module, and with it the plotting library, is imported when
     # the section is built.
-    def build(page: Page) -> Any:
-        return import_module(f"guidebench.report.sections.{module}").build(page)
-
-    return build
+    return import_module(f"guidebench.report.sections.{module}").build(page)
 
 
 @hookimpl
 def guidebench_sections() -> Iterator[Section]:
     """Declare the built-in sections."""
     for order, name, title, summary in SECTIONS:
-        yield Section(name=name, title=title, build=_lazily(name), order=order, summary=summary)
+        yield Section(name=name, title=title, build=partial(_build, name), order=order, summary=summary)

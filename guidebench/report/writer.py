@@ -119,6 +119,7 @@ def _report(
     if given is None:
         given = find_plugins(running=True).sections  # in a process that may train guides afterwards
     owned, ahead = in_order(given), ahead or Ahead(())
+    ahead.share(comparison)
     names: set[str] = set()
     overview: list[Rendered | None] = []
     if len(comparison.problems) != 1:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from guidebench.inference.device import compiled
-from guidebench.inference.device.compiled import compile_values, mostly_looked_up, options, soon
+from guidebench.inference.device.compiled import mostly_looked_up, options, soon, values_soon
 
 GROUP = np.repeat(np.arange(100), 20)
 MATRIX = np.ones((2_000, 30), np.float32)
@@ -51,14 +51,14 @@ def test_programs_of_lookups_are_told_from_others(program: Callable[..., Any], l
 @pytest.mark.parametrize("program", [of_groups, of_columns])
 def test_the_numbers_are_the_same_either_way(program: Callable[..., Any]) -> None:
     x = np.linspace(-1, 2, 100, dtype=np.float32)
-    np.testing.assert_allclose(compile_values(program, x, level=1)(x), program(x), rtol=1e-5)
+    np.testing.assert_allclose(values_soon(program, x, level=1)(x), program(x), rtol=1e-5)
 
 
 @pytest.mark.parametrize(("program", "plain"), [(of_groups, True), (of_columns, False)])
 def test_the_compiler_is_told(program: Callable[..., Any], plain: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[bool] = []
     monkeypatch.setattr(compiled, "options", lambda level, *, plain: told.append(plain))
-    compile_values(program, np.ones(100, np.float32), level=1)
+    values_soon(program, np.ones(100, np.float32), level=1)
     assert told == [plain]
 
 
@@ -66,7 +66,7 @@ def test_an_option_that_this_xla_does_not_know_is_left_out(monkeypatch: pytest.M
     monkeypatch.setattr(compiled, "_EMITTERS", "xla_an_option_of_the_future")
     assert options(0) in (None, {"xla_backend_optimization_level": 0})
     x = np.ones(100, np.float32)
-    assert compile_values(of_groups, x, level=0)(x) == pytest.approx(2_000 * np.tanh(1), rel=1e-5)
+    assert values_soon(of_groups, x, level=0)(x) == pytest.approx(2_000 * np.tanh(1), rel=1e-5)
 
 
 def test_what_is_compiled_meanwhile_is_there_when_it_is_called() -> None:

@@ -45,6 +45,7 @@ def choose(case: Case, trained: Trained, at: Boundary) -> Chosen:
     """
     began = time.perf_counter()
     sampler = trained.samplers(params_of(trained.training, 0))
+    sampler.program.wait()
     since = time.perf_counter()
     at.begin("draw")  # with what the guide may have changed while it was traced put back
     ranked = _by_density if case.declaration.bound == "none" else _by_elbo

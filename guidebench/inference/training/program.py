@@ -7,6 +7,7 @@ neither is ever shared between restarts or programs.  Restarts are the leading a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -19,7 +20,7 @@ from numpyro.infer import SVI
 
 from guidebench.inference.arguments import Arguments
 from guidebench.inference.density import TraceELBO
-from guidebench.inference.device.compiled import compile_for, level_for, once
+from guidebench.inference.device.compiled import level_for, soon
 from guidebench.inference.training.carry import Carry, average, started
 from guidebench.inference.training.cut import Cut
 from guidebench.inference.training.results import MakeGuide, Params, Watched
@@ -168,21 +169,24 @@ def start(program: Program, starts: Mapping[str, Any], keys: Key[Array, " R"], a
     """
     held = {} if program.watched is None else dict(program.watched.arguments.arrays)
     given = Given(keys, starts, dict(program.arguments.arrays), held)
-    carry = once(jax.vmap(program.init, in_axes=(0, 0, axes)), keys, starts, given.traced)
-    advance = compile_for(
+    # What trains them is traced while a thread compiles what initialises them, which of a flow takes as long.
+    init = soon(jax.vmap(program.init, in_axes=(0, 0, axes)), keys, starts, given.traced, level=0)
+    advance = soon(
         jax.vmap(program.advance, in_axes=(0, None, None, Given(0, 0, axes, None))),  # type: ignore[arg-type]
-        carry,
+        init.shapes,
         np.int32(0),
         np.int32(0),
         given,
-        level=level_for(program.arguments.size() + _size_of_one((starts, carry.tail_sum))),
+        level=level_for(program.arguments.size() + _size_of_one((starts, init.shapes.tail_sum))),
     )
+    carry = init(keys, starts, given.traced)
+    advance.wait()
     return Started(advance, given, carry)
 
 
 def _size_of_one(values: Any) -> int:
     """Return how many numbers one of several restarts holds."""
-    return sum(value[0].size for value in jax.tree.leaves(values))
+    return sum(math.prod(np.shape(value)[1:]) for value in jax.tree.leaves(values))
 
 
 def _is_small(value: Any) -> bool:
