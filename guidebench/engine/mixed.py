@@ -13,8 +13,9 @@ from guidebench.engine.events import PhaseBegan
 from guidebench.engine.gate import MIXTURE as LABEL
 from guidebench.engine.gate import Reference
 from guidebench.engine.searching import NOWHERE, Asked, no_density, unaffordable
-from guidebench.inference.mixture import MOST_DIMENSIONS, Mixture, witness
+from guidebench.inference.mixture import MOST_DIMENSIONS, witness
 from guidebench.inference.modes import Landscape
+from guidebench.inference.weighing import Mixture
 from guidebench.plugins.isolation.failures import reason
 
 

@@ -23,9 +23,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float64
 
-from guidebench.inference.mixture import MOST_DIMENSIONS, Mixture, covering, sampled
+from guidebench.inference.covering import covering
+from guidebench.inference.mixture import MOST_DIMENSIONS
 from guidebench.inference.modes import Landscape
 from guidebench.inference.pointwise import Pointwise
+from guidebench.inference.weighing import Mixture, sampled
 
 #: The guide's share.
 SHARE = 0.5

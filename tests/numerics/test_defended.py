@@ -17,7 +17,7 @@ from guidebench.engine.fit.in_flow import frame_of
 from guidebench.engine.fit.making import make_guide
 from guidebench.inference.defended import OfGuide, defended
 from guidebench.inference.flow_density import FlowDensity
-from guidebench.inference.mixture import MOST_KHAT_OF_SQUARES, POINTS, SURE
+from guidebench.inference.weighing import MOST_KHAT_OF_SQUARES, POINTS, SURE
 from guidebench.inference.weighted import tails
 from guidebench.results import Verdict
 from tests.numerics.test_mixture import Searched, searched

@@ -15,9 +15,9 @@ from guidebench.analysis.verdict import judge
 from guidebench.engine import chained, references
 from guidebench.engine.disagreeing import disagreement, neither, unvisited
 from guidebench.engine.gate import Reference
-from guidebench.inference.mixture import Mixture
 from guidebench.inference.modes import Landscape
 from guidebench.inference.peaks import Mode
+from guidebench.inference.weighing import Mixture
 from guidebench.results import Status, Verdict
 from guidebench.results.asjson import plain, problem_of
 from tests import made

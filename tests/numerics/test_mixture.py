@@ -13,20 +13,12 @@ import pytest
 from scipy import stats
 
 from guidebench.contracts import Problem
-from guidebench.inference.mixture import (
-    DRAWS,
-    LEAST_ESS,
-    MORE,
-    MOST_DIMENSIONS,
-    MOST_KHAT,
-    POINTS,
-    Component,
-    about,
-    witness,
-    worth_of_a_gaussian,
-)
+from guidebench.inference.component import Component
+from guidebench.inference.covering import about, worth_of_a_gaussian
+from guidebench.inference.mixture import MORE, MOST_DIMENSIONS, witness
 from guidebench.inference.modes import Landscape
 from guidebench.inference.pointwise import Pointwise
+from guidebench.inference.weighing import DRAWS, LEAST_ESS, MOST_KHAT, POINTS
 from guidebench.inference.weighted import effective, resampled
 from guidebench.problems import eight_schools, eight_schools_noncentred, funnel, linear_regression, two_modes
 from tests.numerics.referenced import workbench

@@ -18,10 +18,11 @@ from guidebench.engine.fit.making import make_guide
 from guidebench.inference.coordinates import Frame
 from guidebench.inference.defended import MOST_DRAWN, OfGuide, defended
 from guidebench.inference.flow_density import FlowDensity
-from guidebench.inference.mixture import MOST_DIMENSIONS, Mixture
+from guidebench.inference.mixture import MOST_DIMENSIONS
 from guidebench.inference.modes import Landscape
 from guidebench.inference.train import Params
 from guidebench.inference.unconstrained import MOST
+from guidebench.inference.weighing import Mixture
 
 
 def defend(case: Case, judged: Judged, drawn: ToScore) -> Judged:
