@@ -45,6 +45,12 @@ def pytest_configure(config: pytest.Config) -> None:
     cache.enable()
 
 
+@pytest.fixture(autouse=True)
+def drawn_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have runs in this process draw their reports alone: another process would import for each of them anew."""
+    monkeypatch.setattr("guidebench.report.beside.worthwhile", lambda: False)
+
+
 @pytest.fixture
 def forgotten_modules() -> Iterator[None]:
     """Forget the files of a user's that a test imports: the next test has another ``beside`` of that name."""

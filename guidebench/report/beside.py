@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
-import signal
+import subprocess
+import sys
 import warnings
 from contextlib import suppress
 from importlib import import_module
-from multiprocessing import get_context
-from multiprocessing.connection import Connection
 from threading import Thread
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -20,6 +20,8 @@ from guidebench.report.rendered import Owned, Rendered, section_of
 
 #: Bytes of a problem's results up to which they are sent to another process.
 MOST_SENT = 400_000_000
+
+_START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from guidebench.report.beside import main; main()"
 
 
 class Drawn(NamedTuple):
@@ -43,23 +45,28 @@ class Beside:
     has a section that cannot be drawn, costs nothing but time: then there is no such section.
     """
 
-    def __init__(self) -> None:
-        context = get_context("spawn")  # a fork would inherit locks of threads that it does not
-        self._ours, self._theirs = context.Pipe()
-        self._process = context.Process(target=_draw, args=(self._theirs,), daemon=True)
-        self._sent: Page | None = None
-
     def __enter__(self) -> Self:
-        self._process.start()
-        self._theirs.close()  # so that its end is noticed
+        # Neither forked, which would inherit locks of threads that it does not, nor by `multiprocessing`, which would
+        # run the script again that asks for a report.  What is typed at a terminal is for the run, which ends it.
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _START, json.dumps(sys.path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        self._sent: Page | None = None
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._process.terminate()
-        self._process.join()
-        self._ours.close()
+        self._process.kill()
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                with suppress(OSError):  # what was left to be written
+                    stream.close()
 
     def draw(self, page: Page, names: set[str], one: Owned) -> Drawn | None:
         """Return a section of a page, drawn as if no figure had been drawn before it; `names` are the page's, empty."""
@@ -67,9 +74,12 @@ class Beside:
             order = pickle.dumps(_Order(None if page is self._sent else (page, names), one))
             if len(order) > MOST_SENT:
                 return None
-            self._ours.send_bytes(order)
+            assert self._process.stdin is not None
+            assert self._process.stdout is not None
+            self._process.stdin.write(order)
+            self._process.stdin.flush()
             self._sent = page
-            found: Drawn | None = self._ours.recv()
+            found: Drawn | None = pickle.load(self._process.stdout)  # noqa: S301 - of a process of our own
             return found
         return None
 
@@ -80,18 +90,20 @@ def worthwhile() -> bool:
     return cores > 1
 
 
-def _draw(pipe: Connection) -> None:
-    """Draw what is asked for, until nobody asks any more."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever asks ends this
+def main() -> None:
+    """Draw what is asked for on standard input, until nobody asks any more."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever prints is not an answer
     Thread(target=_import_ahead, daemon=True).start()
     page: tuple[Page, set[str]] | None = None
     with suppress(EOFError, OSError), warnings.catch_warnings():  # nobody is there any more
         warnings.simplefilter("ignore")
         while True:
-            order: _Order = pickle.loads(pipe.recv_bytes())  # noqa: S301 - from the process that began this one
+            order: _Order = pickle.load(sys.stdin.buffer)  # noqa: S301 - from the process that began this one
             page = order.page or page
             assert page is not None
-            pipe.send(_drawn(*page, order.one))
+            pickle.dump(_drawn(*page, order.one), answers)
+            answers.flush()
 
 
 def _drawn(page: Page, names: set[str], one: Owned) -> Drawn | None:

@@ -160,5 +160,12 @@ def test_more_than_may_be_sent_is_drawn_here(run: Comparison, beside: Beside, mo
 def test_it_ends_with_whoever_began_it() -> None:
     with Beside() as begun:
         process = begun._process
-        assert process.is_alive()
-    assert not process.is_alive()
+        assert process.poll() is None
+    assert process.poll() is not None
+
+
+def test_it_ends_when_nobody_is_there_any_more() -> None:
+    with Beside() as begun:
+        assert begun._process.stdin is not None
+        begun._process.stdin.close()
+        assert begun._process.wait(60) == 0
