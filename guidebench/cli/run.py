@@ -134,7 +134,8 @@ def _run(ready: _Ready, end_workers: Callable[[], None]) -> int:
         if settings.fresh or not standing.stamped(target):  # else it may be that nothing is to be drawn
             Thread(target=_import_ahead, daemon=True).start()
             # Workers of the run take all cores, and leave this process to draw.
-            beside = helping.enter_context(Beside()) if settings.jobs is None and worthwhile() else None
+            alone = settings.jobs is None and settings.dask is None
+            beside = helping.enter_context(Beside()) if alone and worthwhile() else None
         ahead = Ahead(request.registry.sections, log_loss=settings.log_loss, beside=beside)
         warn = None if settings.quiet or settings.verbose else _warn  # the log, which is shown then, has it, too
         comparison = _compared(ready, watcher, ahead, warn)

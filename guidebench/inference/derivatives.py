@@ -97,8 +97,7 @@ class Functions:
 
     def ahead(self) -> None:
         """Have all of them compiled, of a target that will be searched: in threads, one beside the other."""
-        for _ in (self._many, self._slope, self._second):
-            pass
+        _ = self._many, self._slope, self._second
 
     def _slope_at(
         self, flat: Float[Array, " D"], traced: Mapping[str, Any]

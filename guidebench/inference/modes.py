@@ -143,7 +143,7 @@ def explore(
 def ahead(target: Target, starts: int, values: Mapping[str, Any]) -> None:
     """Have what :func:`explore` runs from so many starts and a pool compiled in threads, while the pool is made."""
     if target.dim <= MOST_DIMENSIONS and not target.rows:
-        with double():
+        with double(), np.errstate(all="ignore"):
             Functions(target, starts + CHOSEN, in_double(target, values)).ahead()
 
 

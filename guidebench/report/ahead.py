@@ -20,7 +20,7 @@ from guidebench.report.rendered import OnFailure, Owned, Rendered, section_of
 from guidebench.results import Comparison, ProblemRecord
 
 
-class Draws(Protocol):
+class Drawer(Protocol):
     """What draws sections beside this process: :class:`guidebench.report.beside.Beside`."""
 
     def draw(self, page: Page, names: set[str], one: Owned) -> Drawn | None:
@@ -60,12 +60,12 @@ class Ahead:
         What the report consists of.
     log_loss : bool
         As for :func:`guidebench.report.write`.
-    beside : Draws, optional
+    beside : Drawer, optional
         Draws them while this process trains, and at the end from the last of them on, while this one draws from the
         first.
     """
 
-    def __init__(self, sections: Sequence[Any], *, log_loss: bool = False, beside: Draws | None = None) -> None:
+    def __init__(self, sections: Sequence[Any], *, log_loss: bool = False, beside: Drawer | None = None) -> None:
         self._sections = [one for one in in_order(sections) if one.own]
         self._log_loss = log_loss
         self._left: deque[_Wanted] = deque()
@@ -123,7 +123,7 @@ class Ahead:
 class _Other:
     """What another process draws: the last that is left, as long as nobody here has begun it."""
 
-    def __init__(self, beside: Draws) -> None:
+    def __init__(self, beside: Drawer) -> None:
         self._beside = beside
         self._lock = Lock()
         self._left: dict[tuple[str, str], _Wanted] = {}
@@ -137,7 +137,12 @@ class _Other:
             if self._busy or not self._left:
                 return
             self._busy = True
-        Thread(target=self._give, daemon=True).start()
+        try:
+            Thread(target=self._give, daemon=True).start()
+        except RuntimeError:  # there can be no more threads: all is drawn here
+            with self._lock:
+                self._busy = False
+                self._left.clear()
 
     def made(self, key: tuple[str, str]) -> _Made | None:
         """Return a section that was begun, once it is there; of one that was not nobody will draw it any more."""
@@ -154,8 +159,13 @@ class _Other:
                     return
                 key, wanted = self._left.popitem()
                 future = self._begun[key] = Future[_Made | None]()
-            drawn = self._beside.draw(*wanted)
-            future.set_result(None if drawn is None else _Made(wanted.page, frozenset(), drawn.names, drawn.section))
+            drawn: Drawn | None = None
+            try:
+                drawn = self._beside.draw(*wanted)
+            finally:  # somebody may wait for it
+                future.set_result(
+                    None if drawn is None else _Made(wanted.page, frozenset(), drawn.names, drawn.section)
+                )
 
 
 def _alike(then: Page, now: Page) -> bool:

@@ -68,8 +68,8 @@ def test_summaries_are_those_of_the_draws() -> None:
 def test_blocks_are_no_other_numbers_and_one_program(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = predict(line, trained(line), {"x": X, "y": Y}, LATENTS)
     made: list[Any] = []
-    compile_for = forward.compile_for
-    monkeypatch.setattr(forward, "compile_for", lambda *given, **more: made.append(0) or compile_for(*given, **more))
+    soon = forward.soon
+    monkeypatch.setattr(forward, "soon", lambda *given, **more: made.append(0) or soon(*given, **more))
     monkeypatch.setattr(predicting, "BLOCK_VALUES", 77 * 2 * DRAWS)  # not a divisor of the rows
     parts = predict(line, trained(line), {"x": X, "y": Y}, LATENTS)
     assert len(made) == 2  # one for what is predicted, one for the densities of observations

@@ -25,9 +25,10 @@ from guidebench.inference.peaks import Mode
 from guidebench.inference.structure import inspect_model
 from guidebench.inference.target import Target
 from guidebench.inference.unconstrained import Unconstrain
-from guidebench.problems import funnel, two_modes
+from guidebench.problems import eight_schools, funnel, two_modes
 from guidebench.results import Comparison
 from tests.numerics.bed.hierarchy import Groups
+from tests.numerics.referenced import workbench
 
 Run = Callable[..., Comparison]
 
@@ -347,3 +348,24 @@ def test_independent_gaussians_in_one_coordinate_and_none_of_an_infinite_elbo(mo
         assert found.elbo == pytest.approx(0, abs=1e-3)
         monkeypatch.setattr(independent, "elbo", lambda mean, scales: np.inf)
         assert independent.climbed(found, 8) is found
+
+
+@pytest.mark.parametrize("problem", [eight_schools.problem(), two_modes.problem()])
+def test_what_a_search_runs_is_compiled_once(problem: Problem) -> None:
+    target = workbench(problem, reference="none").target
+    assert target is not None
+    names = [key[0] for key in target._compiled]
+    assert sorted(names) == ["many", "second", "slope"]
+
+
+def test_programs_are_kept_by_precision_and_shape_and_not_by_a_target_of_a_sample() -> None:
+    target = workbench(eight_schools.problem(), reference="none").target
+    assert target is not None
+    kept = dict(target._compiled)
+    first = target.compiled("own", lambda x: x + 1, np.zeros(2), level=0)
+    assert target.compiled("own", lambda x: x + 2, np.zeros(2), level=0) is first
+    assert target.compiled("own", lambda x: x + 1, np.zeros(3), level=0) is not first
+    with double():
+        assert target.compiled("own", lambda x: x + 1, np.zeros(2), level=0) is not first
+    assert len(target._compiled) == len(kept) + 3
+    assert target.on_sample(1)._compiled == {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,9 @@ import numpy as np
 import pytest
 
 from guidebench.inference.device import compiled
-from guidebench.inference.device.compiled import mostly_looked_up, options, soon, values_soon
+from guidebench.inference.device.compiled import Soon, mostly_looked_up, options, soon, split, values_soon
+from guidebench.inference.device.precision import double
+from guidebench.plugins.isolation.time_limit import OutOfTime, TimeLimit
 
 GROUP = np.repeat(np.arange(100), 20)
 MATRIX = np.ones((2_000, 30), np.float32)
@@ -80,3 +83,47 @@ def test_what_cannot_be_compiled_says_so_when_it_is_called(monkeypatch: pytest.M
     program = soon(lambda x: x, jax.ShapeDtypeStruct((), np.float32), level=0)
     with pytest.raises(jax.errors.JaxRuntimeError):
         program(np.float32(1))
+
+
+def test_what_it_will_return_is_known_before_it_is_compiled() -> None:
+    def program(x: Any, key: Any) -> Any:
+        return {"own": 2.0 * x, "keys": jax.random.split(key, 3), "weak": jnp.asarray(2.0)}
+
+    given = np.arange(3, dtype=np.float32), jax.random.key(0)
+    found = soon(program, *given, level=0)
+    assert jax.tree.map(lambda one: (one.shape, one.dtype), found.shapes) == jax.tree.map(
+        lambda one: (one.shape, one.dtype), found(*given)
+    )
+    assert found.shapes["weak"].weak_type
+    # Another program that is traced with it is the one that is traced with what comes.
+    other = jax.jit(lambda given: given["own"] * given["weak"])
+    assert other.lower(found.shapes).as_text() == other.lower(found(*given)).as_text()
+
+
+def test_a_program_in_double_precision_is_that_whoever_compiles_it() -> None:
+    with double():
+        found = soon(lambda x: x / 3, np.ones(2), level=0)
+        assert found.shapes.dtype == np.float64
+        np.testing.assert_array_equal(found(np.ones(2)), np.full(2, 1 / 3))
+
+
+def test_keys_are_split_as_jax_splits_them() -> None:
+    for key in (jax.random.key(3), jax.random.key(4)):
+        ours, theirs = (jax.random.key_data(one) for one in (split(key, 7), jax.random.split(key, 7)))
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_who_is_out_of_time_holds_up_nobody_who_comes_after() -> None:
+    compiled._compiling.cache_clear()
+    never = threading.Event()
+    try:
+        for _ in range(compiled.MOST_COMPILED + 1):
+            slow = Soon(compiling=compiled._compiling().submit(never.wait), shapes=None)
+            with pytest.raises(OutOfTime), TimeLimit(0.1):
+                slow()
+        program = soon(lambda x: x + 1, jax.ShapeDtypeStruct((), np.float32), level=0)
+        with TimeLimit(60):
+            assert program(np.float32(1)) == 2
+    finally:
+        never.set()
+        compiled._compiling.cache_clear()

@@ -6,7 +6,6 @@ the CPU a program that runs once is therefore compiled without optimisation.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import jax
 from jax.extend.core import ClosedJaxpr
 from jaxtyping import Array, Key
 
+from guidebench.config.cores import cores
 from guidebench.inference.device.jaxprs import steps
 
 #: Numbers of data and latents up to which a program is not worth optimising, and from which on it is worth all of it.
@@ -131,11 +131,18 @@ class Soon:
 
     def __call__(self, *given: Any) -> Any:
         """Run it."""
-        return self.compiling.result()(*given)
+        return self.wait()(*given)
 
-    def wait(self) -> None:
-        """Return once it is compiled."""
-        self.compiling.result()
+    def wait(self) -> Callable[..., Any]:
+        """Return the compiled program, once it is there."""
+        try:
+            program: Callable[..., Any] = self.compiling.result()
+        except BaseException:
+            # Out of time, or interrupted: nobody who comes after shall wait for what nobody wants any more.
+            if not (self.compiling.done() or self.compiling.cancel()):
+                _compiling.cache_clear()
+            raise
+        return program
 
 
 def soon(function: Callable[..., Any], *args: Any, level: int) -> Soon:
@@ -159,8 +166,7 @@ def _in_a_thread(traced: Any, how: dict[str, Any] | None) -> Soon:
 @cache
 def _compiling() -> ThreadPoolExecutor:
     """Return the threads that compile: XLA holds up no other thread of Python while it does."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return ThreadPoolExecutor(min(max(cores, 2), MOST_COMPILED), thread_name_prefix="compile")
+    return ThreadPoolExecutor(min(max(cores(), 2), MOST_COMPILED), thread_name_prefix="compile")
 
 
 def once(function: Callable[..., Any], *args: Any) -> Any:

@@ -179,7 +179,7 @@ def start(program: Program, starts: Mapping[str, Any], keys: Key[Array, " R"], a
         given,
         level=level_for(program.arguments.size() + _size_of_one((starts, init.shapes.tail_sum))),
     )
-    carry = init(keys, starts, given.traced)
+    carry = jax.block_until_ready(init(keys, starts, given.traced))
     advance.wait()
     return Started(advance, given, carry)
 
