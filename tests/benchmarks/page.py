@@ -31,10 +31,10 @@ WHY = """\
 
 Of the default run with compiled programs at hand, sampled by py-spy, two fifths went into tracing and lowering models
 and guides in Python, which no cache of compiled programs saves: a script traces a guide two or three times, guidebench
-traces its objective, its sampler in two precisions, the search and the chains. A fifth went into drawing the report, a
-sixth into imports, one part in fifteen into NetCDF. Gradients hardly count there. Where they do, on many latents and
-rows, most of them are those of the chains that put a guide to the test, and repair it where it fails: a plain script
-has neither.
+traces its objective, its sampler in two precisions, the search and the chains. A seventh went into drawing the report,
+of which another process draws half, an eighth into imports, one part in fourteen into NetCDF. Gradients hardly count
+there. Where they do, on many latents and rows, most of them are those of the chains that put a guide to the test, and
+repair it where it fails: a plain script has neither.
 """
 
 
