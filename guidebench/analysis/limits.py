@@ -8,9 +8,11 @@ An error is known with a Monte Carlo error. Looked at n of them, the largest noi
 Draws are wrong where an error is beyond its limit by more than :math:`z_n` of its Monte Carlo errors.  They are right
 where none is beyond 80 % of its limit, or four of its errors below that limit, by more than what the noise of n adds
 to that of one, :math:`\sqrt{2 \log n} - 1`, and at most by :data:`RESOLUTION`, as long as each is known to half its
-limit: whoever is told that draws are right is to find them so.  Between the two nothing can be told.  So neither word
-depends on how many latents there are, but on how well each of their errors is known.  Of an sd no more noise is added
-than normal draws have, for that of a heavy tail is in the draws themselves: who uses them meets it.
+limit: whoever is told that draws are right is to find them so.  And noise is what noise can be: where the errors of
+the others differ by more than theirs, the worst is the worst by itself, and its noise excuses it only as far as it
+explains what they differ by (:func:`~guidebench.results.noise.without_noise`).  Between the two nothing can be told.
+So neither word depends on how many latents there are, but on how well each of their errors is known.  Of an sd no more
+noise is added than normal draws have, for that of a heavy tail is in the draws themselves: who uses them meets it.
 
 Draws that were repaired are used as they came out: what noise did to them is an error of theirs, and no excuse.  So for
 them no more than :data:`SLACK` is allowed.
@@ -23,8 +25,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
+
 from guidebench.contracts import MetricValue
-from guidebench.results.noise import added, allowance
+from guidebench.results.noise import added, allowance, without_noise
 
 #: Largest errors of a mean, in sds of the posterior, and of an sd, as a share, in draws that are right.
 MEAN_ERROR = 0.10
@@ -46,11 +50,6 @@ WELL_KNOWN = 0.5
 
 #: Metrics by name, each with one value per component and one without a component's name, the largest.
 Numbers = Mapping[str, Sequence[MetricValue]]
-
-
-def _margin(one: MetricValue, limit: float) -> float:
-    """Return by how much an error has to be within its limit to be surely so."""
-    return min((1 - SURELY) * limit, MARGIN * (one.mcse or 0.0))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,11 +125,18 @@ def _seen(found: Sequence[MetricValue], limit: float, resolution: float, most: f
     wrong = [one for one, by_chance in noise if not one.value - by_chance <= limit]  # and so is what is no number
     return _Seen(
         wrong=max(wrong, key=lambda one: (one.value, bool(one.variable)), default=None),
-        known=all(
-            one.value <= limit - _margin(one, limit) + min(added(count) * min(one.mcse or 0.0, most), resolution)
-            and (one.mcse or 0.0) <= WELL_KNOWN * limit
-            for one in found
-        ),
+        known=all((one.mcse or 0.0) <= WELL_KNOWN * limit for one in found) and _within(found, limit, resolution, most),
         largest=max(one.value for one in found),
         room=max(one.value + by_chance for one, by_chance in noise),
     )
+
+
+def _within(found: Sequence[MetricValue], limit: float, resolution: float, most: float) -> bool:
+    """Return whether every component is surely within the limit, or seems not to be by noise alone."""
+    each = [one for one in found if one.variable] or found
+    values = np.array([one.value for one in each])
+    errors = np.array([one.mcse or 0.0 for one in each])
+    surely = limit - np.minimum((1 - SURELY) * limit, MARGIN * errors)
+    by_noise = surely + np.minimum(added(len(each)) * np.minimum(errors, most), resolution)
+    excused = (values <= by_noise) & (without_noise(values, errors) <= limit)
+    return bool(np.all((values <= surely) | excused))

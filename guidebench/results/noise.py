@@ -12,6 +12,11 @@ LEAST_ALLOWED = 2.0
 #: Numbers of many that noise alone takes farther than what is allowed to it, in expectation.
 BEYOND = 0.2
 
+#: How many sds of what is left to doubt are added to what a number is without its noise; and by how many Monte Carlo
+#: errors, beyond what is allowed to noise, a number has to be away from the others to be none of them.
+DOUBT = 2.5
+APART = 0.5
+
 
 def allowance(count: int) -> float:
     r"""Return how many of its Monte Carlo errors the worst of so many numbers may be off by noise alone.
@@ -55,3 +60,36 @@ def added(count: int) -> float:
     It is :math:`\max(0, \sqrt{2 \log n} - 1)`.
     """
     return max(0.0, math.sqrt(2 * math.log(max(count, 1))) - 1)
+
+
+def without_noise(values: np.ndarray, errors: np.ndarray) -> np.ndarray:
+    r"""Return what each of many numbers is at most without its noise, as far as the others tell.
+
+    The largest of many is large by its noise where all vary no more than their Monte Carlo errors :math:`e_i`, and by
+    itself where they vary more.  So with the median m, the variance about it of the upper half of k numbers, and the
+    relative error of such a variance,
+
+    .. math:: \tau^2 = \max\Big(0, \big(1 + \sqrt{2 / k}\big)
+                  \frac1k \sum_{x_i \ge m} (x_i - m)^2 - \frac1k \sum_{x_i \ge m} e_i^2\Big), \quad
+              b_i = \frac{\tau^2}{\tau^2 + e_i^2}, \quad
+              u_i = m + b_i (x_i - m) + 2.5 \sqrt{b_i} \, e_i,
+
+    the mean and 2.5 sds of a normal that is known to be one of :math:`N(m, \tau^2)` and was seen with an error (the
+    estimate of James and Stein, with the variance of what it estimates, doi:10.1080/01621459.1973.10481350).  A number
+    that even so is too far from the others to be one of them has nothing to do with them: :math:`x_i + 2.5 e_i`.
+
+    Parameters
+    ----------
+    values, errors : ndarray
+        Numbers and their Monte Carlo errors, shape ``(n,)``.
+    """
+    if not np.isfinite(values).all():
+        return np.full(values.shape, math.inf)
+    centre, square = float(np.median(values)), errors**2
+    upper = values >= centre
+    spread = (1 + math.sqrt(2 / upper.sum())) * float(np.mean((values[upper] - centre) ** 2))
+    own = max(0.0, spread - float(np.mean(square[upper])))
+    kept = np.divide(own, own + square, out=np.ones_like(square), where=square > 0)
+    shrunk = centre + kept * (values - centre) + DOUBT * np.sqrt(kept) * errors
+    far = values - centre > (allowance(len(values)) + APART) * np.sqrt(own + square)
+    return np.where(far, values + DOUBT * errors, shrunk)
