@@ -76,7 +76,8 @@ def without_noise(values: np.ndarray, errors: np.ndarray) -> np.ndarray:
 
     the mean and 2.5 sds of a normal that is known to be one of :math:`N(m, \tau^2)` and was seen with an error (the
     estimate of James and Stein, with the variance of what it estimates, doi:10.1080/01621459.1973.10481350).  A number
-    that even so is too far from the others to be one of them has nothing to do with them: :math:`x_i + 2.5 e_i`.
+    that even so is too far from m to be one of them, by half an error more than :func:`allowance`, has nothing to do
+    with the others: :math:`x_i + 2.5 e_i`.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""NumPyro's NUTS on one of the benchmark's models: four chains of 1,000 + 1,000, one after the other."""
+"""NumPyro's NUTS on one of the benchmark's models: four chains of 1,000 + 1,000, side by side."""
 
 from __future__ import annotations
 
