@@ -8,11 +8,12 @@ An error is known with a Monte Carlo error. Looked at n of them, the largest noi
 Draws are wrong where an error is beyond its limit by more than :math:`z_n` of its Monte Carlo errors.  They are right
 where none is beyond 80 % of its limit, or four of its errors below that limit, by more than what the noise of n adds
 to that of one, :math:`\sqrt{2 \log n} - 1`, and at most by :data:`RESOLUTION`, as long as each is known to half its
-limit: whoever is told that draws are right is to find them so.  And noise is what noise can be: where the errors of
-the others differ by more than theirs, the worst is the worst by itself, and its noise excuses it only as far as it
-explains what they differ by (:func:`~guidebench.results.noise.without_noise`).  Between the two nothing can be told.
-So neither word depends on how many latents there are, but on how well each of their errors is known.  Of an sd no more
-noise is added than normal draws have, for that of a heavy tail is in the draws themselves: who uses them meets it.
+limit: whoever is told that draws are right is to find them so.  An error is excused by noise only where it probably is
+within its limit without it, judged by how much the errors of all differ
+(:func:`~guidebench.results.noise.without_noise`): where they differ by more than noise, the largest is not the largest
+by noise alone.  Between the two nothing can be told.  So neither word depends on how many latents there are, but on how
+well each of their errors is known.  Of an sd no more noise is added than normal draws have, for that of a heavy tail is
+in the draws themselves: who uses them meets it.
 
 Draws that were repaired are used as they came out: what noise did to them is an error of theirs, and no excuse.  So for
 them no more than :data:`SLACK` is allowed.
@@ -80,7 +81,7 @@ class _Seen(NamedTuple):
     wrong : MetricValue or None
         The largest that is surely beyond, by the name of its component where it has one.
     known : bool
-        Whether none may be beyond by more than the resolution.
+        Whether every one is known well enough, and is within, or seems not to be by noise alone.
     largest, room : float
         The largest value, and the largest that noise leaves room for.
     """
@@ -123,9 +124,10 @@ def _seen(found: Sequence[MetricValue], limit: float, resolution: float, most: f
     allowed = allowance(count)
     noise = [(one, allowed * (one.mcse or 0.0)) for one in found]
     wrong = [one for one, by_chance in noise if not one.value - by_chance <= limit]  # and so is what is no number
+    known = not wrong and all((one.mcse or 0.0) <= WELL_KNOWN * limit for one in found)
     return _Seen(
         wrong=max(wrong, key=lambda one: (one.value, bool(one.variable)), default=None),
-        known=all((one.mcse or 0.0) <= WELL_KNOWN * limit for one in found) and _within(found, limit, resolution, most),
+        known=known and _within(found, limit, resolution, most),
         largest=max(one.value for one in found),
         room=max(one.value + by_chance for one, by_chance in noise),
     )
@@ -133,10 +135,12 @@ def _seen(found: Sequence[MetricValue], limit: float, resolution: float, most: f
 
 def _within(found: Sequence[MetricValue], limit: float, resolution: float, most: float) -> bool:
     """Return whether every component is surely within the limit, or seems not to be by noise alone."""
-    each = [one for one in found if one.variable] or found
+    each = [one for one in found if one.variable] or found  # without the largest, which is one of them
     values = np.array([one.value for one in each])
     errors = np.array([one.mcse or 0.0 for one in each])
+    noise = np.minimum(errors, most)
     surely = limit - np.minimum((1 - SURELY) * limit, MARGIN * errors)
-    by_noise = surely + np.minimum(added(len(each)) * np.minimum(errors, most), resolution)
-    excused = (values <= by_noise) & (without_noise(values, errors) <= limit)
+    excused = values <= surely + np.minimum(added(len(each)) * noise, resolution)
+    if resolution > SLACK:
+        excused &= without_noise(values, noise) <= limit
     return bool(np.all((values <= surely) | excused))

@@ -12,10 +12,14 @@ LEAST_ALLOWED = 2.0
 #: Numbers of many that noise alone takes farther than what is allowed to it, in expectation.
 BEYOND = 0.2
 
-#: How many sds of what is left to doubt are added to what a number is without its noise; and by how many Monte Carlo
-#: errors, beyond what is allowed to noise, a number has to be away from the others to be none of them.
+#: How many sds of what is left to doubt are added to what a number is without its noise.
 DOUBT = 2.5
-APART = 0.5
+
+#: A number that is so many of its errors farther away than what is allowed to noise is none of the others.
+APART = 1.0
+
+#: Numbers without a sign whose median is within so many of their errors may be noise about zero.
+ABOUT_ZERO = 1.5
 
 
 def allowance(count: int) -> float:
@@ -65,9 +69,9 @@ def added(count: int) -> float:
 def without_noise(values: np.ndarray, errors: np.ndarray) -> np.ndarray:
     r"""Return what each of many numbers is at most without its noise, as far as the others tell.
 
-    The largest of many is large by its noise where all vary no more than their Monte Carlo errors :math:`e_i`, and by
-    itself where they vary more.  So with the median m, the variance about it of the upper half of k numbers, and the
-    relative error of such a variance,
+    The largest of many is large by its noise where all differ no more than their Monte Carlo errors :math:`e_i` let
+    them, and by itself where they differ more.  About a centre m, with the k numbers :math:`x_i \ge m` and the relative
+    error of such a variance,
 
     .. math:: \tau^2 = \max\Big(0, \big(1 + \sqrt{2 / k}\big)
                   \frac1k \sum_{x_i \ge m} (x_i - m)^2 - \frac1k \sum_{x_i \ge m} e_i^2\Big), \quad
@@ -76,18 +80,33 @@ def without_noise(values: np.ndarray, errors: np.ndarray) -> np.ndarray:
 
     the mean and 2.5 sds of a normal that is known to be one of :math:`N(m, \tau^2)` and was seen with an error (the
     estimate of James and Stein, with the variance of what it estimates, doi:10.1080/01621459.1973.10481350).  A number
-    that even so is too far from m to be one of them, by half an error more than :func:`allowance`, has nothing to do
-    with the others: :math:`x_i + 2.5 e_i`.
+    that is no noise, with :math:`e_i = 0`, is what it is.  One with
+
+    .. math:: x_i - m > (z_n + 1) \sqrt{\tau^2 + e_i^2},
+
+    where :math:`z_n` is :func:`allowance`, is none of them: others tell nothing of it, and :math:`u_i = x_i + 2.5 e_i`.
+
+    The centre is the median.  Numbers are sizes of errors, without their signs; where the median is no more than 1.5
+    times the root mean square of :math:`e_i` they may be errors about zero, half of which were turned over.  There the
+    larger of two bounds is returned, one about the median and one about zero, where k is n and a second moment is the
+    same with signs and without.
 
     Parameters
     ----------
     values, errors : ndarray
-        Numbers and their Monte Carlo errors, shape ``(n,)``.
+        Numbers that are not negative, and their Monte Carlo errors, shape ``(n,)``.
     """
-    if not np.isfinite(values).all():
+    if not np.isfinite(values).all() or not np.isfinite(errors).all():
         return np.full(values.shape, math.inf)
-    centre, square = float(np.median(values)), errors**2
-    upper = values >= centre
+    median = float(np.median(values))
+    found = _about(median, values, errors)
+    if median > ABOUT_ZERO * math.sqrt(float(np.mean(errors**2))):
+        return found
+    return np.maximum(found, _about(0.0, values, errors))
+
+
+def _about(centre: float, values: np.ndarray, errors: np.ndarray) -> np.ndarray:
+    square, upper = errors**2, values >= centre
     spread = (1 + math.sqrt(2 / upper.sum())) * float(np.mean((values[upper] - centre) ** 2))
     own = max(0.0, spread - float(np.mean(square[upper])))
     kept = np.divide(own, own + square, out=np.ones_like(square), where=square > 0)

@@ -345,6 +345,7 @@ def test_noise_of_a_heavy_tail_is_no_excuse_for_an_sd(value: float, mcse: float,
     """Who uses the draws meets it."""
     others = np.clip(0.12 + 0.02 * np.random.default_rng(0).standard_normal(50), 0, 0.15)
     assert said_of_sds([*others.tolist(), value], [0.02] * 50 + [mcse]) is expected
+    assert said_of_sds([0.01] * 50 + [0.15], [0.02] * 50 + [0.06]) is None
 
 
 def test_noise_excuses_the_worst_of_those_that_are_alike_and_none_that_is_off_by_itself() -> None:
@@ -359,6 +360,22 @@ def test_noise_excuses_the_worst_of_those_that_are_alike_and_none_that_is_off_by
     unlike = np.abs(0.045 + 2.5 * noise)
     assert 0.14 < unlike.max() < 0.16
     assert said_of_sds(unlike.tolist(), 0.02) is None
+    few_right = np.where(np.arange(100) % 5 < 2, np.abs(noise), alike)
+    assert few_right.max() > 0.14
+    assert said_of_sds(few_right.tolist(), 0.02) is True
+
+
+def test_what_is_surely_within_its_limit_needs_no_excuse() -> None:
+    assert said_of_sds([0.115, 0.0, 0.0], 0.02) is True
+    assert said_of_sds([0.125, 0.0, 0.0], 0.02) is None
+
+
+@pytest.mark.parametrize(("count", "noise", "share"), [(10, 0.006, 1.0), (51, 0.02, 0.7), (1_000, 0.02, 0.8)])
+def test_sds_that_are_all_a_tenth_short_are_trusted_as_a_rule(count: int, noise: float, share: float) -> None:
+    rng = np.random.default_rng(0)
+    said = [said_of_sds(np.abs(0.1 + noise * rng.standard_normal(count)).tolist(), noise) for _ in range(100)]
+    assert said.count(True) >= 100 * share
+    assert False not in said
 
 
 @pytest.mark.parametrize("metric", ["mean_moved", "sd_moved"])
