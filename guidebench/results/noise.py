@@ -102,7 +102,7 @@ def without_noise(values: np.ndarray, errors: np.ndarray) -> np.ndarray:
     found = _about(median, values, errors)
     if median > ABOUT_ZERO * math.sqrt(float(np.mean(errors**2))):
         return found
-    return np.maximum(found, _about(0.0, values, errors))
+    return np.asarray(np.maximum(found, _about(0.0, values, errors)))
 
 
 def _about(centre: float, values: np.ndarray, errors: np.ndarray) -> np.ndarray:
@@ -112,4 +112,4 @@ def _about(centre: float, values: np.ndarray, errors: np.ndarray) -> np.ndarray:
     kept = np.divide(own, own + square, out=np.ones_like(square), where=square > 0)
     shrunk = centre + kept * (values - centre) + DOUBT * np.sqrt(kept) * errors
     far = values - centre > (allowance(len(values)) + APART) * np.sqrt(own + square)
-    return np.where(far, values + DOUBT * errors, shrunk)
+    return np.asarray(np.where(far, values + DOUBT * errors, shrunk))
