@@ -282,9 +282,10 @@ def test_the_word_does_not_depend_on_the_dimension(dimension: int, noise: float)
     assert word(dimension, one_off=0.3, noise=noise) is REFRESH
 
 
-def said_of(means: list[MetricValue]) -> bool | None:
-    """Return whether these means, and an sd that is right, are called right."""
-    found = errors({"m": means, "s": [MetricValue(metric="s", value=0.0, mcse=0.0)]}, "m", "s")
+def said_of(means: Sequence[MetricValue] = (), sds: Sequence[MetricValue] = ()) -> bool | None:
+    """Return whether these means and sds are called right; where there are none, one that is."""
+    right = MetricValue(value=0.0, mcse=0.0)
+    found = errors({"m": means or [right], "s": sds or [right]}, "m", "s")
     assert found is not None
     return found.right
 
@@ -321,16 +322,10 @@ def test_one_component_that_is_known_badly_does_not_hide_another() -> None:
 
 
 def said_of_sds(sds: Sequence[float], mcses: float | Sequence[float]) -> bool | None:
-    """Return whether these sds, and means that are right, are called right."""
-    errors_of = np.broadcast_to(mcses, len(sds)).tolist()
-    known = [
-        MetricValue(metric="s", value=value, mcse=mcse, variable=f"x[{at}]")
-        for at, (value, mcse) in enumerate(zip(sds, errors_of, strict=True))
-    ]
-    means = [MetricValue(metric="m", value=0.0, mcse=0.01, variable=f"x[{at}]") for at in range(len(sds))]
-    found = errors({"m": means, "s": known}, "m", "s")
-    assert found is not None
-    return found.right
+    """Return whether sds with these errors are called right."""
+    known = np.broadcast_to(mcses, len(sds)).tolist()
+    each = enumerate(zip(sds, known, strict=True))
+    return said_of(sds=[MetricValue(value=value, mcse=mcse, variable=f"x[{at}]") for at, (value, mcse) in each])
 
 
 @pytest.mark.parametrize(
